@@ -1,0 +1,148 @@
+"""The command line: the only room that knows Typer and rich.
+
+`main` is the one place that turns an expected failure into a line and an exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from mfv2a import __version__
+from mfv2a.cli import bench, console, dub, tta
+from mfv2a.errors import Mfv2aError
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+app = typer.Typer(
+    name="mfv2a",
+    help="Give silent videos sound, in one step.",
+    epilog="First try: `mfv2a dub clip.mp4 --out dubbed` and `mfv2a tta 'rain on a tin roof'`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends the work as Ctrl-C does, with its own exit code."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.write_stdout(f"mfv2a {__version__}\n".encode())
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")] = False,
+) -> None:
+    """Give silent videos sound, in one step."""
+    console.start_talk(context, quiet=False, verbose=verbose)
+
+
+app.command(epilog=dub.EPILOG)(dub.dub)
+app.command(epilog=tta.EPILOG)(tta.tta)
+app.command(epilog=bench.EPILOG)(bench.bench)
+for _name in ("scenes", "extract", "train", "evaluate"):
+    if importlib.util.find_spec(f"mfv2a.cli.{_name}") is not None:
+        _module = importlib.import_module(f"mfv2a.cli.{_name}")
+        app.command(epilog=getattr(_module, "EPILOG", None))(getattr(_module, _name))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: the words after the program's name; None for those of the process.
+
+    Returns:
+        The exit code: 0 done, 2 a value that cannot work, 3 files failed, 4 nothing could start, 5 a training
+        diverged, 130 after Ctrl-C, 143 after SIGTERM, 1 for a fault of the tool.
+    """
+    talk = console.Talk()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _sigterm_interrupts() as terminated:
+            code = app(words, prog_name="mfv2a", standalone_mode=False, obj=talk)
+    except Mfv2aError as error:
+        if talk.verbose:
+            console.write_stderr(traceback.format_exc().rstrip())
+        talk.error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_TERMINATED if terminated.is_set() else EXIT_INTERRUPTED
+    except typer.Abort:
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last door: a fault of the tool is told, too
+        usage = usage_line(error)
+        if usage is None:
+            return _tell_fault(error, talk)
+        if usage:  # without arguments the help has been printed instead
+            console.write_stderr(usage)
+        return 2
+    if code == EXIT_INTERRUPTED and terminated.is_set():
+        return EXIT_TERMINATED
+    return code if isinstance(code, int) else 0
+
+
+def usage_line(error: Exception) -> str | None:
+    """The line of a wrong option, as Typer words it; None if this is another error.
+
+    Typer carries its own Click, whose exceptions have no public common name: they are known by their method.
+    """
+    words = getattr(error, "format_message", None)
+    if words is None:
+        return None
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", "mfv2a")
+    if not words():
+        return ""
+    return console.printable(f"error: {words()} - see `{command} --help`")
+
+
+def _tell_fault(error: Exception, talk: console.Talk) -> int:
+    """A fault of the tool: told in a line, with the traceback for those who ask."""
+    if talk.verbose:
+        console.write_stderr("".join(traceback.format_exception(error)).rstrip())
+    console.write_stderr(
+        console.printable(f"error: {type(error).__name__}: {error}")
+        + " - this looks like a fault of mfv2a; run again with --verbose and report it"
+    )
+    return 1
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[threading.Event]:
+    """Makes SIGTERM end the work in order, as Ctrl-C does: temporary files removed, the report complete."""
+    terminated = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        terminated.set()
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield terminated
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield terminated
+    finally:
+        signal.signal(signal.SIGTERM, before)

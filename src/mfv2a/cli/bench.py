@@ -1,0 +1,138 @@
+"""`mfv2a bench`: how long each stage takes here, as a table or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mfv2a.cli import console, options
+
+EPILOG = """
+**Examples**
+
+`mfv2a bench --steps 1` - one step, on a scene made for this, 8 s at 720p
+
+`mfv2a bench clip.mp4 --steps 1 --steps 25 --json` - side by side with the ratio, as JSON
+"""
+
+
+def bench(
+    context: typer.Context,
+    video: Annotated[
+        Path | None,
+        typer.Argument(metavar="[VIDEO]", help="Video to dub.", show_default="a scene made for this, 8 s at 720p"),
+    ] = None,
+    steps: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            help="Sampler steps; give it several times to compare.",
+            show_default="the model's own",
+            metavar="N",
+            rich_help_panel=options.SAMPLING,
+        ),
+    ] = None,
+    cfg: options.CfgOption = None,
+    rescale: options.RescaleOption = True,
+    model: options.ModelOption = "embedded",
+    seed: options.SeedOption = 0,
+    repeats: Annotated[
+        int,
+        typer.Option("--repeats", min=1, help="Measured runs.", metavar="N", rich_help_panel=options.MACHINE),
+    ] = 5,
+    warmup: Annotated[
+        int,
+        typer.Option(
+            "--warmup",
+            min=0,
+            help="Runs before that, not counted.",
+            metavar="N",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = 1,
+    batch_size: options.BatchSizeOption = 8,
+    device: options.DeviceOption = "auto",
+    dtype: options.DtypeOption = "auto",
+    sample_rate: options.SampleRateOption = "48000",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON document on stdout.", rich_help_panel=options.TALK)
+    ] = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Time the stages of a dub on this machine, apart: median and 90th percentile, speed and memory."""
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
+    from mfv2a.jobs.bench import BenchOptions, measure
+    from mfv2a.jobs.sound import SoundOptions
+
+    wanted = BenchOptions(
+        video=video,
+        sound=SoundOptions(
+            model=model,
+            cfg_strength=cfg,
+            rescale=rescale,
+            seed=seed,
+            batch_size=batch_size,
+            device=device,
+            dtype=dtype,
+            sample_rate_hz=options.sample_rate(sample_rate),
+        ),
+        steps=tuple(steps or ()),
+        repeats=repeats,
+        warmup=warmup,
+    )
+    report = measure(wanted, begin=lambda info, rate_hz: talk.say(console.model_line(info, rate_hz)), say=talk.say)
+    if as_json:
+        console.print_json(report)
+    else:
+        _print_table(report)
+
+
+def _print_table(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    machine = f"{report['device']}, {report['dtype']}, {console.count(report['threads'], 'thread')}"
+    title = f"{report['duration_s']:.2f} s at {report['picture']} on {machine}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("seconds")
+    for entry in report["entries"]:
+        table.add_column(f"{console.count(entry['steps'], 'step')}: median", justify="right")
+        table.add_column("p90", justify="right")
+        table.add_column("share", justify="right")
+    for name in report["entries"][0]["seconds"]:
+        if name == "total":
+            table.add_section()
+        table.add_row(name, *(cell for entry in report["entries"] for cell in _cells(entry, name)))
+    table.add_section()
+    for label, text in _FACTS.items():
+        table.add_row(label, *(cell for entry in report["entries"] for cell in (text(entry), "", "")))
+    Console().print(table)
+
+
+def _cells(entry: dict[str, Any], name: str) -> tuple[str, str, str]:
+    seconds, total_s = entry["seconds"][name], entry["seconds"]["total"]["median"]
+    return f"{seconds['median']:.3f}", f"{seconds['p90']:.3f}", f"{seconds['median'] / total_s:.0%}"
+
+
+def _mib(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0f}"
+
+
+def _times(entry: dict[str, Any], name: str) -> str:
+    ratio = entry.get("ratio", {}).get(name)
+    return "1" if ratio is None else f"{ratio:.2f}"
+
+
+_FACTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "NFE": lambda entry: str(entry["nfe"]),
+    "RTF": lambda entry: f"{entry['rtf']:.3f}",
+    "times the first": lambda entry: _times(entry, "total"),
+    "sampling, times the first": lambda entry: _times(entry, "sample"),
+    "peak memory, MiB": lambda entry: _mib(entry["peak_memory_mib"]),
+    "peak device memory, MiB": lambda entry: _mib(entry["peak_device_mib"]),
+}

@@ -1,0 +1,155 @@
+"""`mfv2a dub`: words of the command line -> a batch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import typer
+
+from mfv2a.cli import console, options
+from mfv2a.errors import ConfigError
+
+EPILOG = """
+**Examples**
+
+`mfv2a dub clip.mp4 --out dubbed` - one video, into dubbed/clip.mp4
+
+`mfv2a dub videos --out dubbed` - a folder, the same tree under dubbed
+
+`mfv2a dub 'shots/*.mov' --out dubbed --prompt "footsteps on gravel"` - a glob, and what to hear
+
+`find . -name '*.mp4' -print0 | mfv2a dub - -0 --out dubbed --json` - paths on stdin, JSON on stdout
+
+A prompt for one clip goes into a text file beside it: clip.txt for clip.mp4; it wins over --prompt.
+
+Exit codes: 0 all done, 2 a wrong option, 3 some or all failed, 4 nothing could start, 130 Ctrl-C, 143
+SIGTERM.
+"""
+
+
+def dub(
+    context: typer.Context,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Videos, folders (searched through), globs in quotes, or - for paths on stdin, one a line.",
+            show_default=False,
+        ),
+    ] = None,
+    out: options.OutFolderOption = ...,  # type: ignore[assignment]
+    prompt: Annotated[
+        str,
+        typer.Option(
+            "--prompt",
+            "-p",
+            help="What should be heard, for every clip without a text file of its own. "
+            "Without one, the sound follows the picture alone.",
+            metavar="TEXT",
+            rich_help_panel=options.SAMPLING,
+        ),
+    ] = "",
+    negative_prompt: options.NegativePromptOption = "",
+    model: options.ModelOption = "embedded",
+    steps: options.StepsOption = None,
+    cfg: options.CfgOption = None,
+    rescale: options.RescaleOption = True,
+    seed: options.SeedOption = 0,
+    audio_codec: Annotated[
+        Literal["auto", "aac", "flac", "opus", "pcm"],
+        typer.Option(
+            "--audio-codec",
+            help="auto: aac, or opus in webm. Checked against the container before anything is made.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = "auto",
+    sample_rate: options.SampleRateOption = "48000",
+    also_wav: Annotated[
+        bool,
+        typer.Option("--also-wav", help="Also write NAME.wav beside each output.", rich_help_panel=options.OUTPUT),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Do again what is done, and replace files that mfv2a did not make.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "-n", help="Print the outputs, make nothing.", rich_help_panel=options.OUTPUT),
+    ] = False,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="Paths on stdin end with a null byte, so any name survives.")
+    ] = False,
+    batch_size: options.BatchSizeOption = 8,
+    device: options.DeviceOption = "auto",
+    dtype: options.DtypeOption = "auto",
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Give silent videos sound: the picture is copied bit for bit, a new sound is laid under it.
+
+    Prints the path of each dubbed video. What is done already is skipped; DIR/report.jsonl tells all.
+    """
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
+    from mfv2a.cli.screen import watch
+    from mfv2a.jobs.dub import DubOptions, Summary, dub_videos
+    from mfv2a.jobs.sound import SoundOptions
+
+    wanted = DubOptions(
+        out=out,
+        sound=SoundOptions(
+            model=model,
+            negative_prompt=negative_prompt,
+            steps=steps,
+            cfg_strength=cfg,
+            rescale=rescale,
+            seed=seed,
+            batch_size=batch_size,
+            device=device,
+            dtype=dtype,
+            sample_rate_hz=options.sample_rate(sample_rate),
+        ),
+        prompt=prompt,
+        audio_codec=audio_codec,
+        also_wav=also_wav,
+        overwrite=overwrite,
+        dry_run=dry_run,
+    )
+    summary = Summary()
+    with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
+        dub_videos(expand_stdin(paths or [], null=null), wanted, listener, summary)
+    raise typer.Exit(3 if summary.failed else 0)
+
+
+def expand_stdin(paths: Sequence[str], *, null: bool) -> list[str]:
+    """Replaces `-` by the paths on stdin.
+
+    Args:
+        paths: the arguments.
+        null: paths end with a null byte instead of a newline; asks for stdin even without `-`.
+
+    Returns:
+        The arguments with the paths of stdin in the place of `-`.
+
+    Raises:
+        ConfigError: no path at all, or `-` twice.
+    """
+    words = list(paths) or (["-"] if null else [])
+    if not words:
+        raise ConfigError("no PATH was given", hint="name a video, a folder or a glob, or - to read paths from stdin")
+    if words.count("-") > 1:
+        raise ConfigError("- was given twice", hint="stdin can be read once")
+    if "-" not in words:
+        return words
+    data = sys.stdin.buffer.read()
+    lines = data.split(b"\0") if null else [line.removesuffix(b"\r") for line in data.split(b"\n")]
+    place = words.index("-")
+    words[place : place + 1] = [os.fsdecode(line) for line in lines if line]
+    return words

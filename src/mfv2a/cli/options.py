@@ -1,0 +1,123 @@
+"""The options that several commands share, each spelled once as an annotated type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+SAMPLING = "Sampling"
+MACHINE = "Machine"
+OUTPUT = "Output"
+TALK = "What is printed"
+
+
+def parse_sample_rate(text: str) -> str:
+    """Checks the word of --sample-rate: `model` or a number of Hz.
+
+    Args:
+        text: as typed.
+
+    Returns:
+        The same word.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if text != "model" and not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is neither a number of Hz nor `model`")
+    return text
+
+
+def sample_rate(text: str) -> int | Literal["model"]:
+    """Turns the checked word of --sample-rate into its value in Hz, or `model`."""
+    return "model" if text == "model" else int(text)
+
+
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", "-m", help="Name of the model.", metavar="NAME", rich_help_panel=SAMPLING),
+]
+NegativePromptOption = Annotated[
+    str,
+    typer.Option(
+        "--negative-prompt",
+        help="What should not be heard; acts where --cfg is above 1.",
+        metavar="TEXT",
+        rich_help_panel=SAMPLING,
+    ),
+]
+StepsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--steps",
+        min=1,
+        help="Sampler steps.",
+        show_default="the model's own",
+        metavar="N",
+        rich_help_panel=SAMPLING,
+    ),
+]
+CfgOption = Annotated[
+    float | None,
+    typer.Option(
+        "--cfg",
+        min=0.0,
+        help="Guidance weight; 1 is none, more follows the prompt and the picture harder.",
+        show_default="the model's own",
+        metavar="W",
+        rich_help_panel=SAMPLING,
+    ),
+]
+RescaleOption = Annotated[
+    bool,
+    typer.Option(
+        "--rescale/--no-rescale",
+        help="Scale the guidance so that it distorts less.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", "-s", help="Another seed, another take.", metavar="N", rich_help_panel=SAMPLING),
+]
+BatchSizeOption = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        "-b",
+        min=1,
+        help="Windows sampled together; fewer need less memory. Changes no result.",
+        metavar="N",
+        rich_help_panel=MACHINE,
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", metavar="NAME", rich_help_panel=MACHINE),
+]
+DtypeOption = Annotated[
+    str,
+    typer.Option("--dtype", help="auto, float32, bfloat16 or float16.", metavar="NAME", rich_help_panel=MACHINE),
+]
+SampleRateOption = Annotated[
+    str,
+    typer.Option(
+        "--sample-rate",
+        help="Sample rate of the sound in Hz, or `model` for the model's own.",
+        metavar="HZ|model",
+        callback=parse_sample_rate,
+        rich_help_panel=OUTPUT,
+    ),
+]
+OutFolderOption = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="Folder for the results; made if need be.", metavar="DIR", rich_help_panel=OUTPUT),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, an object a line.", rich_help_panel=TALK)]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.", rich_help_panel=TALK)]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.", rich_help_panel=TALK),
+]

@@ -1,0 +1,42 @@
+"""`mfv2a train`: a RUN.toml in, a folder with weights, checkpoints and a log out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mfv2a.cli import console
+
+EPILOG = """
+**Examples**
+
+`mfv2a train examples/runs/embedded-1-vae.toml` - the codec; run again to go on where it stopped
+"""
+
+
+def train(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(metavar="RUN.toml", help="The run: task, sources, sizes, schedule.")],
+    json_lines: Annotated[bool, typer.Option("--json", help="Log records on stdout, one JSON object a line.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
+) -> None:
+    """Train a codec, sync encoder, vocoder or generator; resumes by itself."""
+    from mfv2a.jobs.train import read_run
+    from mfv2a.jobs.train import train as train_run
+
+    talk = console.start_talk(context, quiet=quiet, verbose=False)
+
+    def report(record: Mapping[str, Any]) -> None:
+        if json_lines:
+            console.print_json(record)
+        else:
+            talk.say("  ".join(f"{name} {_number(value)}" for name, value in record.items()))
+
+    console.print_path(train_run(read_run(run), report))
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,161 @@
+"""`mfv2a tta`: words -> sound files, and how it looks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mfv2a.cli import console, options
+from mfv2a.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.tta import Take
+    from mfv2a.records import Audio
+
+EPILOG = """
+**Examples**
+
+`mfv2a tta "rain on a tin roof"` - into rain-on-a-tin-roof.wav
+
+`mfv2a tta "a dog barks twice" -o dog.flac --duration 4 --variants 3` - dog-1.flac, dog-2.flac, dog-3.flac
+
+`mfv2a tta "glass breaks" -o - | ffplay -` - WAV on stdout
+
+`mfv2a tta -o sounds/ < prompts.txt` - a prompt a line on stdin, a file each under sounds/
+"""
+
+
+def tta(
+    context: typer.Context,
+    prompts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROMPT...",
+            help="What should be heard, a sound each; - or nothing reads prompts from stdin, one a line.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File (.wav .flac .mp3 .ogg .opus), folder, or - for WAV on stdout. "
+            "Several sounds get numbered names.",
+            metavar="FILE|DIR/|-",
+            show_default="named after the prompt",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = "",
+    duration: Annotated[
+        float,
+        typer.Option("--duration", "-d", help="Seconds of sound.", metavar="S", rich_help_panel=options.SAMPLING),
+    ] = 8.0,
+    variants: Annotated[
+        int,
+        typer.Option("--variants", min=1, help="Takes of each prompt.", metavar="N", rich_help_panel=options.SAMPLING),
+    ] = 1,
+    negative_prompt: options.NegativePromptOption = "",
+    model: options.ModelOption = "embedded",
+    steps: options.StepsOption = None,
+    cfg: options.CfgOption = None,
+    rescale: options.RescaleOption = True,
+    seed: options.SeedOption = 0,
+    sample_rate: options.SampleRateOption = "48000",
+    batch_size: options.BatchSizeOption = 8,
+    device: options.DeviceOption = "auto",
+    dtype: options.DtypeOption = "auto",
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Make sounds from words.
+
+    Prints the path of each file.
+    """
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
+    if out == "-" and as_json:
+        raise ConfigError("--json and -o - both want stdout", hint="write the sound to a file")
+    from mfv2a.jobs.sound import SoundOptions
+    from mfv2a.jobs.tta import TtaOptions, make_sounds
+
+    wanted = TtaOptions(
+        out=out,
+        sound=SoundOptions(
+            model=model,
+            negative_prompt=negative_prompt,
+            steps=steps,
+            cfg_strength=cfg,
+            rescale=rescale,
+            seed=seed,
+            batch_size=batch_size,
+            device=device,
+            dtype=dtype,
+            sample_rate_hz=options.sample_rate(sample_rate),
+        ),
+        duration_s=duration,
+        variants=variants,
+    )
+
+    def begin(info: Any, sample_rate_hz: int) -> None:
+        talk.say(console.model_line(info, sample_rate_hz))
+
+    def done(take: Take, audio: Audio, facts: dict[str, Any]) -> None:
+        _show(take, audio, facts, as_json=as_json)
+        talk.say(
+            f"{console.printable(take.prompt[:80])}: {audio.duration_s:g} s in {facts['seconds']:.2f} s, "
+            f"{facts['rms_dbfs']:.0f} dBFS"
+        )
+
+    make_sounds(read_prompts(prompts or []), wanted, begin=begin, done=done)
+
+
+def read_prompts(words: Sequence[str]) -> list[str]:
+    """The prompts: the arguments, with `-` (or no argument) replaced by the lines of stdin.
+
+    Args:
+        words: the arguments.
+
+    Returns:
+        The prompts in order, empty lines left out.
+
+    Raises:
+        ConfigError: nothing was given and stdin is a terminal, or `-` was given twice.
+    """
+    if not words and (sys.stdin is None or sys.stdin.isatty()):
+        raise ConfigError("no PROMPT was given", hint='say what should be heard: mfv2a tta "rain on a tin roof"')
+    if words and "-" not in words:
+        return list(words)
+    if words.count("-") > 1:
+        raise ConfigError("- was given twice", hint="stdin can be read once")
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError("the prompts on stdin are not UTF-8 text", hint="save them as UTF-8") from error
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not words:
+        return lines
+    place = list(words).index("-")
+    return [*words[:place], *lines, *words[place + 1 :]]
+
+
+def _show(take: Take, audio: Audio, facts: dict[str, Any], *, as_json: bool) -> None:
+    if take.path is None:
+        from mfv2a.media.audio import wav_bytes
+
+        console.write_stdout(wav_bytes(audio))
+    elif as_json:
+        record = {
+            "prompt": take.prompt,
+            "output": str(take.path),
+            "variant": take.variant,
+            "clip_seed": take.seed,
+            "duration_s": audio.duration_s,
+            "sample_rate_hz": audio.sample_rate_hz,
+        }
+        console.print_json({**record, **facts})
+    else:
+        console.print_path(take.path)

@@ -1,0 +1,209 @@
+"""Run configurations: TOML in, frozen records out. Knows no torch."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from mfv2a.errors import ConfigError
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """Where training items come from.
+
+    Attributes:
+        type: "scenes" made on the fly, "sounds" a folder of labelled sounds, "features" a folder of `mfv2a extract`.
+        path: the folder of sounds or features.
+        first_seed: first scene seed; count: how many scenes or arrangements (0 = without end, training only).
+        voices: folder of labelled sounds laid on the visible events as a second sound track of each scene.
+        weight: share of this source in a batch, relative to the others.
+        label: only sounds whose label matches this regular expression; exclude: none that match this one.
+    """
+
+    type: Literal["scenes", "sounds", "features"]
+    path: str = ""
+    first_seed: int = 0
+    count: int = 0
+    voices: str = ""
+    weight: float = 1.0
+    label: str = ""
+    exclude: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """The generator's loss.
+
+    Attributes:
+        name: "flow-matching" or "meanflow".
+        time_mean, time_std: of the normal under the logit-normal times.
+        equal_share: share of rows with r = t; full_share: of the others, share with r = 0 and t = 1.
+        power: p of the adaptive weight; jvp_ramp_steps: steps over which the derivative's term grows to 1.
+        omega, kappa: guidance in the target (omega 1, kappa 0: none).
+        drop_both, drop_video, drop_text: shares of rows whose conditions are replaced by the empty features.
+    """
+
+    name: Literal["flow-matching", "meanflow"] = "meanflow"
+    time_mean: float = -0.4
+    time_std: float = 1.0
+    equal_share: float = 0.75
+    full_share: float = 0.33
+    power: float = 1.0
+    jvp_ramp_steps: int = 100
+    omega: float = 1.0
+    kappa: float = 0.0
+    drop_both: float = 0.1
+    drop_video: float = 0.15
+    drop_text: float = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW, its schedule and the moving average.
+
+    Attributes:
+        learning_rate: peak; beta2: of AdamW; weight_decay: on all weights.
+        warmup_steps: linear warm-up; decay: "cosine" to a twentieth at the end, or "constant".
+        clip: gradient norm limit; ema: decay of the exponential moving average.
+    """
+
+    learning_rate: float = 5e-4
+    beta2: float = 0.95
+    weight_decay: float = 0.0
+    warmup_steps: int = 100
+    decay: Literal["cosine", "constant"] = "cosine"
+    clip: float = 1.0
+    ema: float = 0.998
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One training run.
+
+    Attributes:
+        task: what is trained.
+        out: folder of the run.
+        steps: optimiser steps; minutes: stop earlier after this wall time (0 = no limit), the schedule follows it.
+        batch_size: B; crop_s: seconds of each training item; seed: of weights, times, noise and order.
+        workers: processes that make items; threads: torch threads (0 = torch's choice).
+        checkpoint_minutes: time between checkpoints; log_every: steps between log lines.
+        precision: "float32", or "bfloat16" autocast (fast only where the processor has bf16 arithmetic).
+        init: weights file to start from.
+        components: weights files the task leans on (a vocoder's or generator's codec).
+        model: sizes of the network.
+        sources, objective, optimizer: see there.
+    """
+
+    task: Literal["vae", "sync", "vocoder", "generator"]
+    out: str
+    steps: int
+    minutes: float = 0.0
+    batch_size: int = 24
+    crop_s: float = 4.0
+    seed: int = 0
+    workers: int = 1
+    threads: int = 0
+    checkpoint_minutes: float = 5.0
+    log_every: int = 20
+    precision: Literal["float32", "bfloat16"] = "float32"
+    init: str = ""
+    components: Mapping[str, str] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[SourceConfig, ...] = ()
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "crop_s"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
+        if not self.sources:
+            raise ConfigError("a run needs at least one [[sources]]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig:
+    """One extraction: media or scenes to stored features.
+
+    Attributes:
+        out: folder of the shards.
+        source: what to extract.
+        shard_items: items a shard; workers: processes; duration_s: length of each item.
+        vae, sync: weights files; given with a "features" source, mel becomes latents and motion sync features.
+    """
+
+    out: str
+    source: SourceConfig
+    shard_items: int = 256
+    workers: int = 2
+    duration_s: float = 8.0
+    vae: str = ""
+    sync: str = ""
+
+
+def load_toml(path: Path, record: type[Record]) -> Record:
+    """Read a TOML file into a frozen record.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or holds a key or value the record does not take.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="give the path of a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return build(record, table, where=str(path))
+
+
+def build(record: type[Record], table: Mapping[str, Any], *, where: str) -> Record:
+    """Make a record from a table, nested tables included.
+
+    Raises:
+        ConfigError: an unknown key (the closest known one is named), a missing one or a value of a wrong type.
+    """
+    types_of = typing.get_type_hints(record)
+    known = [f.name for f in fields(record)]  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "known keys: " + ", ".join(known)
+            raise ConfigError(f"{where}: unknown key {key!r}", hint=hint)
+        values[key] = _convert(types_of[key], value, where=f"{where}: {key}")
+    try:
+        return record(**values)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _convert(kind: Any, value: Any, *, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    if is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a table")
+        return build(kind, value, where=where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where} must be a list")
+        return tuple(_convert(typing.get_args(kind)[0], v, where=where) for v in value)
+    if origin is Literal:
+        if value not in typing.get_args(kind):
+            raise ConfigError(f"{where} must be one of {', '.join(map(str, typing.get_args(kind)))}, not {value!r}")
+        return value
+    if origin in (Mapping, dict) or isinstance(origin, type) and issubclass(origin, Mapping):
+        return types.MappingProxyType(dict(value))
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and not (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+        raise ConfigError(f"{where} must be of type {kind.__name__}, not {value!r}")
+    return value

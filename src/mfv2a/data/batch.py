@@ -1,0 +1,50 @@
+"""A training batch of the generator, and how its conditions are dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingBatch:
+    """Stored features of a batch; joint multimodal training is two masks.
+
+    Attributes:
+        latent: raw latents [B, N, C].
+        clip: semantic vectors [B, V, clip_dim].
+        sync: [B, Y, sync_dim].
+        text: [B, L, text_dim].
+        has_video: [B] bool; without video, clip and sync are ignored.
+        has_text: [B] bool; without text, text is ignored.
+    """
+
+    latent: Tensor
+    clip: Tensor
+    sync: Tensor
+    text: Tensor
+    has_video: Tensor
+    has_text: Tensor
+
+
+def drop_conditions(
+    batch: TrainingBatch, *, both: float, video: float, text: float, generator: torch.Generator
+) -> TrainingBatch:
+    """Forget modalities at random, one draw a row.
+
+    Args:
+        batch: the batch.
+        both, video, text: shares of rows that lose both, only video, only text.
+        generator: source of randomness, on the CPU.
+    """
+    draw = torch.rand(len(batch.latent), generator=generator)
+    lost_both = draw < both
+    lost_video = (draw >= both) & (draw < both + video)
+    lost_text = (draw >= both + video) & (draw < both + video + text)
+    return replace(
+        batch,
+        has_video=batch.has_video & ~lost_both & ~lost_video,
+        has_text=batch.has_text & ~lost_both & ~lost_text,
+    )

@@ -1,0 +1,91 @@
+"""Items -> batches, each batch a function of (seed, step) alone, so that resuming equals not having stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mfv2a.data.manifest import read_shards
+
+Arrays = Mapping[str, NDArray[Any]]
+Draw = Callable[[np.random.Generator], Arrays]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of items.
+
+    Attributes:
+        draw: makes or picks an item, all randomness from the generator given.
+        weight: share of batches' rows, relative to the other sources.
+    """
+
+    draw: Draw
+    weight: float = 1.0
+
+
+class StepDataset(Dataset[dict[str, Tensor]]):
+    """Batch number `step` of a run.
+
+    Args:
+        sources: where rows come from.
+        batch_size: B.
+        seed: of the run.
+    """
+
+    def __init__(self, sources: Sequence[Source], *, batch_size: int, seed: int) -> None:
+        self.sources, self.batch_size, self.seed = list(sources), batch_size, seed
+        weights = np.array([source.weight for source in sources], np.float64)
+        self.shares = weights / weights.sum()
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        """Stack the rows of one batch."""
+        rng = np.random.default_rng([self.seed, step])
+        which = rng.choice(len(self.sources), self.batch_size, p=self.shares)
+        rows = [self.sources[i].draw(rng) for i in which]
+        return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+
+
+def batches(dataset: StepDataset, *, first: int, steps: int, workers: int) -> Iterable[dict[str, Tensor]]:
+    """The stream of batches of steps `first` to `steps`, made ahead by `workers` processes (0 = in this one)."""
+    loader: DataLoader[dict[str, Tensor]] = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(first, steps),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+    )
+    return loader
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Stored features of one folder, in memory.
+
+    Attributes:
+        arrays: [items, ...] float16 by name.
+        facts: of each item.
+    """
+
+    arrays: dict[str, NDArray[np.float16]]
+    facts: list[dict[str, Any]]
+
+    @classmethod
+    def load(cls, folder: Path, names: Sequence[str]) -> FeatureSet:
+        """Read a folder made by `mfv2a extract`."""
+        return cls(*read_shards(folder, names))
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    def crop(self, name: str, item: int, start: int, length: int) -> NDArray[np.float32]:
+        """Rows `start` to `start + length` of one item's array, float32."""
+        return self.arrays[name][item, start : start + length].astype(np.float32)

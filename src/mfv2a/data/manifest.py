@@ -1,0 +1,75 @@
+"""Stored features on disk: a folder of shards, each a safetensors file of stacked arrays beside a JSONL of facts.
+
+    shard-00007.safetensors    arrays [items, ...], float16
+    shard-00007.jsonl          one JSON object an item: label, captions, events ...
+
+A shard appears whole or not at all, so an interrupted extraction goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfv2a.errors import ConfigError
+
+Item = tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]
+
+
+def shard_path(folder: Path, index: int) -> Path:
+    """Path of one shard's arrays."""
+    return folder / f"shard-{index:05d}.safetensors"
+
+
+def write_shard(folder: Path, index: int, items: Sequence[Item]) -> Path:
+    """Stack items (arrays, facts) into one shard; arrays become float16."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = shard_path(folder, index)
+    facts = path.with_suffix(".jsonl")
+    arrays = {name: np.stack([item[0][name] for item in items]).astype(np.float16) for name in items[0][0]}
+    pending = [path.with_suffix(f".{os.getpid()}.part"), facts.with_suffix(f".{os.getpid()}.facts")]
+    save_file(arrays, pending[0])
+    pending[1].write_text("".join(json.dumps(dict(item[1])) + "\n" for item in items), encoding="utf-8")
+    pending[1].replace(facts)
+    pending[0].replace(path)
+    return path
+
+
+def read_shards(folder: Path, names: Sequence[str]) -> tuple[dict[str, NDArray[np.float16]], list[dict[str, Any]]]:
+    """All items of a folder.
+
+    Args:
+        folder: made by `mfv2a extract`.
+        names: arrays wanted.
+
+    Returns:
+        arrays [items, ...] float16 by name, and the facts of each item.
+
+    Raises:
+        ConfigError: no shard there, or an array is missing.
+    """
+    from safetensors import safe_open
+
+    paths = sorted(folder.glob("shard-*.safetensors"))
+    if not paths:
+        raise ConfigError(f"no features in {folder}", hint="make them with mfv2a extract")
+    parts: dict[str, list[NDArray[np.float16]]] = {name: [] for name in names}
+    facts: list[dict[str, Any]] = []
+    for path in paths:
+        with safe_open(path, "np") as shard:
+            missing = set(names) - set(shard.keys())
+            if missing:
+                raise ConfigError(f"{path} holds no {', '.join(sorted(missing))}")
+            for name in names:
+                parts[name].append(shard.get_tensor(name))
+        lines = path.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
+        facts.extend(json.loads(line) for line in lines)
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}, facts

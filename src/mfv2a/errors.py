@@ -1,0 +1,78 @@
+"""The exception tree of mfv2a and the exit code of each branch.
+
+    Mfv2aError                    .hint = what to do
+    ├── ConfigError               exit 2   a value that cannot work: an option, a TOML key
+    ├── MediaError(path)          exit 3   one file could not be read, decoded or muxed
+    ├── StartError                exit 4   nothing could begin
+    │   ├── CheckpointError                a weights file is missing, wrong or damaged
+    │   ├── FfmpegMissingError             no ffmpeg program was found
+    │   └── DeviceError                    the asked device is not there
+    └── DivergenceError           exit 5   a loss became non-finite; raised before the optimiser moves
+
+A batch catches one file's MediaError and goes on; the command line catches the rest once, in `cli.main`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class Mfv2aError(Exception):
+    """An expected failure: one line that says what went wrong and one that says what to do.
+
+    Attributes:
+        hint: what the user can do about it; may be empty.
+        exit_code: the process exit code of this kind of failure.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(Mfv2aError):
+    """A value that cannot work, found before anything ran."""
+
+    exit_code = 2
+
+
+class MediaError(Mfv2aError):
+    """One file that could not be read, decoded or muxed.
+
+    Attributes:
+        path: the file.
+        detail: longer text for `--verbose` (the last lines of ffmpeg), may be empty.
+    """
+
+    exit_code = 3
+
+    def __init__(self, path: str | Path, message: str, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = Path(path)
+        self.detail = detail
+
+
+class StartError(Mfv2aError):
+    """Nothing could begin; a batch stops."""
+
+    exit_code = 4
+
+
+class CheckpointError(StartError):
+    """A weights file that is missing, wrong, cut or hostile."""
+
+
+class FfmpegMissingError(StartError):
+    """No ffmpeg program was found."""
+
+
+class DeviceError(StartError):
+    """The device that was asked for is not there."""
+
+
+class DivergenceError(Mfv2aError):
+    """A loss became non-finite."""
+
+    exit_code = 5

@@ -1,0 +1,204 @@
+"""When sound begins: hits found in a wave, matched with the true ones, and envelopes of hitting to correlate.
+
+Knows nothing about how the wave was made. Source of the detector's idea: Boeck & Widmer 2013, "SuperFlux"
+(spectral flux against a frequency-widened past); F1 as in MIREX onset detection, with a wider tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfv2a.evaluation.spectrum import Floats, magnitudes, mel_bands
+
+HOP_S = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnsetConfig:
+    """How the detector listens.
+
+    Attributes:
+        window_s: length of a spectrum.
+        bands: mel bands.
+        gain: compression ln(1 + gain * magnitude) of a wave whose loudest band is 1; larger hears quieter
+            hits.
+        lag: frames back that a band is compared with.
+        threshold: flux above the surroundings that counts as a hit.
+        relative: the same as a share of the wave's strongest flux.
+        around_s: reach of the surroundings on each side.
+        apart_s: shortest time between two hits.
+        shift_s: added to the frame's time: a window feels a hit before its centre has reached it.
+    """
+
+    window_s: float = 0.032
+    bands: int = 48
+    gain: float = 300.0
+    lag: int = 2
+    threshold: float = 0.12
+    relative: float = 0.1
+    around_s: float = 0.15
+    apart_s: float = 0.06
+    shift_s: float = 0.0
+
+
+class OnsetMatch(NamedTuple):
+    """One clip's hits: how many found ones agree with true ones, one to one."""
+
+    hits: int
+    n_found: int
+    n_true: int
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 1 where there is nothing to find and nothing was found."""
+        total = self.n_found + self.n_true
+        return 2 * self.hits / total if total else 1.0
+
+
+def detect_onsets(
+    wave: Floats, sample_rate_hz: int, config: OnsetConfig | None = None
+) -> NDArray[np.float64]:
+    """Times at which something begins to sound.
+
+    Args:
+        wave: mono [S]; its level does not matter.
+        sample_rate_hz: of the wave.
+        config: how to listen.
+
+    Returns:
+        Ascending times in seconds [K].
+    """
+    config = config or OnsetConfig()
+    flux = spectral_flux(wave, sample_rate_hz, config)
+    if not flux.any():
+        return np.zeros(0)
+    reach = max(1, round(config.around_s / HOP_S))
+    excess = flux - _sliding(flux, reach, "median")
+    near = max(1, round(config.apart_s / HOP_S))
+    is_peak = flux >= _sliding(flux, near, "max")
+    needed = max(config.threshold, config.relative * float(flux.max()))
+    frames = np.flatnonzero(is_peak & (excess > needed))
+    kept: list[int] = []
+    for frame in frames.tolist():
+        if not kept or frame - kept[-1] >= near:
+            kept.append(frame)
+    return np.maximum(np.array(kept) * HOP_S + config.shift_s, 0.0)
+
+
+def spectral_flux(wave: Floats, sample_rate_hz: int, config: OnsetConfig | None = None) -> Floats:
+    """Rise of the log-mel spectrum, one value every 10 ms.
+
+    Args:
+        wave: mono [S].
+        sample_rate_hz: of the wave.
+        config: how to listen.
+
+    Returns:
+        [F], F = duration / 10 ms + 1; all zero for silence.
+    """
+    config = config or OnsetConfig()
+    window = 2 * round(config.window_s * sample_rate_hz / 2)
+    hop = round(HOP_S * sample_rate_hz)
+    high = min(8000.0, sample_rate_hz / 2)
+    filters = mel_bands(sample_rate_hz, window=window, bands=config.bands, low_hz=50.0, high_hz=high)
+    bands = magnitudes(wave, window=window, hop=hop) @ filters
+    peak = float(bands.max(initial=0.0))
+    if peak < 1e-6:
+        return np.zeros(len(bands), np.float32)
+    level = np.log1p(config.gain * bands / peak)
+    level = np.concatenate([np.repeat(level[:1] * 0, config.lag, axis=0), level])
+    past = level[: -config.lag]
+    # The past is widened by a band on each side, so that a gliding tone is no new sound.
+    widened = np.maximum(past, np.maximum(np.roll(past, 1, axis=1), np.roll(past, -1, axis=1)))
+    return np.asarray(np.maximum(level[config.lag :] - widened, 0.0).mean(axis=1), np.float32)
+
+
+def _sliding(values: Floats, reach: int, kind: str) -> Floats:
+    """Median or maximum of non-negative [F] over `reach` values on both sides."""
+    padded = np.pad(values, reach)  # silence outside: a hit on the first sample stands out too
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
+    return np.asarray(np.median(windows, axis=1) if kind == "median" else windows.max(axis=1), np.float32)
+
+
+def match_onsets(found: Iterable[float], true: Iterable[float], tolerance_s: float = 0.1) -> OnsetMatch:
+    """Pair found with true times, each used once.
+
+    Walking both in order and pairing the earliest that fit gives the largest number of pairs.
+
+    Args:
+        found: detected times in seconds.
+        true: times at which something happened.
+        tolerance_s: largest distance of a pair.
+    """
+    ours, theirs = sorted(found), sorted(true)
+    i = j = hits = 0
+    while i < len(ours) and j < len(theirs):
+        if ours[i] < theirs[j] - tolerance_s:
+            i += 1
+        elif ours[i] > theirs[j] + tolerance_s:
+            j += 1
+        else:
+            hits, i, j = hits + 1, i + 1, j + 1
+    return OnsetMatch(hits, len(ours), len(theirs))
+
+
+def onset_f1(matches: Sequence[OnsetMatch]) -> float:
+    """F1 over all hits of all clips together (micro); 1 for no clips."""
+    return OnsetMatch(*(sum(column) for column in zip(*matches, strict=True))).f1 if matches else 1.0
+
+
+def mean_onset_f1(matches: Sequence[OnsetMatch]) -> float:
+    """F1 of each clip that has true hits, averaged; 1 if none has."""
+    scores = [match.f1 for match in matches if match.n_true]
+    return float(np.mean(scores)) if scores else 1.0
+
+
+def onset_envelope(wave: Floats, sample_rate_hz: int, fps: float) -> Floats:
+    """Strength of hitting on a frame grid.
+
+    Args:
+        wave: mono [S].
+        sample_rate_hz: of the wave.
+        fps: frames per second.
+
+    Returns:
+        [T], T = max(1, round(duration * fps)): the strongest flux within each frame's time.
+    """
+    flux = spectral_flux(wave, sample_rate_hz)
+    count = max(1, round(len(wave) / sample_rate_hz * fps))
+    frames = np.minimum((np.arange(len(flux)) * HOP_S * fps).astype(int), count - 1)
+    envelope = np.zeros(count, np.float32)
+    np.maximum.at(envelope, frames, flux)
+    if fps > 1 / HOP_S:  # more frames than spectra: fill the gaps
+        known = np.unique(frames)
+        envelope = np.interp(np.arange(count), known, envelope[known]).astype(np.float32)
+    return envelope
+
+
+def envelope_correlation(first: Floats, second: Floats) -> float:
+    """Pearson correlation of two envelopes [T], cut to the shorter; 0 where one is constant."""
+    length = min(len(first), len(second))
+    a, b = (np.asarray(x[:length], np.float64) - np.mean(x[:length]) for x in (first, second))
+    norm = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / norm if norm > 1e-12 else 0.0
+
+
+def shifted_correlations(first: Floats, second: Floats, *, shortest: int = 5) -> NDArray[np.float64]:
+    """The null of `envelope_correlation`: the same with the second envelope turned round in time.
+
+    Args:
+        first: [T].
+        second: [T].
+        shortest: smallest turn in frames, both ways; smaller ones still overlap the true hits.
+
+    Returns:
+        One correlation a turn [T - 2 * shortest + 1], empty for shorter clips.
+    """
+    length = min(len(first), len(second))
+    turned = (np.roll(second[:length], turn) for turn in range(shortest, length - shortest + 1))
+    return np.array([envelope_correlation(first, other) for other in turned])

@@ -1,0 +1,103 @@
+"""What a sound is heard as: embeddings of the tagger, and a probe that tells classes by them.
+
+Class agreement of generated sounds: fit a probe on true sounds of *other* clips, then ask it about the
+generated ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mfv2a.errors import ConfigError
+from mfv2a.evaluation.spectrum import Floats
+from mfv2a.models.yamnet import SAMPLE_RATE_HZ, Tagger
+
+
+def embed_sounds(waves: Sequence[Floats], tagger: Tagger, *, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Floats:
+    """Mean and standard deviation of each wave's patch embeddings.
+
+    Args:
+        waves: mono waves [S].
+        tagger: who listens.
+        sample_rate_hz: of the waves.
+
+    Returns:
+        [K, 2048]: the mean (1024), which is what Frechet distances are taken of, then the deviation (1024).
+    """
+    rows = []
+    for wave in waves:
+        _, embeddings = tagger.hear(wave, sample_rate_hz=sample_rate_hz)
+        rows.append(torch.cat([embeddings.mean(dim=0), embeddings.std(dim=0, correction=0)]).numpy())
+    return np.stack(rows) if rows else np.zeros((0, 2048), np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassProbe:
+    """Multinomial logistic regression on standardised embeddings.
+
+    Attributes:
+        labels: the classes, sorted.
+        mean: [E] of the training embeddings.
+        scale: [E] of the training embeddings, never 0.
+        weight: [E, K].
+        bias: [K].
+    """
+
+    labels: tuple[str, ...]
+    mean: Tensor
+    scale: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def predict(self, embeddings: Floats) -> list[str]:
+        """The likeliest label of each row of [N, E]."""
+        standard = (torch.from_numpy(np.asarray(embeddings, np.float32)) - self.mean) / self.scale
+        return [self.labels[i] for i in (standard @ self.weight + self.bias).argmax(dim=1).tolist()]
+
+    def accuracy(self, embeddings: Floats, labels: Sequence[str]) -> float:
+        """Share of rows of [N, E] that are told rightly; 0 for none."""
+        if not labels:
+            return 0.0
+        predicted = self.predict(embeddings)
+        return sum(p == label for p, label in zip(predicted, labels, strict=True)) / len(labels)
+
+
+def fit_probe(embeddings: Floats, labels: Sequence[str], *, penalty: float = 1e-2) -> ClassProbe:
+    """Fit a probe; deterministic (convex loss, zero start).
+
+    Args:
+        embeddings: [N, E], from `embed_sounds`.
+        labels: N class names.
+        penalty: weight of the squared norm of the coefficients.
+
+    Raises:
+        ConfigError: fewer than two classes, or counts that differ.
+    """
+    names = tuple(sorted(set(labels)))
+    if len(names) < 2 or len(labels) != len(embeddings):
+        raise ConfigError(
+            f"a probe needs two classes and a label a row: {len(names)} classes, {len(labels)} labels"
+        )
+    x = torch.from_numpy(np.asarray(embeddings, np.float32))
+    target = torch.tensor([names.index(label) for label in labels])
+    mean, scale = x.mean(dim=0), x.std(dim=0, correction=0).clamp_min(1e-4)
+    x = (x - mean) / scale
+    weight = torch.zeros(x.shape[1], len(names), requires_grad=True)
+    bias = torch.zeros(len(names), requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy(x @ weight + bias, target) + penalty * weight.square().sum() / 2
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return ClassProbe(labels=names, mean=mean, scale=scale, weight=weight.detach(), bias=bias.detach())

@@ -1,0 +1,87 @@
+"""Classifier-free guidance: at sampling with a rescaled unconditional branch, and inside the training target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Velocity = Callable[..., Tensor]
+
+
+def projection_scale(conditional: Tensor, unconditional: Tensor) -> Tensor:
+    """The scalar s that brings s * unconditional closest to the conditional prediction, per sample.
+
+    s = <u_c, u_0> / (||u_0||^2 + 1e-8), over all axes but the first, in float32.
+
+    Args:
+        conditional: u_c [B, ...].
+        unconditional: u_0 [B, ...].
+
+    Returns:
+        [B] float32.
+
+    Source: scalar rescaling of CFG for one-step video-to-audio, arXiv 2509.06389; the same scalar as
+    CFG-Zero*, arXiv 2503.18886.
+    """
+    c, u = conditional.float().flatten(1), unconditional.float().flatten(1)
+    return (c * u).sum(1) / (u.square().sum(1) + 1e-8)
+
+
+def combine(conditional: Tensor, unconditional: Tensor, strength: float, *, rescale: bool = True) -> Tensor:
+    """Guided velocity s u_0 + w (u_c - s u_0), with s = 1 when not rescaled.
+
+    Args:
+        conditional: u_c [B, ...].
+        unconditional: u_0 [B, ...].
+        strength: w; 1 gives u_c.
+        rescale: use `projection_scale`.
+
+    Returns:
+        [B, ...] in the dtype of the conditional prediction.
+    """
+    c, u = conditional.float(), unconditional.float()
+    if rescale:
+        u = projection_scale(c, u).reshape(-1, *[1] * (c.dim() - 1)) * u
+    return (u + strength * (c - u)).to(conditional.dtype)
+
+
+def guide(doubled: Velocity, strength: float, *, rescale: bool = True) -> Velocity:
+    """A guided velocity from one that evaluates both branches in one doubled batch.
+
+    Args:
+        doubled: u(z, *, r, t) on a batch of 2B whose first half is conditional, second half unconditional.
+        strength: w.
+        rescale: as in `combine`.
+
+    Returns:
+        u(z, *, r, t) on a batch of B.
+    """
+
+    def guided(z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
+        both = doubled(torch.cat([z, z]), r=torch.cat([r, r]), t=torch.cat([t, t]))
+        conditional, unconditional = both.chunk(2)
+        return combine(conditional, unconditional, strength, rescale=rescale)
+
+    return guided
+
+
+def guided_target(
+    v: Tensor, conditional: Tensor, unconditional: Tensor, *, omega: float, kappa: float
+) -> Tensor:
+    """Velocity to train on so that guidance is baked into the network.
+
+    v_hat = omega v + kappa u(z, t, t | c) + (1 - omega - kappa) u(z, t, t | empty); the effective strength is
+    omega / (1 - kappa).
+
+    Args:
+        v: e - x [B, ...].
+        conditional: the network's own instantaneous velocity with conditions, no gradient [B, ...].
+        unconditional: the same without conditions [B, ...].
+        omega: weight of the sample's velocity.
+        kappa: weight of the conditional prediction.
+
+    Source: MeanFlow, arXiv 2505.13447, appendix on improved CFG, equation (21).
+    """
+    return omega * v + kappa * conditional + (1 - omega - kappa) * unconditional

@@ -1,0 +1,119 @@
+"""Training losses: flow matching and MeanFlow. Each takes a velocity callable and gives a loss per sample."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mfv2a.flow.guidance import Velocity
+from mfv2a.flow.path import expand_time
+
+
+class MeanFlowTerms(NamedTuple):
+    """What the MeanFlow objective computes on the way.
+
+    Attributes:
+        u: the network's prediction with gradient [B, ...].
+        derivative: du/dt along the path, no gradient [B, ...]; zero where r = t.
+        target: v - (t - r) du/dt, no gradient [B, ...].
+    """
+
+    u: Tensor
+    derivative: Tensor
+    target: Tensor
+
+
+def adaptive_weight(error: Tensor, *, power: float, eps: float = 1e-3) -> Tensor:
+    """Weight each sample's squared error by 1 / (error + eps)^power, the weight without gradient.
+
+    Args:
+        error: mean squared error per sample [B].
+        power: p; 0 leaves the error as it is, 1 makes the loss insensitive to its scale.
+        eps: added before the power.
+
+    Source: MeanFlow, arXiv 2505.13447, equation (22).
+    """
+    return error / (error.detach() + eps).pow(power)
+
+
+def mean_square(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference per sample, in float32: [B, ...] to [B]."""
+    return (prediction.float() - target.float()).square().flatten(1).mean(1)
+
+
+def flow_matching_loss(velocity: Velocity, z: Tensor, v: Tensor, t: Tensor) -> Tensor:
+    """|u(z, t, t) - v|^2 per sample: [B].
+
+    Args:
+        velocity: u(z, *, r, t).
+        z: point of the path [B, ...].
+        v: its velocity e - x [B, ...].
+        t: times [B].
+
+    Source: Lipman et al., arXiv 2210.02747, equation (14).
+    """
+    return mean_square(velocity(z, r=t, t=t), v)
+
+
+def meanflow_terms(
+    velocity: Velocity, frozen: Velocity, z: Tensor, v: Tensor, r: Tensor, t: Tensor, *, jvp_scale: float = 1.0
+) -> MeanFlowTerms:
+    """Prediction and target of the MeanFlow identity u = v - (t - r) du/dt.
+
+    The derivative is needed only where r < t and carries no gradient, so it comes from one Jacobian-vector
+    product over those rows; one ordinary forward over the whole batch carries the gradient.
+
+    Args:
+        velocity: u(z, *, r, t) on the batch, with gradient.
+        frozen: the same function on the rows with r < t alone, in their order.
+        z: point of the path [B, ...].
+        v: velocity to follow [B, ...]: e - x, or a guided one.
+        r: start of the interval [B].
+        t: end of the interval [B].
+        jvp_scale: factor on the derivative's term, raised from 0 to 1 at the start of training.
+
+    Returns:
+        the three terms.
+
+    Source: MeanFlow, arXiv 2505.13447, equations (6), (8), (11) and algorithm 1.
+    """
+    u = velocity(z, r=r, t=t)
+    rows = (r < t).nonzero()[:, 0]
+    derivative = torch.zeros_like(z)
+    if len(rows):
+        zs, rs, ts = z[rows], r[rows], t[rows]
+        with torch.no_grad():
+            tangents = (v[rows].detach(), torch.zeros_like(rs), torch.ones_like(ts))
+            _, slope = torch.func.jvp(lambda a, b, c: frozen(a, r=b, t=c), (zs, rs, ts), tangents)
+        derivative = derivative.index_copy(0, rows, slope.detach().to(derivative.dtype))
+    target = (v - expand_time(t - r, v) * jvp_scale * derivative).detach()
+    return MeanFlowTerms(u, derivative, target)
+
+
+def meanflow_loss(
+    velocity: Velocity,
+    frozen: Velocity,
+    z: Tensor,
+    v: Tensor,
+    r: Tensor,
+    t: Tensor,
+    *,
+    power: float = 1.0,
+    jvp_scale: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """The MeanFlow loss with adaptive weights.
+
+    Args:
+        velocity, frozen, z, v, r, t, jvp_scale: as in `meanflow_terms`.
+        power: p of `adaptive_weight`.
+
+    Returns:
+        weighted loss per sample [B] and the plain squared error per sample [B].
+
+    Source: MeanFlow, arXiv 2505.13447, equations (9) and (22).
+    """
+    terms = meanflow_terms(velocity, frozen, z, v, r, t, jvp_scale=jvp_scale)
+    error = mean_square(terms.u, terms.target)
+    return adaptive_weight(error, power=power), error.detach()

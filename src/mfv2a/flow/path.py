@@ -1,0 +1,61 @@
+"""The straight path from data to noise, and how training draws times on it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def expand_time(t: Tensor, like: Tensor) -> Tensor:
+    """Shape times [B] so that they broadcast over a tensor [B, ...]."""
+    return t.reshape(-1, *[1] * (like.dim() - 1)).to(like.dtype)
+
+
+def interpolate(x: Tensor, e: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """The point of the path at time t and its velocity.
+
+    Args:
+        x: data [B, ...].
+        e: noise [B, ...].
+        t: times [B].
+
+    Returns:
+        z = (1 - t) x + t e and v = e - x, both [B, ...].
+
+    Source: Lipman et al., "Flow Matching for Generative Modeling", arXiv 2210.02747, with the clock turned.
+    """
+    time = expand_time(t, x)
+    return (1 - time) * x + time * e, e - x
+
+
+def sample_times(
+    batch_size: int,
+    *,
+    generator: torch.Generator,
+    mean: float = -0.4,
+    std: float = 1.0,
+    equal_share: float = 0.75,
+    full_share: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Draw pairs r <= t: both logit-normal, the larger is t; for a share of the batch r = t.
+
+    Args:
+        batch_size: B.
+        generator: source of randomness, on the CPU.
+        mean, std: of the normal under the sigmoid.
+        equal_share: share of rows with r = t, where MeanFlow is plain flow matching.
+        full_share: share of the remaining rows that get r = 0, t = 1, the interval of one-step sampling.
+
+    Returns:
+        r [B] and t [B], float32 on the CPU.
+
+    Source: MeanFlow, arXiv 2505.13447, section 4.3 and its table of ablations.
+    """
+    pair = torch.sigmoid(torch.randn(2, batch_size, generator=generator) * std + mean)
+    t, r = pair.amax(0), pair.amin(0)
+    order = torch.randperm(batch_size, generator=generator)
+    num_equal = round(equal_share * batch_size)
+    r[order[:num_equal]] = t[order[:num_equal]]
+    full = order[num_equal : num_equal + round(full_share * (batch_size - num_equal))]
+    r[full], t[full] = 0.0, 1.0
+    return r, t

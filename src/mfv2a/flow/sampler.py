@@ -1,0 +1,37 @@
+"""From noise to data in one or more steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mfv2a.errors import ConfigError
+from mfv2a.flow.guidance import Velocity
+
+
+def sample(velocity: Velocity, noise: Tensor, *, steps: int = 1) -> Tensor:
+    """Carry noise to data along an average velocity, or along an instantaneous one by Euler's method.
+
+    Each step is z <- z - (t - r) u(z, r, t) on an even grid from t = 1 to 0. An instantaneous velocity
+    ignores r, and the step is then Euler's.
+
+    Args:
+        velocity: u(z, *, r, t) with r and t of shape [B].
+        noise: e [B, ...].
+        steps: number of steps; each costs one evaluation of `velocity`.
+
+    Returns:
+        x [B, ...].
+
+    Raises:
+        ConfigError: fewer than one step.
+
+    Source: MeanFlow, arXiv 2505.13447, algorithm 2.
+    """
+    if steps < 1:
+        raise ConfigError(f"steps must be at least 1, not {steps}")
+    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float32, device=noise.device)
+    z = noise
+    for t, r in zip(times[:-1], times[1:], strict=True):
+        z = z - (t - r).to(z.dtype) * velocity(z, r=r.expand(len(z)), t=t.expand(len(z)))
+    return z

@@ -1,0 +1,245 @@
+"""How long each stage of a dub takes on this machine, measured apart, and how much memory it needs.
+
+Measures the same functions that `jobs.dub` runs. A repeat's stages, with what lies between them as `other`,
+sum to its whole exactly; medians and 90th percentiles are taken over the repeats.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.seed import clip_seed, content_key
+from mfv2a.jobs.sound import SoundOptions
+
+if TYPE_CHECKING:
+    from mfv2a.pipeline import Pipeline
+    from mfv2a.records import VideoInfo
+
+STAGES = ("decode", "features", "sample", "vae", "vocoder", "mux", "other")
+SCENE_SEED = 2_000_000_000
+SCENE_S, SCENE_FPS, SCENE_WIDTH_PX, SCENE_HEIGHT_PX = 8.0, 25.0, 1280, 720
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchOptions:
+    """What `measure` shall do.
+
+    Attributes:
+        video: the video to dub, None for a made scene of 8 s at 720p.
+        sound: what makes the sound; its steps are replaced by each of `steps`.
+        steps: sampler steps to compare, () for the model's own.
+        repeats: measured runs.
+        warmup: runs before that, not counted.
+    """
+
+    video: Path | None = None
+    sound: SoundOptions = field(default_factory=SoundOptions)
+    steps: tuple[int, ...] = ()
+    repeats: int = 5
+    warmup: int = 1
+
+    def __post_init__(self) -> None:
+        for step in self.steps:
+            replace(self.sound, steps=step)  # refuses what cannot work
+        if self.repeats < 1:
+            raise ConfigError(f"--repeats {self.repeats} cannot work", hint="use 1 or more")
+        if self.warmup < 0:
+            raise ConfigError(f"--warmup {self.warmup} cannot work", hint="use 0 or more")
+
+
+class Stopwatch:
+    """Seconds of named stages and of the whole around them."""
+
+    def __init__(self, synchronize: Callable[[], None]) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._synchronize = synchronize
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time of the block to a stage; waits for the device, so that queued work counts here."""
+        start = time.perf_counter()
+        yield
+        self._synchronize()
+        self.seconds[name] += time.perf_counter() - start
+
+    def stop(self) -> dict[str, float]:
+        """Ends the whole: what no stage measured is `other`.
+
+        Returns:
+            Seconds of every stage and of "total", which is exactly their sum.
+        """
+        named_s = sum(value for name, value in self.seconds.items() if name != "other")
+        self.seconds["other"] = max(0.0, time.perf_counter() - self._start - named_s)
+        return {**self.seconds, "total": sum(self.seconds.values())}
+
+
+def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Callable[[str], None]) -> dict[str, Any]:
+    """Times the stages of a dub.
+
+    Args:
+        options: what to do.
+        begin: is told the model's description and the sample rate of the file, in Hz.
+        say: takes a line when a run is done.
+
+    Returns:
+        A JSON-ready report: the machine, and one entry a number of steps with seconds (median, p90 and each
+        repeat) by stage, NFE, RTF and peak memory; from the second entry on with the ratio of its time to the
+        first's.
+
+    Raises:
+        MediaError: the video cannot be dubbed.
+        StartError: the model cannot be loaded, or no ffmpeg was found.
+    """
+    from mfv2a.loader import describe_model, load_pipeline
+    from mfv2a.media.video import probe_video
+
+    described = describe_model(options.sound.model)
+    begin(described, options.sound.rate_hz(described))
+    with tempfile.TemporaryDirectory(prefix="mfv2a-bench-") as folder:
+        source = make_scene_video(Path(folder) / "scene.mp4") if options.video is None else options.video
+        info = probe_video(source)
+        start = time.perf_counter()
+        sound = options.sound
+        pipeline = load_pipeline(sound.model, device=sound.device, dtype=sound.dtype)
+        load_s = time.perf_counter() - start
+        entries = []
+        for steps in options.steps or (described.default_steps,):
+            say(f"{steps} step{'s' if steps > 1 else ''}: {options.warmup} + {options.repeats} runs")
+            entry = _measure_steps(pipeline, info, replace(sound, steps=steps), options, Path(folder))
+            entries.append(entry)
+        for entry in entries[1:]:
+            entry["ratio"] = {
+                name: _ratio(entry["seconds"][name]["median"], entries[0]["seconds"][name]["median"])
+                for name in ("sample", "total")
+            }
+    return {
+        "video": str(options.video) if options.video else "a scene made for this",
+        "picture": f"{info.width_px}x{info.height_px}",
+        "duration_s": info.duration_s,
+        "model": described.name,
+        "digest": described.digest,
+        "sample_rate_hz": sound.rate_hz(described),
+        "load_s": load_s,
+        "warmup": options.warmup,
+        "repeats": options.repeats,
+        **_machine(pipeline),
+        "entries": entries,
+    }
+
+
+def make_scene_video(path: Path) -> Path:
+    """Makes the video that is dubbed where none was given: a procedural scene, 8 s, 720p, 25 frames a second.
+
+    Args:
+        path: the MP4 to write.
+
+    Returns:
+        `path`.
+    """
+    from mfv2a.jobs.scenes import write_scene_video
+    from mfv2a.scenes import make_scene
+
+    scene = make_scene(SCENE_SEED, duration_s=SCENE_S)
+    write_scene_video(scene, path, fps=SCENE_FPS, width_px=SCENE_WIDTH_PX, height_px=SCENE_HEIGHT_PX)
+    return path
+
+
+def _measure_steps(
+    pipeline: Pipeline, info: VideoInfo, sound: SoundOptions, options: BenchOptions, folder: Path
+) -> dict[str, Any]:
+    import torch
+
+    cuda = pipeline.device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(pipeline.device)
+    synchronize = torch.cuda.synchronize if cuda else _no_wait
+    runs = [_run_once(pipeline, info, sound, folder, synchronize) for _ in range(options.warmup + options.repeats)]
+    kept = runs[options.warmup :]
+    seconds = {
+        name: {
+            "median": float(np.median([run[name] for run in kept])),
+            "p90": float(np.percentile([run[name] for run in kept], 90)),
+        }
+        for name in (*STAGES, "total")
+    }
+    cfg = sound.cfg_strength if sound.cfg_strength is not None else pipeline.info.default_cfg
+    return {
+        "steps": sound.steps,
+        "cfg_strength": cfg,
+        "nfe": (sound.steps or 1) * (1 if cfg == 1 else 2),
+        "seconds": seconds,
+        "repeats": kept,
+        "rtf": seconds["total"]["median"] / info.duration_s,
+        "peak_memory_mib": peak_memory_mib(),
+        "peak_device_mib": torch.cuda.max_memory_allocated(pipeline.device) / 2**20 if cuda else None,
+    }
+
+
+def _run_once(
+    pipeline: Pipeline, info: VideoInfo, sound: SoundOptions, folder: Path, synchronize: Callable[[], None]
+) -> dict[str, float]:
+    """One whole dub, a stopwatch in its hand."""
+    from mfv2a.jobs.stages import decode_clip
+    from mfv2a.media.mux import mux_audio, plan_mux
+
+    watch = Stopwatch(synchronize)
+    rate_hz = sound.rate_hz(pipeline.info)
+    plan = plan_mux(info, "auto")
+    seed = clip_seed(sound.seed, content_key(info.path))
+    with watch.stage("decode"):
+        clip = decode_clip(info, pipeline)
+    with watch.stage("features"):
+        work = pipeline.prepare(clip, negative_prompt=sound.negative_prompt, seed=seed)
+    with watch.stage("sample"):
+        latent = pipeline.sample([work], sound.sampler())[0]
+    with watch.stage("vae"):
+        mel = pipeline.decode_mel(latent)
+    with watch.stage("vocoder"):
+        wave = pipeline.vocode(mel)
+        audio = pipeline.finish(work, wave, sample_rate_hz=rate_hz)
+    with watch.stage("mux"):
+        mux_audio(info, audio, folder / f"dubbed{plan.suffix}", plan)
+    return watch.stop()
+
+
+def peak_memory_mib() -> float | None:
+    """The most memory this process has held so far, None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # macOS counts bytes, Linux KiB
+
+
+def _machine(pipeline: Pipeline) -> Mapping[str, Any]:
+    import platform
+
+    import torch
+
+    return {
+        "device": str(pipeline.device),
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+    }
+
+
+def _ratio(value: float, base: float) -> float | None:
+    return value / base if base > 0 else None
+
+
+def _no_wait() -> None:
+    """Work on the processor is done when its call returns."""

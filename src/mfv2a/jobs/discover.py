@@ -1,0 +1,228 @@
+"""Words of the command line -> the videos they name and the place of each in the output tree.
+
+Only names are looked at here; no file is opened. The output folder and everything the tool wrote are never
+inputs.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfv2a.errors import ConfigError, StartError
+from mfv2a.jobs.report import REPORT_NAME, absolute, written_files
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".3g2",
+        ".3gp",
+        ".amv",
+        ".apng",
+        ".asf",
+        ".avi",
+        ".divx",
+        ".dv",
+        ".f4v",
+        ".flv",
+        ".gif",
+        ".h264",
+        ".h265",
+    }
+    | {".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4"}
+    | {".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".roq", ".swf"}
+    | {".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One input.
+
+    Attributes:
+        source: the file, as the user named it.
+        relative: its place under the output folder, with the source's own suffix.
+    """
+
+    source: Path
+    relative: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What the words of a command line led to.
+
+    Attributes:
+        found: the inputs in the order of the arguments, folders sorted by name.
+        missing: names that led nowhere, each with the reason.
+        notes: what was left out on purpose, a sentence each.
+    """
+
+    found: tuple[Found, ...]
+    missing: tuple[tuple[Path, str], ...]
+    notes: tuple[str, ...]
+
+
+def find_videos(arguments: Sequence[str], out: Path) -> Discovery:
+    """Finds the videos that the arguments name.
+
+    A folder is searched recursively, symlinks included, for files with a video's suffix; a file named
+    outright is taken whatever its suffix; a name that does not exist but holds `*`, `?` or `[` is a glob. The
+    place of a file in the output tree is relative to its folder argument, else to the working directory, else
+    its name alone.
+
+    Args:
+        arguments: files, folders and globs.
+        out: the output folder; it need not exist.
+
+    Returns:
+        The inputs, at least one.
+
+    Raises:
+        ConfigError: an output would be its own input, or all inputs lie in the output folder.
+        StartError: nothing was found.
+    """
+    finder = _Finder(out)
+    for argument in arguments:
+        finder.add(argument)
+    discovery = Discovery(tuple(finder.found.values()), tuple(finder.missing), tuple(finder.notes))
+    if discovery.found:
+        return discovery
+    if finder.inside_out:
+        raise ConfigError(
+            f"{finder.inside_out[0]} is, or lies in, the output folder, which is never an input",
+            hint="choose an --out that does not hold the videos",
+        )
+    if discovery.missing:
+        path, reason = discovery.missing[0]
+        raise StartError(f"nothing to dub: {path}: {reason}", hint="check the path")
+    if discovery.notes:
+        raise StartError(f"nothing to dub: {discovery.notes[0]}", hint="name other videos")
+    where = ", ".join(arguments) or "no path was given"
+    raise StartError(f"no videos found: {where}", hint="name a video, a folder with videos in it, or a glob in quotes")
+
+
+class _Finder:
+    """Collects the inputs of one command line."""
+
+    def __init__(self, out: Path) -> None:
+        self.found: dict[Path, Found] = {}
+        self.missing: list[tuple[Path, str]] = []
+        self.notes: list[str] = []
+        self.inside_out: list[Path] = []
+        self._out = out
+        self._out_real = _real(out)
+        self._written: set[Path] = set()
+        self._reports_read: set[Path] = set()
+
+    def add(self, argument: str) -> None:
+        """Takes one argument: a path that exists, else a glob."""
+        path = Path(argument)
+        if os.path.lexists(path):
+            self._add_path(path)
+        elif glob.has_magic(argument):
+            self._add_glob(argument)
+        else:
+            self.missing.append((path, "no such file or folder"))
+
+    def _add_path(self, path: Path) -> None:
+        for parent in absolute(path).parents:
+            self._read_report(parent)
+        if path.is_dir():
+            self._add_folder(path)
+        elif path.exists() and not path.is_file():
+            self.missing.append((path, "not a regular file"))
+        else:
+            self._add_file(path)
+
+    def _add_glob(self, pattern: str) -> None:
+        # Path.glob would take no absolute pattern
+        matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+        if not matches:
+            self.missing.append((Path(pattern), "no file matches this pattern"))
+        named_suffix = Path(pattern).suffix
+        any_suffix = bool(named_suffix) and not glob.has_magic(named_suffix)
+        for match in matches:
+            if match.is_dir():
+                if "**" not in pattern:  # `**` has listed the files of this folder already
+                    self._add_path(match)
+            elif any_suffix or match.suffix.lower() in VIDEO_SUFFIXES:
+                self._add_path(match)
+
+    def _add_file(self, path: Path) -> None:
+        whole = absolute(path)
+        cwd = Path.cwd()
+        relative = whole.relative_to(cwd) if whole.is_relative_to(cwd) else Path(whole.name)
+        if _same(whole, absolute(self._out / relative)):
+            raise ConfigError(
+                f"{path} would be overwritten: its output is the file itself",
+                hint="choose another --out; the source is never touched",
+            )
+        if whole in self._written:
+            self.notes.append(f"{path} was left out: mfv2a wrote it")
+        elif _real(whole).is_relative_to(self._out_real):
+            self.inside_out.append(path)
+            self.notes.append(f"{path} was left out: it lies in the output folder")
+        else:
+            self.found.setdefault(whole, Found(path, relative))
+
+    def _add_folder(self, folder: Path) -> None:
+        if _real(folder).is_relative_to(self._out_real):
+            self.inside_out.append(folder)
+            self.notes.append(f"{folder} was left out: it is, or lies in, the output folder")
+            return
+        before = len(self.found)
+        left_out = 0
+        for path in self._walk(folder, {_real(folder)}):
+            whole = absolute(path)
+            if whole in self._written or _real(path).is_relative_to(self._out_real):
+                left_out += 1
+            else:
+                self.found.setdefault(whole, Found(path, path.relative_to(folder)))
+        if left_out:
+            self.notes.append(f"{folder}: {left_out} left out because mfv2a wrote them")
+        elif len(self.found) == before:
+            self.notes.append(f"{folder} holds no videos")
+
+    def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
+        """Yields the videos below a folder by name; a folder reached again, as in a loop, is not entered."""
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            self.missing.append((folder, f"the folder cannot be read: {error.strerror}"))
+            return
+        self._read_report(absolute(folder))
+        for entry in entries:
+            if entry.name.startswith("."):  # hidden: temporary names, and what other systems leave (._clip.mp4)
+                continue
+            if entry.is_dir():
+                real = _real(entry)
+                above = _real(folder).is_relative_to(real)  # a link to a parent: the way round a loop
+                if real not in seen and not above and real != self._out_real:
+                    seen.add(real)
+                    yield from self._walk(entry, seen)
+            elif entry.suffix.lower() in VIDEO_SUFFIXES and (entry.is_file() or entry.is_symlink()):
+                yield entry
+
+    def _read_report(self, folder: Path) -> None:
+        if folder not in self._reports_read:
+            self._reports_read.add(folder)
+            if (folder / REPORT_NAME).is_file():
+                self._written |= written_files(folder)
+
+
+def _real(path: Path) -> Path:
+    """The path with all symlinks followed as far as they lead; a loop is left as it is."""
+    return Path(os.path.realpath(path))
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names are one file, by name or through links."""
+    if os.path.normcase(one) == os.path.normcase(other):
+        return True
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

@@ -1,0 +1,127 @@
+"""Rows of the generator's batches: latents with sync features, captions and what a recogniser would have seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mfv2a.config import RunConfig, SourceConfig
+from mfv2a.data.dataset import Arrays, FeatureSet, Source
+from mfv2a.data.seen import seen_names
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.extract import STATISTICS
+
+SEEN_SHARE = 0.5
+LATENTS_PER_SYNC = 5  # latents every 4 sync frames: 31.25 and 25 per second
+
+
+@dataclass(frozen=True)
+class Words:
+    """Token and sentence vectors of all texts of a run, each encoded once.
+
+    Attributes:
+        index: text to row.
+        tokens: [texts, L, D] float16.
+        pooled: [texts, D] float16.
+    """
+
+    index: dict[str, int]
+    tokens: NDArray[np.float16]
+    pooled: NDArray[np.float16]
+
+    @classmethod
+    def encode(cls, texts: Sequence[str]) -> Words:
+        """Encode with the embedded text encoder."""
+        from mfv2a.models.text import TextEncoder
+
+        unique = list(dict.fromkeys(texts))
+        encoder = TextEncoder.from_assets()
+        tokens, pooled = [], []
+        with torch.inference_mode():
+            for start in range(0, len(unique), 64):
+                a, b = encoder.encode(unique[start : start + 64])
+                tokens.append(a.half().numpy())
+                pooled.append(b.half().numpy())
+        return cls({text: i for i, text in enumerate(unique)}, np.concatenate(tokens), np.concatenate(pooled))
+
+
+def latent_statistics(config: RunConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation of the latents [C], of the first source."""
+    path = Path(config.sources[0].path) / STATISTICS
+    if not path.exists():
+        raise ConfigError(f"no {STATISTICS} in {path.parent}", hint="encode the features with mfv2a extract")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    return np.array(facts["latent_mean"], np.float32), np.array(facts["latent_std"], np.float32)
+
+
+def build_generator_sources(config: RunConfig) -> list[Source]:
+    """Sources of a generator run from folders of encoded features.
+
+    A folder with sync features gives video-audio rows (and voiced ones, where events were voiced), one without
+    gives text-audio rows.
+    """
+    sets = [(_load(source), source) for source in config.sources]
+    texts = [text for stored, _ in sets for fact in stored.facts for text in _texts(fact)]
+    words = Words.encode(["", *texts])
+    return [Source(partial(_row, stored, words, config.crop_s), source.weight) for stored, source in sets]
+
+
+def _load(source: SourceConfig) -> FeatureSet:
+    from safetensors import safe_open
+
+    first = next(iter(sorted(Path(source.path).glob("shard-*.safetensors"))), None)
+    if first is None:
+        raise ConfigError(f"no features in {source.path}", hint="make them with mfv2a extract")
+    with safe_open(first, "np") as shard:
+        names = list(shard.keys())
+    return FeatureSet.load(Path(source.path), names)
+
+
+def _texts(fact: dict[str, Any]) -> list[str]:
+    texts = [*fact["captions"], *seen_names(fact["label"])]
+    if "voice" in fact:
+        texts += [*fact["voice_captions"], *seen_names(fact["voice"])]
+    return texts
+
+
+def _row(stored: FeatureSet, words: Words, crop_s: float, rng: np.random.Generator) -> Arrays:
+    blocks = round(crop_s * 31.25) // LATENTS_PER_SYNC
+    length = blocks * LATENTS_PER_SYNC
+    item = int(rng.integers(len(stored)))
+    fact = stored.facts[item]
+    offset = int(rng.integers(0, stored.arrays["latent"].shape[1] // LATENTS_PER_SYNC - blocks + 1))
+    start = offset * LATENTS_PER_SYNC
+    has_video = "sync" in stored.arrays
+    voiced = "voice" in fact and rng.random() < 0.5
+    latent = stored.crop("voiced_latent" if voiced else "latent", item, start, length)
+    prefix = "voice_" if voiced else ""
+    captions = fact[prefix + "captions"]
+    caption = words.index[captions[int(rng.integers(len(captions)))]]
+    seconds = max(1, int(crop_s))
+    clip = np.zeros((seconds, words.pooled.shape[1]), np.float32)
+    # A voice says nothing of what is seen: it is always named, by what a recogniser would say or by text.
+    if voiced or rng.random() < SEEN_SHARE:
+        names = seen_names(fact["voice" if voiced else "label"])
+        name = words.pooled[words.index[names[int(rng.integers(len(names)))]]].astype(np.float32)
+        clip[:] = name * rng.uniform(0.4, 1.0)
+        clip += rng.normal(0, 0.01, clip.shape)
+    if has_video:
+        sync = stored.crop("sync", item, offset * 4, blocks * 4)
+    else:
+        sync = np.zeros((blocks * 4, 64), np.float32)
+    return {
+        "latent": latent,
+        "clip": clip.astype(np.float32),
+        "sync": sync,
+        "text": words.tokens[caption].astype(np.float32),
+        "has_video": np.array(has_video),
+        "has_text": np.array(True),
+    }

@@ -1,0 +1,164 @@
+"""Raw training items: a scene or an arrangement of a labelled sound, as waveform, mel and motion.
+
+The one place where scenes, media and the mel front end meet to make data. Items are made by worker processes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfv2a.data.sounds import SHORT_S, Sound, arrange, trim_silence, voice_events
+from mfv2a.errors import ConfigError, MediaError
+
+SAMPLE_RATE_HZ = 16000
+Wave = NDArray[np.float32]
+ItemArrays = dict[str, NDArray[Any]]
+
+
+def mel_of(wave: Wave) -> NDArray[np.float32]:
+    """Log10-mel [M, F] of a wave [S], by the 16k front end."""
+    import torch
+
+    mel: NDArray[np.float32] = _front_end()(torch.from_numpy(wave)[None])[0].numpy()
+    return mel
+
+
+@lru_cache(maxsize=1)
+def _front_end() -> Any:
+    from mfv2a.models.mel import MelSpectrogram
+
+    return MelSpectrogram()
+
+
+@lru_cache(maxsize=4)
+def load_sounds(folder: str, label: str = "", exclude: str = "") -> tuple[Sound, ...]:
+    """Labelled sounds of a folder with an `index.tsv` (file, seconds, label, title, set, licence), at 16 kHz.
+
+    Sound files lie in the folder or in its `audio`. Silence at both ends is cut.
+
+    Args:
+        folder: of the index.
+        label: only labels that match this regular expression.
+        exclude: no labels that match this one.
+
+    Raises:
+        ConfigError: no index there, or no sound matches.
+    """
+    from mfv2a.media.audio import read_audio
+
+    root = Path(folder)
+    index = root / "index.tsv"
+    if not index.is_file():
+        raise ConfigError(f"no index.tsv in {folder}", hint="a table of file, seconds, label, title, set, licence")
+    lines = index.read_text(encoding="utf-8").splitlines()
+    names = lines[0].split("\t")
+    sounds = []
+    for line in lines[1:]:
+        row = dict(zip(names, line.split("\t"), strict=False))
+        if re.search(label, row["label"]) and not (exclude and re.search(exclude, row["label"])):
+            path = root / row["file"] if (root / row["file"]).exists() else root / "audio" / row["file"]
+            try:
+                wave = read_audio(path, SAMPLE_RATE_HZ).samples
+            except MediaError:
+                continue
+            sounds.append(Sound(trim_silence(wave, SAMPLE_RATE_HZ), row["label"], row.get("title", "")))
+    if not sounds:
+        raise ConfigError(f"no sound of {folder} matches")
+    return tuple(sounds)
+
+
+@lru_cache(maxsize=4)
+def short_sounds(folder: str, exclude: str = "") -> tuple[Sound, ...]:
+    """Sounds of a folder short enough to be laid on events, by label so that each label is drawn alike."""
+    limit = SHORT_S * SAMPLE_RATE_HZ
+    return tuple(s for s in load_sounds(folder, "", exclude) if 0.02 * SAMPLE_RATE_HZ < len(s.wave) < limit)
+
+
+def draw_sound(sounds: Sequence[Sound], rng: np.random.Generator) -> Sound:
+    """Pick a label, then a sound of it: frequent labels do not crowd out rare ones (square root of their share)."""
+    weights, groups = _label_groups(tuple(sounds))
+    group = groups[int(rng.choice(len(groups), p=weights))]
+    return sounds[group[int(rng.integers(len(group)))]]
+
+
+@lru_cache(maxsize=8)
+def _label_groups(sounds: tuple[Sound, ...]) -> tuple[NDArray[np.float64], list[list[int]]]:
+    groups: dict[str, list[int]] = {}
+    for index, sound in enumerate(sounds):
+        groups.setdefault(sound.label, []).append(index)
+    weights = np.array([len(group) for group in groups.values()], np.float64) ** 0.5
+    return weights / weights.sum(), list(groups.values())
+
+
+def scene_wave(seed: int, duration_s: float) -> Wave:
+    """Sound of a scene: [S]."""
+    from mfv2a.scenes import make_scene
+
+    return _fit(make_scene(seed, duration_s=duration_s).sound(SAMPLE_RATE_HZ), duration_s)
+
+
+def sound_wave(sounds: Sequence[Sound], duration_s: float, rng: np.random.Generator) -> tuple[Wave, Sound]:
+    """An arrangement of a drawn sound: [S], and what it is."""
+    sound = draw_sound(sounds, rng)
+    return arrange(sound, round(duration_s * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, rng), sound
+
+
+def scene_item(
+    seed: int, duration_s: float, voices: str = "", exclude: str = ""
+) -> tuple[ItemArrays, dict[str, Any]]:
+    """Motion and mel of a scene, and what happens in it.
+
+    Args:
+        seed: of the scene.
+        duration_s: length.
+        voices: folder of labelled sounds; events then also get a real voice, as a second mel `voiced_mel`
+            (the scene's own where nothing strikes).
+        exclude: labels not used as voices.
+    """
+    from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features
+    from mfv2a.scenes import CAPTIONS, make_scene
+
+    scene = make_scene(seed, duration_s=duration_s)
+    frames = scene.render(MOTION_FPS, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
+    mel = mel_of(_fit(scene.sound(SAMPLE_RATE_HZ), duration_s))
+    facts: dict[str, Any] = {
+        "seed": seed,
+        "family": scene.family,
+        "label": scene.label,
+        "captions": list(dict.fromkeys([scene.caption, *CAPTIONS[scene.label].training])),
+        "events": [[round(e.time_s, 4), round(e.strength, 3)] for e in scene.events],
+    }
+    arrays: ItemArrays = {"motion": motion_features(frames), "mel": mel}
+    if voices:
+        arrays["voiced_mel"] = mel
+        if scene.events:
+            rng = np.random.default_rng([seed, 1])
+            sound = draw_sound(short_sounds(voices, exclude), rng)
+            times, strengths = zip(*facts["events"], strict=True)
+            samples = round(duration_s * SAMPLE_RATE_HZ)
+            arrays["voiced_mel"] = mel_of(voice_events(sound, times, strengths, samples, SAMPLE_RATE_HZ, rng))
+            facts |= {"voice": sound.label, "voice_captions": list(sound.captions())}
+    return arrays, facts
+
+
+def sound_item(
+    folder: str, seed: int, duration_s: float, label: str = "", exclude: str = ""
+) -> tuple[ItemArrays, dict[str, Any]]:
+    """Mel of an arrangement of labelled sounds, and how to ask for it."""
+    rng = np.random.default_rng([seed, 2])
+    wave, sound = sound_wave(load_sounds(folder, label, exclude), duration_s, rng)
+    return {"mel": mel_of(wave)}, {"seed": seed, "label": sound.label, "captions": list(sound.captions())}
+
+
+def _fit(wave: Wave, duration_s: float) -> Wave:
+    samples = round(duration_s * SAMPLE_RATE_HZ)
+    out = np.zeros(samples, np.float32)
+    out[: len(wave)] = wave[:samples]
+    return out

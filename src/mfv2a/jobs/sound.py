@@ -1,0 +1,114 @@
+"""The options that make a sound, whether for a video, a prompt or a measurement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfv2a.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mfv2a.pipeline import SampleOptions
+
+SAMPLE_RATES_HZ = (8_000, 192_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundOptions:
+    """What makes a sound: shared by `dub`, `tta` and `bench`.
+
+    Attributes:
+        model: name of the checkpoint.
+        negative_prompt: what should not be heard.
+        steps: sampler steps, None for the model's own.
+        cfg_strength: guidance weight, None for the model's own.
+        rescale: scalar rescaling of the guidance.
+        seed: the run's seed.
+        batch_size: windows sampled together.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: "auto" or the name of a floating dtype.
+        sample_rate_hz: rate of the sound, "model" for the model's own.
+    """
+
+    model: str = "embedded"
+    negative_prompt: str = ""
+    steps: int | None = None
+    cfg_strength: float | None = None
+    rescale: bool = True
+    seed: int = 0
+    batch_size: int = 8
+    device: str = "auto"
+    dtype: str = "auto"
+    sample_rate_hz: int | Literal["model"] = 48_000
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"--steps {self.steps} cannot work", hint="use 1 or more; 1 is the fastest")
+        if self.batch_size < 1:
+            raise ConfigError(f"--batch-size {self.batch_size} cannot work", hint="use 1 or more")
+        if self.cfg_strength is not None and not (math.isfinite(self.cfg_strength) and self.cfg_strength >= 0):
+            raise ConfigError(f"--cfg {self.cfg_strength} cannot work", hint="use 0 or more; 1 is no guidance")
+        low, high = SAMPLE_RATES_HZ
+        if self.sample_rate_hz != "model" and not low <= self.sample_rate_hz <= high:
+            raise ConfigError(
+                f"--sample-rate {self.sample_rate_hz} cannot work", hint=f"use {low} to {high}, or `model`"
+            )
+
+    def sampler(self) -> SampleOptions:
+        """The part that the pipeline's sampler takes."""
+        from mfv2a.pipeline import SampleOptions
+
+        return SampleOptions(
+            steps=self.steps,
+            cfg_strength=self.cfg_strength,
+            rescale=self.rescale,
+            batch_size=self.batch_size,
+        )
+
+    def rate_hz(self, info: Any) -> int:
+        """The sample rate of the files, for the model described by `info`."""
+        return int(info.sample_rate_hz) if self.sample_rate_hz == "model" else self.sample_rate_hz
+
+    def settings(self, info: Any) -> Mapping[str, Any]:
+        """What of all this decides a sound, JSON-ready, defaults of the model filled in.
+
+        Batch size and device are left out: a sound does not depend on them.
+
+        Args:
+            info: the model's description.
+        """
+        return {
+            "model": info.name,
+            "digest": info.digest,
+            "negative_prompt": self.negative_prompt,
+            "steps": info.default_steps if self.steps is None else self.steps,
+            "cfg_strength": info.default_cfg if self.cfg_strength is None else self.cfg_strength,
+            "rescale": self.rescale,
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "sample_rate_hz": self.rate_hz(info),
+        }
+
+
+def level_dbfs(samples: NDArray[np.float32]) -> dict[str, float]:
+    """How loud a sound is.
+
+    Args:
+        samples: [S] or [S, channels] in [-1, 1].
+
+    Returns:
+        "rms_dbfs" and "peak_dbfs", -120 for silence.
+    """
+    if samples.size == 0:
+        return {"rms_dbfs": -120.0, "peak_dbfs": -120.0}
+    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    peak = float(np.max(np.abs(samples)))
+    return {
+        "rms_dbfs": round(20 * np.log10(max(rms, 1e-6)), 2),
+        "peak_dbfs": round(20 * np.log10(max(peak, 1e-6)), 2),
+    }

@@ -1,0 +1,107 @@
+"""Training sources: what a row of a batch is, for each task and type of source."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfv2a.config import RunConfig, SourceConfig
+from mfv2a.data.dataset import Arrays, FeatureSet, Source
+from mfv2a.data.targets import band_energies, onset_curve
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.items import SAMPLE_RATE_HZ, load_sounds, mel_of, scene_item, scene_wave, sound_wave
+
+MEL_FPS, SYNC_FPS = 62.5, 25
+
+
+def build_sources(config: RunConfig) -> list[Source]:
+    """The sources of a run of the codec, sync encoder or vocoder (the generator has its own room).
+
+    Raises:
+        ConfigError: a source that cannot feed the task.
+    """
+    makers = {"vae": _mel_draw, "sync": _sync_draw, "vocoder": _wave_draw}
+    return [Source(makers[config.task](config, source), source.weight) for source in config.sources]
+
+
+def _mel_draw(config: RunConfig, source: SourceConfig) -> Any:
+    if source.type == "features":
+        arrays = ["mel", "voiced_mel"] if source.voices else ["mel"]
+        return partial(_stored_mel, FeatureSet.load(Path(source.path), arrays), arrays, config.crop_s)
+    return partial(_made_mel, config.crop_s, source)
+
+
+def _stored_mel(stored: FeatureSet, names: list[str], crop_s: float, rng: np.random.Generator) -> Arrays:
+    length = round(crop_s * MEL_FPS)
+    item = int(rng.integers(len(stored)))
+    mel = stored.arrays[names[int(rng.integers(len(names)))]][item].astype(np.float32)
+    start = int(rng.integers(0, mel.shape[1] - length + 1))
+    return {"mel": mel[:, start : start + length]}
+
+
+def _made_mel(crop_s: float, source: SourceConfig, rng: np.random.Generator) -> Arrays:
+    return {"mel": mel_of(_made_wave(crop_s, source, rng)["wave"])}
+
+
+def _wave_draw(config: RunConfig, source: SourceConfig) -> Any:
+    if source.type == "features":
+        raise ConfigError("a vocoder learns from waves: sources of type scenes or sounds")
+    return partial(_made_wave, config.crop_s, source)
+
+
+def _made_wave(crop_s: float, source: SourceConfig, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+    if source.type == "scenes":
+        span = source.count or 1_000_000
+        wave = scene_wave(source.first_seed + int(rng.integers(span)), max(crop_s, 4.0))
+    else:
+        wave, _ = sound_wave(load_sounds(source.path, source.label, source.exclude), max(crop_s, 4.0), rng)
+    length = round(crop_s * SAMPLE_RATE_HZ)
+    start = int(rng.integers(0, len(wave) - length + 1))
+    return {"wave": wave[start : start + length]}
+
+
+def _sync_draw(config: RunConfig, source: SourceConfig) -> Any:
+    from mfv2a.scenes import LABELS
+
+    if source.type == "sounds":
+        raise ConfigError("the sync encoder learns from scenes: sources of type scenes or features")
+    number = {label: i for i, label in enumerate(LABELS)}
+    if source.type == "features":
+        stored = FeatureSet.load(Path(source.path), ["motion", "mel"])
+        return partial(_stored_sync, stored, number, config.crop_s)
+    return partial(_made_sync, source, number, config.crop_s)
+
+
+def _stored_sync(
+    stored: FeatureSet, number: dict[str, int], crop_s: float, rng: np.random.Generator
+) -> Arrays:
+    item = int(rng.integers(len(stored)))
+    motion, mel = (stored.arrays[name][item].astype(np.float32) for name in ("motion", "mel"))
+    return _sync_row(motion, mel, stored.facts[item], number, crop_s, rng)
+
+
+def _made_sync(source: SourceConfig, number: dict[str, int], crop_s: float, rng: np.random.Generator) -> Arrays:
+    seed = source.first_seed + int(rng.integers(source.count or 1_000_000))
+    arrays, facts = scene_item(seed, max(crop_s, 4.0))
+    return _sync_row(arrays["motion"], arrays["mel"], facts, number, crop_s, rng)
+
+
+def _sync_row(
+    motion: NDArray[np.float32],
+    mel: NDArray[np.float32],
+    facts: dict[str, Any],
+    number: dict[str, int],
+    crop_s: float,
+    rng: np.random.Generator,
+) -> Arrays:
+    length = round(crop_s * SYNC_FPS)
+    onset = onset_curve([time_s for time_s, _ in facts["events"]], len(motion))
+    bands = band_energies(mel, len(motion))
+    start = int(rng.integers(0, len(motion) - length + 1))
+    window = slice(start, start + length)
+    label = np.array(number[facts["label"]], np.int64)
+    return {"motion": motion[window], "onset": onset[window], "bands": bands[window], "label": label}

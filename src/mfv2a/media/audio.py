@@ -1,0 +1,211 @@
+"""Sound files: read, write, fit to a length.
+
+Sound is float32 in [-1, 1], [S] mono or [S, channels]. This file does not know what the sound is of; generated
+sound is resampled in `pipeline`, sound from files here.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import ffmpeg
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mfv2a.errors import ConfigError, MediaError, StartError
+from mfv2a.media.ffmpeg import run_ffmpeg
+from mfv2a.media.probe import check_readable, has_disposition, open_media
+from mfv2a.records import Audio
+
+# suffix -> libsndfile's format and subtype, FFmpeg's muxer and encoder, the rates in Hz both can write (empty: any)
+FORMATS: dict[str, tuple[str, str, str, str, tuple[int, ...]]] = {
+    ".wav": ("WAV", "PCM_16", "wav", "pcm_s16le", ()),
+    ".flac": ("FLAC", "PCM_16", "flac", "flac", ()),
+    ".ogg": ("OGG", "VORBIS", "ogg", "libvorbis", ()),
+    ".opus": ("OGG", "OPUS", "ogg", "libopus", (8000, 12000, 16000, 24000, 48000)),
+    ".mp3": (
+        "MP3",
+        "MPEG_LAYER_III",
+        "mp3",
+        "libmp3lame",
+        (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+    ),
+}
+BLOCK_SAMPLES = 1 << 16
+
+
+def read_audio(path: Path | str, sample_rate_hz: int | None = None, *, mono: bool = True) -> Audio:
+    """Read the sound of a file: sound files by libsndfile, everything else by FFmpeg.
+
+    Args:
+        path: a sound file, or a video with sound (its default stream, else its first).
+        sample_rate_hz: rate to resample to; None keeps the file's.
+        mono: average the channels.
+
+    Returns:
+        Samples [S], or [S, channels] when `mono` is false.
+
+    Raises:
+        MediaError: no such file, no sound in it, or damaged.
+    """
+    path = Path(path)
+    check_readable(path)
+    try:
+        samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, TypeError, ValueError):
+        samples, rate = _read_with_ffmpeg(path)
+    if len(samples) == 0:
+        raise MediaError(path, "has no sound in it (0 samples)")
+    samples = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+    if mono:
+        samples = samples.mean(axis=1, keepdims=True)
+    if sample_rate_hz is not None and sample_rate_hz != rate:
+        columns = [_resample(samples[:, c], rate, sample_rate_hz) for c in range(samples.shape[1])]
+        samples, rate = np.stack(columns, axis=1), sample_rate_hz
+    samples = np.ascontiguousarray(samples[:, 0] if mono else samples, dtype=np.float32)
+    return Audio(samples=samples, sample_rate_hz=rate)
+
+
+def _read_with_ffmpeg(path: Path) -> tuple[NDArray[np.float32], int]:
+    """Decode a file's sound: [S, channels] float32 and its rate in Hz."""
+    blocks: list[NDArray[np.float32]] = []
+    with open_media(path) as container:
+        tracks = list(container.streams.audio)
+        if not tracks:
+            raise MediaError(path, "has no sound")
+        track = next((one for one in tracks if has_disposition(one, "default")), tracks[0])
+        if track.codec_context is None:
+            raise MediaError(path, "has sound in a codec that FFmpeg cannot decode")
+        track.thread_type = "AUTO"
+        rate = int(track.codec_context.sample_rate)
+        resampler = av.AudioResampler(format="fltp", layout=track.codec_context.layout, rate=rate)
+        try:
+            for frame in _sounds(container, track):
+                blocks.extend(np.asarray(out.to_ndarray(), dtype=np.float32) for out in resampler.resample(frame))
+        except (av.FFmpegError, ValueError) as error:
+            raise MediaError(path, "has sound that cannot be decoded", detail=str(error)) from error
+    if not blocks:
+        raise MediaError(path, "has sound that cannot be decoded")
+    return np.ascontiguousarray(np.concatenate(blocks, axis=1).T), rate
+
+
+def _sounds(container: Any, track: Any) -> Iterator[Any]:
+    """Decode frames, stepping over damaged packets; at the end a None to empty the resampler."""
+    for packet in container.demux(track):
+        try:
+            yield from packet.decode()
+        except av.InvalidDataError:
+            continue
+    yield None
+
+
+def _resample(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> NDArray[np.float32]:
+    """Resample one channel [S] with libswresample to exactly round(S * new_rate_hz / rate_hz) samples."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=new_rate_hz)
+    blocks: list[NDArray[np.float32]] = []
+    for start in range(0, len(samples), BLOCK_SAMPLES):
+        block = np.ascontiguousarray(samples[None, start : start + BLOCK_SAMPLES])
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
+        frame.sample_rate = rate_hz
+        frame.pts = start
+        blocks.extend(out.to_ndarray()[0] for out in resampler.resample(frame))
+    blocks.extend(out.to_ndarray()[0] for out in resampler.resample(None))
+    return _fit(np.concatenate(blocks), round(len(samples) * new_rate_hz / rate_hz))
+
+
+def fit_audio(audio: Audio, *, sample_rate_hz: int, num_samples: int) -> Audio:
+    """Cut or pad with silence to exactly `num_samples`, within [-1, 1]; the rate must already be right.
+
+    Raises:
+        ValueError: the sound has another rate.
+    """
+    if audio.sample_rate_hz != sample_rate_hz:
+        raise ValueError(f"sound at {audio.sample_rate_hz} Hz where {sample_rate_hz} Hz is needed")
+    finite = np.nan_to_num(audio.samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    samples = np.clip(_fit(finite, num_samples), -1.0, 1.0).astype(np.float32, copy=False)
+    return Audio(samples=samples, sample_rate_hz=sample_rate_hz)
+
+
+def _fit(samples: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
+    missing = num_samples - len(samples)
+    if missing <= 0:
+        return samples[:num_samples]
+    return np.pad(samples, [(0, missing)] + [(0, 0)] * (samples.ndim - 1))
+
+
+def wav_bytes(audio: Audio) -> bytes:
+    """The sound as a whole WAV file (16-bit PCM)."""
+    return _encode(audio, "WAV", "PCM_16")
+
+
+def _encode(audio: Audio, form: str, subtype: str) -> bytes:
+    channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(
+        buffer, "w", samplerate=audio.sample_rate_hz, channels=channels, format=form, subtype=subtype
+    ) as file:
+        for start in range(0, len(audio.samples), BLOCK_SAMPLES):  # libvorbis overflows its stack on one long write
+            file.write(audio.samples[start : start + BLOCK_SAMPLES])
+    return buffer.getvalue()
+
+
+def write_audio(path: Path | str, audio: Audio) -> None:
+    """Write a sound file in the format of its suffix, under a temporary name until it is whole.
+
+    Args:
+        path: a name that ends in .wav, .flac, .ogg, .opus or .mp3.
+        audio: the sound.
+
+    Raises:
+        ConfigError: another suffix.
+        MediaError: the file could not be written.
+        StartError: the disk is full.
+    """
+    path = Path(path)
+    form, subtype, muxer, encoder, rates = sound_format(path)
+    part = path.parent / f".mfv2a-{uuid.uuid4().hex}.part"
+    try:
+        if subtype not in soundfile.available_subtypes(form) or (rates and audio.sample_rate_hz not in rates):
+            _encode_with_ffmpeg(audio, part, path, muxer, encoder, rates)
+        else:
+            part.write_bytes(_encode(audio, form, subtype))
+        part.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StartError(f"the disk is full: {path} could not be written", hint="free some space") from error
+        raise MediaError(path, f"cannot be written: {error.strerror or error}") from error
+    except soundfile.SoundFileError as error:
+        raise MediaError(path, f"cannot be written: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sound_format(path: Path) -> tuple[str, str, str, str, tuple[int, ...]]:
+    """Look the suffix of a sound file up in FORMATS.
+
+    Raises:
+        ConfigError: a suffix that cannot be written.
+    """
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise ConfigError(
+            f"{path.name}: sound cannot be written as {path.suffix or 'a file without suffix'}",
+            hint=f"name it {', '.join(FORMATS)}",
+        ) from None
+
+
+def _encode_with_ffmpeg(audio: Audio, part: Path, path: Path, muxer: str, encoder: str, rates: tuple[int, ...]) -> None:
+    """Encode what libsndfile cannot: a rate that has to change to the next higher one of the format."""
+    rate = audio.sample_rate_hz
+    target = min((r for r in rates if r >= rate), default=max(rates, default=rate))
+    source = ffmpeg.input("pipe:0", f="wav")
+    command = ffmpeg.output(source, f"file:{part}", f=muxer, acodec=encoder, ar=target)
+    run_ffmpeg(command, path=path, stdin=wav_bytes(audio))

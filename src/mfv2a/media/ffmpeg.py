@@ -1,0 +1,168 @@
+"""The ffmpeg program: find it, ask what it can do, run it and keep its last words.
+
+The only place of the package that starts another program. This file does not know what is being made: the
+command comes from `media.mux` or `media.audio`, built with ffmpeg-python.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mfv2a.errors import FfmpegMissingError, MediaError, StartError
+
+ENV_FFMPEG = "MFV2A_FFMPEG"
+DETAIL_LINES = 20
+MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"
+
+
+def find_ffmpeg() -> Path:
+    """Find the ffmpeg program: MFV2A_FFMPEG, else the one on PATH, else the one of imageio-ffmpeg.
+
+    Returns:
+        Path of a program that can be run.
+
+    Raises:
+        FfmpegMissingError: none was found, or MFV2A_FFMPEG names none.
+    """
+    named = os.environ.get(ENV_FFMPEG)
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise FfmpegMissingError(f"{ENV_FFMPEG}={named} is not a program", hint=f"correct {ENV_FFMPEG} or unset it")
+        return Path(found)
+    found = shutil.which("ffmpeg")
+    if found is not None:
+        return Path(found)
+    return bundled_ffmpeg()
+
+
+def bundled_ffmpeg() -> Path:
+    """Find the program that comes with imageio-ffmpeg.
+
+    Raises:
+        FfmpegMissingError: there is none for this platform.
+    """
+    try:
+        import imageio_ffmpeg
+
+        found = imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError, OSError) as error:
+        raise FfmpegMissingError("no ffmpeg program was found", hint=MISSING_HINT) from error
+    return Path(found)
+
+
+@lru_cache(maxsize=16)
+def ffmpeg_version(ffmpeg: Path) -> str:
+    """Ask a program for its version, such as "5.1.9-0+deb12u1".
+
+    Raises:
+        FfmpegMissingError: the program does not answer like ffmpeg.
+    """
+    words = ask_ffmpeg(ffmpeg, "-version").decode("utf-8", "replace").split()
+    if words[:2] != ["ffmpeg", "version"] or len(words) < 3:
+        raise FfmpegMissingError(f"{ffmpeg} is not ffmpeg", hint=MISSING_HINT)
+    return words[2]
+
+
+def has_encoder(ffmpeg: Path, name: str) -> bool:
+    """Tell whether this ffmpeg can encode with `name` (such as "libopus"); asked once a program.
+
+    Raises:
+        FfmpegMissingError: the program cannot be run.
+    """
+    return name in _encoders(ffmpeg)
+
+
+@lru_cache(maxsize=16)
+def _encoders(ffmpeg: Path) -> frozenset[str]:
+    table = ask_ffmpeg(ffmpeg, "-encoders").decode("utf-8", "replace")
+    rows = (line.split() for line in table.splitlines())
+    return frozenset(row[1] for row in rows if len(row) > 1 and row[0][:1] in ("A", "V", "S"))
+
+
+def ask_ffmpeg(ffmpeg: Path, *arguments: str) -> bytes:
+    """Run ffmpeg with a question and return what it printed.
+
+    Raises:
+        FfmpegMissingError: the program cannot be run, or it failed.
+    """
+    try:
+        answer = subprocess.run(
+            [str(ffmpeg), "-hide_banner", "-loglevel", "error", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise FfmpegMissingError(f"{ffmpeg} could not be run: {error}", hint=MISSING_HINT) from error
+    return answer.stdout
+
+
+def run_ffmpeg(
+    command: Any | Sequence[str],
+    *,
+    path: Path,
+    stdin: bytes | memoryview | None = None,
+    ffmpeg: Path | None = None,
+) -> None:
+    """Run ffmpeg to its end.
+
+    Args:
+        command: an ffmpeg-python output stream, or the arguments after the program's name.
+        path: the file that an error is about.
+        stdin: bytes for an input named `pipe:0`.
+        ffmpeg: the program; found when None.
+
+    Raises:
+        MediaError: ffmpeg failed; its first error line is the message, its last 20 are `.detail`.
+        StartError: the disk is full.
+        FfmpegMissingError: the program is missing or cannot be run.
+    """
+    program = ffmpeg or find_ffmpeg()
+    arguments = list(command) if isinstance(command, Sequence) else _compile(command)
+    line = [str(program), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
+    try:
+        child = subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise FfmpegMissingError(f"{program} could not be run: {error}", hint=MISSING_HINT) from error
+    data: Any = stdin  # a memoryview spares a copy of an hour of sound; the stubs know only bytes
+    try:
+        _, talk = child.communicate(data)
+    except BaseException:  # Ctrl-C or SIGTERM must not leave a child that goes on writing
+        child.kill()
+        child.wait()
+        raise
+    if child.returncode != 0:
+        _raise_failure(talk.decode("utf-8", "replace"), child.returncode, path)
+
+
+def _compile(stream: Any) -> list[str]:
+    """Turn an ffmpeg-python output stream into arguments."""
+    import ffmpeg
+
+    with warnings.catch_warnings():
+        # ffmpeg-python 0.2 still says `collections.Iterable` in places; its warnings are not the user's business.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return [str(word) for word in ffmpeg.get_args(stream)]
+
+
+def _raise_failure(talk: str, returncode: int, path: Path) -> None:
+    """Turn ffmpeg's last words into an error."""
+    lines = [line.strip() for line in talk.splitlines() if line.strip()]
+    if "No space left on device" in talk:
+        raise StartError(f"the disk is full: {path} could not be written", hint="free some space and run again")
+    message = lines[0] if lines else f"ffmpeg ended with code {returncode}"
+    raise MediaError(path, f"ffmpeg: {message}", detail="\n".join(lines[-DETAIL_LINES:]))

@@ -1,0 +1,253 @@
+"""A video and a sound to a video with that sound: the picture's packets are copied, never coded again.
+
+Everything else that the file held (further pictures, subtitles, chapters, attachments, metadata, rotation) goes
+along on its own clock; the sound it had is left out. This file does not know where the sound comes from.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
+from mfv2a.media.audio import fit_audio
+from mfv2a.media.containers import MOV_FAMILY, AudioCodec, MuxPlan, plan_mux
+from mfv2a.media.delay import (
+    PLACE_NAME,
+    delay_habits,
+    encoder_delay,
+    state_matroska_delay,
+    state_mp4_delay,
+)
+from mfv2a.media.ffmpeg import bundled_ffmpeg, find_ffmpeg, run_ffmpeg
+from mfv2a.media.probe import open_media, probe_video
+from mfv2a.records import Audio, VideoInfo
+
+__all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux"]
+
+log = logging.getLogger(__name__)
+
+# What FFmpeg can write into MP4 and QuickTime in their usual places; anything else needs the generic key table.
+PLAIN_TAGS = frozenset(
+    [
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "encoder",
+        "creation_time",
+        "title",
+        "artist",
+        "album_artist",
+        "composer",
+        "album",
+        "date",
+        "comment",
+        "genre",
+        "copyright",
+        "grouping",
+        "lyrics",
+        "description",
+        "synopsis",
+        "show",
+        "episode_id",
+        "network",
+        "keywords",
+        "track",
+        "disc",
+        "season_number",
+        "episode_sort",
+        "media_type",
+        "compilation",
+        "gapless_playback",
+        "hd_video",
+        "location",
+        "location-eng",
+        "timecode",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file to write: what goes in and how."""
+
+    info: VideoInfo
+    plan: MuxPlan
+    samples: NDArray[np.float32]
+    rate_hz: int
+    tags: Mapping[str, str]
+    part: Path
+
+    @property
+    def channels(self) -> int:
+        """Channels of the sound."""
+        return 1 if self.samples.ndim == 1 else self.samples.shape[1]
+
+
+def mux_audio(
+    info: VideoInfo, audio: Audio, out: Path, plan: MuxPlan, *, tags: Mapping[str, str] | None = None
+) -> Path:
+    """Write the video of `info` with `audio` as its only sound.
+
+    The sound is cut or padded to round(picture seconds x rate) samples and starts when the picture starts. The
+    file is written under a temporary name beside `out` and renamed when whole; the source is only read.
+
+    Args:
+        info: the probe of the video.
+        audio: the sound, [S] or [S, channels].
+        out: the file to make; its folder must exist.
+        plan: container and codec, from `plan_mux`.
+        tags: metadata to add to the file.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ConfigError: `out` is the source.
+        MediaError: ffmpeg failed, or `out` cannot be written.
+        StartError: the disk is full.
+    """
+    if out.exists() and out.samefile(info.path):
+        raise ConfigError(f"{out} is the source itself", hint="write to another folder")
+    rate = audio.sample_rate_hz
+    fitted = fit_audio(audio, sample_rate_hz=rate, num_samples=round(info.duration_s * rate))
+    samples = np.ascontiguousarray(fitted.samples, dtype="<f4")
+    part = out.parent / f".mfv2a-{uuid.uuid4().hex}.part"
+    job = _Job(info=info, plan=plan, samples=samples, rate_hz=rate, tags=tags or {}, part=part)
+    try:
+        _write(job, find_ffmpeg())
+        if info.rotation_deg and probe_video(part).rotation_deg != info.rotation_deg:
+            _write_with_bundled(job)
+        part.replace(out)
+    except OSError as error:
+        raise MediaError(out, f"cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    return out
+
+
+def _write_with_bundled(job: _Job) -> None:
+    """Write again with imageio-ffmpeg's program: ffmpeg before 6.1 loses the rotation of Matroska files."""
+    try:
+        _write(job, bundled_ffmpeg())
+    except FfmpegMissingError:
+        log.warning("%s: this ffmpeg cannot keep the rotation in %s", job.info.path, job.plan.suffix)
+
+
+def _write(job: _Job, program: Path) -> None:
+    """Write the temporary file; data tracks that the container cannot hold are left out."""
+    data = _data_streams(job.info)
+    try:
+        _run(job, program, data)
+    except MediaError:
+        if not data:
+            raise
+        held = [index for index in data if _can_hold(job, program, index)]
+        for index in sorted(set(data) - set(held)):
+            log.warning("%s: data track %d cannot be copied and is left out", job.info.path, index)
+        _run(job, program, held)
+
+
+def _data_streams(info: VideoInfo) -> list[int]:
+    """Index the data tracks worth copying (camera telemetry).
+
+    Chapter tracks, which the demuxer gives no packets of, and timecode tracks are written anew by the muxer.
+    """
+    wanted = {stream.index for stream in info.streams if stream.kind == "data"}
+    if not wanted:
+        return []
+    packets: Counter[int] = Counter()
+    with open_media(info.path) as container:
+        timecodes = {stream.index for stream in container.streams if "timecode" in stream.metadata}
+        with suppress(av.FFmpegError, OSError):
+            packets.update(packet.stream_index for packet in container.demux() if packet.size)
+    return sorted(index for index in wanted - timecodes if packets[index])
+
+
+def _can_hold(job: _Job, program: Path, index: int) -> bool:
+    """Try whether the container takes one data track beside the picture, on a tenth of a second."""
+    video = ffmpeg.input(f"file:{job.info.path}", t=0.1)
+    streams = [video[str(job.info.picture_index)], video[str(index)]]
+    command = ffmpeg.output(*streams, f"file:{job.part}", f=job.plan.container, c="copy")
+    try:
+        run_ffmpeg(command, path=job.info.path, ffmpeg=program)
+    except MediaError:
+        return False
+    return True
+
+
+def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
+    """Run ffmpeg once, with the data tracks of `data`, and state the encoder's delay where it did not."""
+    info, plan, rate = job.info, job.plan, job.rate_hz
+    delay_s = encoder_delay(plan.encoder, rate)
+    added_s = stated_s = 0.0
+    if delay_s and plan.container in ("matroska", "webm"):
+        habits = delay_habits(program, plan.encoder)
+        added_s, stated_s = 0.0 if habits.adds else delay_s, 0.0 if habits.states else delay_s
+    # Every stream stays on the source's own clock (copyts) and the sound is put where the picture begins: not with
+    # itsoffset, which newer versions ignore for raw sound.
+    video = ffmpeg.input(f"file:{info.path}", copyts=None, fflags="+genpts")
+    sound = ffmpeg.input("pipe:0", f="f32le", ar=rate, ac=job.channels)
+    streams: list[Any] = []
+    for stream in info.streams:
+        if stream.kind in ("video", "subtitle", "attachment") or stream.index in data:
+            streams.append(video[str(stream.index)])
+        if stream.index == info.picture_index:
+            streams.append(sound["a:0"])
+    options = {
+        "f": plan.container,
+        "map_metadata": 0,
+        "map_chapters": 0,
+        "c": "copy",
+        "c:a": plan.encoder,
+        "af": f"asetpts=PTS+{round((info.start_s + added_s) * rate)}",
+        "disposition:a:0": "default",
+        "copyinkf:v": None,
+        "max_muxing_queue_size": 9999,
+        **_codec_options(plan, job.channels),
+        **_container_options(info, plan, rate),
+        **{f"metadata:g:{n}": f"{key}={value}" for n, (key, value) in enumerate(job.tags.items())},
+    }
+    if stated_s:
+        options |= {"metadata:s:a:0": f"title={PLACE_NAME}", "write_crc32": 0}
+    command = ffmpeg.output(*streams, f"file:{job.part}", **options)
+    run_ffmpeg(command, path=info.path, stdin=job.samples.data.cast("B"), ffmpeg=program)
+    if stated_s:
+        state_matroska_delay(job.part, stated_s)
+    if delay_s and plan.container in MOV_FAMILY:
+        state_mp4_delay(job.part, delay_s, len(job.samples), rate)
+
+
+def _codec_options(plan: MuxPlan, channels: int) -> dict[str, Any]:
+    if plan.codec == "aac":
+        return {"b:a": "128k" if channels == 1 else "192k"}
+    if plan.codec == "opus":
+        return {"b:a": "96k" if channels == 1 else "160k"}
+    if plan.codec == "flac":
+        return {"strict": -2}  # ffmpeg before 6 calls FLAC in MP4 experimental
+    return {}
+
+
+def _container_options(info: VideoInfo, plan: MuxPlan, rate: int) -> dict[str, Any]:
+    if plan.container in MOV_FAMILY:
+        generic = "+use_metadata_tags" if set(info.tags) - PLAIN_TAGS else ""
+        # Edit lists count in the movie's timescale: the usual 1/1000 s would round the stated length.
+        return {"movflags": f"+faststart{generic}", "movie_timescale": rate}
+    if plan.container in ("matroska", "webm"):
+        # The muxer takes the encoder's delay off by itself; shifting every stream for it would count it twice.
+        return {"avoid_negative_ts": "disabled"}
+    if plan.container == "mpegts" and plan.suffix.lower() in (".m2ts", ".mts"):
+        return {"mpegts_m2ts_mode": 1}  # FFmpeg goes by the name, which is a temporary one here
+    return {}

@@ -1,0 +1,272 @@
+"""Probing: what a video file holds, how long its picture is, how it must be turned.
+
+The container's own word is not taken for the length: the timestamps of the picture's packets are read (no
+decoding), because headers state the longest stream, or nothing, or what a cut file once had. This file does not
+know what the frames are for.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from mfv2a.errors import MediaError
+from mfv2a.records import StreamInfo, VideoInfo
+
+STILL_FORMATS = ("image2", "_pipe", "tty", "ico", "lrc")
+CUT_HINT = "copy or download the file again"
+FIRST_FRAME_PACKETS = 300
+CLOCK_HZ = 1_000_000  # AV_TIME_BASE
+
+
+@dataclass(slots=True)
+class _Timeline:
+    """Presentation times of one stream's packets, in seconds."""
+
+    first_s: float | None = None
+    end_s: float = 0.0
+    last_s: float = 0.0
+    last_duration_s: float = 0.0
+    packets: int = 0
+
+    def add(self, time_s: float, duration_s: float) -> None:
+        if self.first_s is None or time_s < self.first_s:
+            self.first_s = time_s
+        if self.packets == 0 or time_s > self.last_s:
+            self.last_s, self.last_duration_s = time_s, duration_s
+        self.end_s = max(self.end_s, time_s + duration_s)
+        self.packets += 1
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[Any]:
+    """Open a file with PyAV; every way in which that fails becomes a MediaError.
+
+    Raises:
+        MediaError: missing, a folder, empty, unreadable, or nothing that FFmpeg knows.
+    """
+    check_readable(path)
+    try:
+        container = av.open(f"file:{path}", metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise _not_media(path, error) from error
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def check_readable(path: Path) -> None:
+    """Raise a MediaError for a path that is missing, a folder, empty or not ours to read."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise MediaError(path, "is a folder, not a file")
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaError(path, "is not a regular file")  # opening a pipe would wait for ever
+        with path.open("rb"):
+            pass
+    except FileNotFoundError as error:
+        raise MediaError(path, "does not exist") from error
+    except OSError as error:
+        raise MediaError(path, f"cannot be read: {error.strerror or error}", hint="check its permissions") from error
+    if status.st_size == 0:
+        raise MediaError(path, "is empty (0 bytes)", hint=CUT_HINT)
+
+
+def _not_media(path: Path, error: Exception) -> MediaError:
+    """Say why FFmpeg would not open a file: a cut MP4 has a known beginning and no index."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] in (b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip"):
+        return MediaError(path, "is cut short or damaged: its index is missing", hint=CUT_HINT, detail=str(error))
+    if head[:4] == b"\x1a\x45\xdf\xa3" or head[:4] in (b"RIFF", b"GIF8", b"FLV\x01", b"OggS"):
+        return MediaError(path, "is cut short or damaged", hint=CUT_HINT, detail=str(error))
+    return MediaError(path, "is not a video that FFmpeg knows", detail=str(error))
+
+
+def probe_video(path: Path | str) -> VideoInfo:
+    """Read what a video file holds.
+
+    Args:
+        path: any file FFmpeg can open.
+
+    Returns:
+        The probe; `duration_s` is from the first picture frame to the end of the last.
+
+    Raises:
+        MediaError: not a video, zero bytes, no picture (or sound only), cut short, unreadable.
+    """
+    path = Path(path)
+    with open_media(path) as container:
+        names = container.format.name
+        if any(name.endswith(STILL_FORMATS) for name in names.split(",")):
+            raise MediaError(path, f"is not a video ({container.format.long_name})")
+        picture = choose_picture(container, path)
+        lines = _scan(container)
+        line = lines.get(picture.index)
+        if line is None or line.first_s is None:
+            raise MediaError(path, "has a picture stream without any picture", hint=CUT_HINT)
+        fps = float(picture.average_rate or picture.guessed_rate or 0)
+        duration_s = _picture_seconds(line, fps)
+        _check_whole(container, picture, lines, duration_s, path)
+        rotation_deg, aspect = _first_frame(container, picture, path)
+        width_px, height_px = round(picture.width * max(aspect, 1)), round(picture.height / min(aspect, 1))
+        if rotation_deg in (90, 270):
+            width_px, height_px = height_px, width_px
+        return VideoInfo(
+            path=path,
+            container=names,
+            duration_s=duration_s,
+            start_s=line.first_s,
+            file_start_s=min(other.first_s for other in lines.values() if other.first_s is not None),
+            fps=fps,
+            width_px=width_px,
+            height_px=height_px,
+            rotation_deg=rotation_deg,
+            picture_index=picture.index,
+            streams=tuple(_describe(stream) for stream in container.streams),
+            tags=dict(container.metadata),
+        )
+
+
+def choose_picture(container: Any, path: Path) -> Any:
+    """Choose the picture: the first default video stream that is no cover, else the first that is no cover.
+
+    Raises:
+        MediaError: there is none.
+    """
+    pictures = [stream for stream in container.streams.video if not is_cover(stream)]
+    pictures = [stream for stream in pictures if stream.codec_context is not None] or pictures
+    if not pictures:
+        if container.streams.audio:
+            raise MediaError(path, "has sound but no picture", hint="mfv2a dubs videos; this file needs none")
+        raise MediaError(path, "has no video stream")
+    chosen = next((stream for stream in pictures if has_disposition(stream, "default")), pictures[0])
+    if chosen.codec_context is None:
+        raise MediaError(path, "has a picture in a codec that FFmpeg cannot decode")
+    return chosen
+
+
+def has_disposition(stream: Any, name: str) -> bool:
+    """Tell whether a PyAV stream carries a disposition, such as "default"."""
+    return bool(stream.disposition & getattr(av.stream.Disposition, name))
+
+
+def is_cover(stream: Any) -> bool:
+    """Tell whether a video stream is a still picture attached to the file."""
+    return has_disposition(stream, "attached_pic")
+
+
+def _describe(stream: Any) -> StreamInfo:
+    return StreamInfo(
+        index=stream.index,
+        kind=stream.type or "data",
+        codec=stream.codec_context.codec.canonical_name if stream.codec_context is not None else "",
+        is_default=has_disposition(stream, "default"),
+        is_cover=stream.type == "video" and is_cover(stream),
+    )
+
+
+def _scan(container: Any) -> dict[int, _Timeline]:
+    """Read every packet's time; a damaged end only ends the reading."""
+    lines: dict[int, _Timeline] = {}
+    try:
+        for packet in container.demux():
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is None or packet.is_discard or packet.size == 0:
+                continue
+            unit = packet.time_base
+            lines.setdefault(packet.stream_index, _Timeline()).add(
+                float(time * unit), float((packet.duration or 0) * unit)
+            )
+    except (av.FFmpegError, OSError):
+        pass
+    return lines
+
+
+def _picture_seconds(line: _Timeline, fps: float) -> float:
+    """From the first picture's time to the end of the last; a last picture without a length lasts one interval."""
+    first_s, end_s = line.first_s or 0.0, line.end_s
+    if line.last_duration_s <= 0:
+        usual_s = (line.last_s - first_s) / (line.packets - 1) if line.packets > 1 else 0.0
+        end_s = max(end_s, line.last_s + (usual_s or (1 / fps if fps > 0 else 1 / 25)))
+    return end_s - first_s
+
+
+def _check_whole(container: Any, picture: Any, lines: dict[int, _Timeline], duration_s: float, path: Path) -> None:
+    """Compare what is there with what the header states.
+
+    Raises:
+        MediaError: the file ends clearly before its stated end.
+    """
+    names = container.format.name
+    if names == "avi" and picture.frames and picture.average_rate:
+        # The demuxer shortens the other statements of a cut AVI to what it finds.
+        stated_s, found_s = float(picture.frames / picture.average_rate), duration_s
+    elif picture.duration:
+        stated_s, found_s = float(picture.duration * picture.time_base), duration_s
+    elif container.duration and "mpegts" not in names:
+        # Only the file's length is stated: the longest stream has to reach it, not the picture.
+        stated_s = float(Fraction(container.duration, CLOCK_HZ))
+        found_s = max(line.end_s for line in lines.values()) - min(0.0, float(container.start_time or 0) / CLOCK_HZ)
+    else:
+        return
+    rate = lines[picture.index].packets / duration_s if duration_s > 0 else 0.0
+    if found_s < stated_s - slack_seconds(stated_s, rate):
+        raise MediaError(
+            path, f"is cut short: the picture ends after {found_s:.2f} s of {stated_s:.2f} s", hint=CUT_HINT
+        )
+
+
+def slack_seconds(duration_s: float, fps: float) -> float:
+    """How much of a stated length in seconds may be missing before a file counts as cut."""
+    return max(min(0.5, 0.05 * duration_s), 2.5 / fps if fps > 0 else 0.1, 0.1)
+
+
+def _first_frame(container: Any, picture: Any, path: Path) -> tuple[int, float]:
+    """Decode one frame: proves that it can be done; tells the clockwise turn in degrees and the pixels' aspect."""
+    frame = _decode_alone(container, picture) or _decode_on(container, picture)
+    if frame is None:
+        raise MediaError(path, "has a picture that cannot be decoded", hint=CUT_HINT)
+    aspect = float(picture.sample_aspect_ratio or 1)
+    return round(-frame.rotation / 90) * 90 % 360, aspect if 0.01 < aspect < 100 else 1.0
+
+
+def _decode_alone(container: Any, picture: Any) -> Any | None:
+    """Decode the first packet and empty the decoder: quick, for a reordering decoder waits for more packets."""
+    with suppress(av.FFmpegError, OSError):
+        _rewind(container)
+        packet = next(container.demux(picture), None)
+        if packet is not None and packet.size and not packet.is_discard:
+            frames = [*packet.decode(), *picture.codec_context.decode(None)]
+            return frames[0] if frames else None
+    return None
+
+
+def _decode_on(container: Any, picture: Any) -> Any | None:
+    """Decode packet after packet until a frame comes: the file may begin with packets that are not shown."""
+    picture.codec_context.flush_buffers()
+    _rewind(container)
+    packets = container.demux(picture)
+    for _ in range(FIRST_FRAME_PACKETS):
+        try:
+            packet = next(packets, None)
+            frames = packet.decode() if packet is not None else []
+        except (av.FFmpegError, OSError):
+            continue
+        if frames or packet is None:
+            return frames[0] if frames else None
+    return None
+
+
+def _rewind(container: Any) -> None:
+    with suppress(av.FFmpegError):  # what cannot seek is read on from where it is
+        container.seek(0, backward=True, any_frame=False)

@@ -1,0 +1,183 @@
+"""Video files to frames: one decode for all that the models ask, by presentation time.
+
+Frames are handed out as numpy arrays; this file does not know what looks at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from mfv2a.errors import MediaError
+from mfv2a.media.probe import CUT_HINT, open_media, probe_video, slack_seconds
+from mfv2a.records import Clip, FrameRequest, VideoInfo
+
+CHUNK_FRAMES = 64
+CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
+MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
+FrameSink = Callable[[NDArray[np.uint8]], None]
+
+__all__ = ["decode_video", "frame_count", "probe_video"]
+
+
+def frame_count(duration_s: float, fps: float) -> int:
+    """Frames of a grid of `fps` that a clip of `duration_s` has; at least one."""
+    return max(1, round(duration_s * fps))
+
+
+def decode_video(
+    path: Path | str,
+    requests: Mapping[str, FrameRequest],
+    *,
+    info: VideoInfo | None = None,
+    on_frames: Mapping[str, FrameSink] | None = None,
+) -> Clip:
+    """Decode a video once for all requests.
+
+    Output frame k of a request is the first source frame shown at or after k / fps, counted from the first
+    picture frame; the last source frame fills the end. Frames are upright (the file's display matrix is applied).
+
+    Args:
+        path: the video.
+        requests: name -> frames wanted.
+        info: an earlier probe of the same file, to spare another.
+        on_frames: name -> callback that takes the frames of that request in order, at most 64 at a time
+            ([t, H, W, 3] or [t, H, W] uint8, its own copy), in place of keeping them.
+
+    Returns:
+        The clip: frames of every request that no callback took, [T, H, W, 3] or [T, H, W] uint8 with
+        T = max(1, round(duration_s * fps)).
+
+    Raises:
+        MediaError: the file cannot be probed or decoded, or its picture stops clearly before its stated end.
+    """
+    path = Path(path)
+    info = info or probe_video(path)
+    sinks = on_frames or {}
+    grids = {name: _Grid(request, info, sinks.get(name)) for name, request in requests.items()}
+    interval_s = 1 / info.fps if info.fps > 0 else 1 / 25
+    last, end_s = None, 0.0
+    with open_media(path) as container:
+        for count, frame in enumerate(_pictures(container, info.picture_index)):
+            time_s = count * interval_s if frame.time is None else frame.time - info.start_s
+            for grid in grids.values():
+                grid.offer(frame, time_s)
+            shown_s = float((frame.duration or 0) * frame.time_base) if frame.time_base else 0.0
+            last, end_s = frame, max(end_s, time_s + max(shown_s, interval_s))
+    if last is None:
+        raise MediaError(path, "has a picture that cannot be decoded", hint=CUT_HINT)
+    if end_s < info.duration_s - slack_seconds(info.duration_s, info.fps):
+        raise MediaError(
+            path,
+            f"is damaged: its picture can be decoded for {end_s:.2f} s of {info.duration_s:.2f} s",
+            hint=CUT_HINT,
+        )
+    kept = {name: grid.finish(last) for name, grid in grids.items()}
+    return Clip(
+        duration_s=info.duration_s,
+        frames={name: stack for name, stack in kept.items() if stack is not None},
+        info=info,
+    )
+
+
+def _pictures(container: Any, index: int) -> Iterator[Any]:
+    """Decode one stream in presentation order, stepping over packets that cannot be decoded."""
+    picture = container.streams[index]
+    picture.thread_type = "AUTO"
+    for other in container.streams:
+        if other.index != index and hasattr(other, "discard"):
+            other.discard = av.stream.Discard.all  # the demuxer need not even read them
+    packets = container.demux(picture)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.FFmpegError, OSError):
+            packet = None
+        if packet is None:
+            break
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue  # the caller compares what was decoded with the stated length
+        yield from frames
+
+
+class _Grid:
+    """The frames of one request, filled while the video is decoded."""
+
+    def __init__(self, request: FrameRequest, info: VideoInfo, sink: FrameSink | None) -> None:
+        self._request = request
+        self._total = frame_count(info.duration_s, request.fps)
+        self._turns = info.rotation_deg // 90
+        self._size = _scaled_size(request, info)
+        self._reformatter = VideoReformatter()
+        self._sink = sink
+        side = request.size_px
+        rows = self._total if sink is None else min(self._total, CHUNK_FRAMES)
+        self._stack = np.empty((rows, side, side) if request.gray else (rows, side, side, 3), dtype=np.uint8)
+        self._filled = 0  # rows of the stack in use
+        self._next = 0  # index k of the next output frame
+
+    def offer(self, frame: Any, time_s: float) -> None:
+        """Take a source frame for every output frame that is due at its time; convert it only then."""
+        due = min(self._total, int((time_s + CLOCK_SLACK_S) * self._request.fps + 1e-9) + 1)
+        if due > self._next:
+            self._append(self._convert(frame), due - self._next)
+
+    def finish(self, last: Any) -> NDArray[np.uint8] | None:
+        """Fill what is left with the last source frame; return the frames, or None if a callback took them."""
+        if self._next < self._total:
+            self._append(self._convert(last), self._total - self._next)
+        if self._sink is None:
+            return self._stack
+        self._hand_out()
+        return None
+
+    def _append(self, image: NDArray[np.uint8], times: int) -> None:
+        for _ in range(times):
+            self._stack[self._filled] = image
+            self._filled += 1
+            self._next += 1
+            if self._sink is not None and self._filled == len(self._stack):
+                self._hand_out()
+
+    def _hand_out(self) -> None:
+        if self._sink is not None and self._filled:
+            self._sink(self._stack[: self._filled].copy())
+            self._filled = 0
+
+    def _convert(self, frame: Any) -> NDArray[np.uint8]:
+        """Scale, cut and turn one source frame: [H, W, 3] or [H, W] uint8."""
+        width, height = self._size
+        shrinks = frame.width >= width and frame.height >= height
+        scaled = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="gray" if self._request.gray else "rgb24",
+            interpolation=Interpolation.AREA if shrinks else Interpolation.BILINEAR,
+        )
+        image = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        side = self._request.size_px
+        top, left = (height - side) // 2, (width - side) // 2
+        return np.rot90(image[top : top + side, left : left + side], k=-self._turns)
+
+
+def _scaled_size(request: FrameRequest, info: VideoInfo) -> tuple[int, int]:
+    """Width and height in pixels to scale a stored (not yet turned) frame to, before the centre is cut."""
+    side = request.size_px
+    if request.fit == "squash":
+        return side, side
+    shown = (info.width_px, info.height_px)
+    width, height = shown if info.rotation_deg in (0, 180) else shown[::-1]
+    shorter = min(width, height)
+    return (
+        min(round(side * width / shorter), side * MAX_ASPECT),
+        min(round(side * height / shorter), side * MAX_ASPECT),
+    )

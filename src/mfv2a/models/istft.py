@@ -1,0 +1,83 @@
+"""A small vocoder: mel -> magnitude and phase of a short-time Fourier transform -> wave.
+
+Source: Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-based neural vocoders", arXiv 2306.00814.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class ISTFTConfig:
+    """Sizes of the vocoder.
+
+    Attributes:
+        num_bands: mel bands M.
+        dim: width; depth: residual blocks.
+        n_fft, hop: of the transform; hop equals the mel's.
+    """
+
+    num_bands: int = 80
+    dim: int = 256
+    depth: int = 6
+    n_fft: int = 1024
+    hop: int = 256
+
+    @classmethod
+    def tiny(cls) -> ISTFTConfig:
+        """A narrow vocoder for tests."""
+        return cls(dim=16, depth=1)
+
+
+class _Block(nn.Module):
+    """Depthwise convolution along time, then a pointwise MLP."""
+
+    def __init__(self, dim: int, scale: float) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(dim, dim, 7, padding=3, groups=dim)
+        self.norm = nn.LayerNorm(dim)
+        self.up, self.down = nn.Linear(dim, 3 * dim), nn.Linear(3 * dim, dim)
+        self.gain = nn.Parameter(torch.full((dim,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, D, F] to [B, D, F]."""
+        h = self.norm(self.depthwise(x).transpose(1, 2))
+        return x + (self.gain * self.down(F.gelu(self.up(h)))).transpose(1, 2)
+
+
+class ISTFTVocoder(nn.Module):
+    """Log10-mel to waveform.
+
+    Args:
+        config: sizes.
+    """
+
+    window: Tensor
+
+    def __init__(self, config: ISTFTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stem = nn.Conv1d(config.num_bands, config.dim, 7, padding=3)
+        self.norm = nn.LayerNorm(config.dim)
+        self.blocks = nn.ModuleList(_Block(config.dim, 1 / config.depth) for _ in range(config.depth))
+        self.last_norm = nn.LayerNorm(config.dim)
+        self.head = nn.Linear(config.dim, config.n_fft + 2)
+        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Waveform [B, F * hop] of a log10-mel [B, M, F]."""
+        c, frames = self.config, mel.shape[-1]
+        # One frame more on each side: a centred transform then covers the half hops at both ends.
+        x = self.stem(F.pad(mel, (1, 1), mode="replicate") / 2 + 1)
+        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x)
+        log_magnitude, phase = self.head(self.last_norm(x.transpose(1, 2))).transpose(1, 2).chunk(2, 1)
+        spectrum = torch.polar(log_magnitude.clamp(max=5.0).exp(), phase)
+        wave = torch.istft(spectrum, c.n_fft, c.hop, window=self.window, length=(frames + 1) * c.hop)
+        return wave[:, c.hop // 2 : c.hop // 2 + frames * c.hop].clamp(-1, 1)

@@ -1,0 +1,280 @@
+"""The multimodal transformer of MMAudio, also as an average velocity u(z, r, t).
+
+Written once, at any size: the public MMAudio checkpoints and the embedded model are configurations of it.
+It does not know which way the clock runs, how it is sampled or trained, or where conditions come from.
+
+Source: Cheng et al., "MMAudio: Taming Multimodal Joint Training for High-Quality Video-to-Audio Synthesis",
+arXiv 2412.15322; the second time input after Geng et al., "Mean Flows for One-step Generative Modeling",
+arXiv 2505.13447.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mfv2a.errors import ConfigError
+from mfv2a.models.blocks import (
+    GatedMLP,
+    StreamBlock,
+    TimeEmbedding,
+    TokenConv,
+    attend,
+    modulate,
+    rotary_table,
+)
+
+SYNC_PERIOD = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMAudioConfig:
+    """Sizes of the transformer.
+
+    Attributes:
+        latent_dim, clip_dim, sync_dim, text_dim: widths of the inputs.
+        text_len: text tokens L.
+        dim: width D; num_heads: heads H.
+        joint_depth: blocks where audio, CLIP and text attend together; fused_depth: audio-only blocks after them.
+        mlp_ratio: hidden width of the gated MLPs over D.
+        time_scale: fastest angle of the time embedding, rad per unit of time (ignored for v2: 10000).
+        v2: the variant of `large_44k_v2` (SiLU, one more activation, D-wide time embedding).
+        average: predict the average velocity u(z, r, t): a second embedding of t - r whose last layer starts
+            at zero, so that a network made from an instantaneous one starts equal to it.
+    """
+
+    latent_dim: int
+    clip_dim: int = 1024
+    sync_dim: int = 768
+    text_dim: int = 1024
+    text_len: int = 77
+    dim: int = 448
+    num_heads: int = 7
+    joint_depth: int = 4
+    fused_depth: int = 8
+    mlp_ratio: float = 4.0
+    time_scale: float = 1.0
+    v2: bool = False
+    average: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
+            raise ConfigError(f"dim {self.dim} must split into {self.num_heads} heads of an even width")
+
+    @classmethod
+    def tiny(cls) -> MMAudioConfig:
+        """A two-block network for tests."""
+        return cls(
+            latent_dim=20, clip_dim=384, sync_dim=64, text_dim=384, text_len=16, dim=64, num_heads=2,
+            joint_depth=1, fused_depth=1, mlp_ratio=1.0, time_scale=5.0, average=True,
+        )  # fmt: skip
+
+
+class Conditions(NamedTuple):
+    """Projected conditions, independent of the latent and of time: compute once per clip.
+
+    Attributes:
+        clip: [B, V, D].
+        sync: [B, N, D], at the latent rate.
+        text: [B, L, D].
+        pooled: [B, D], what clip and text say globally.
+    """
+
+    clip: Tensor
+    sync: Tensor
+    text: Tensor
+    pooled: Tensor
+
+
+class JointBlock(nn.Module):
+    """Audio, CLIP and text tokens attend together; each stream keeps its own weights."""
+
+    def __init__(self, config: MMAudioConfig, *, last: bool) -> None:
+        super().__init__()
+        args = (config.dim, config.num_heads)
+        ratio = config.mlp_ratio
+        self.latent_block = StreamBlock(*args, mlp_ratio=ratio, kernel_size=3)
+        self.clip_block = StreamBlock(*args, mlp_ratio=ratio, kernel_size=3, pre_only=last)
+        self.text_block = StreamBlock(*args, mlp_ratio=ratio, kernel_size=1, pre_only=last)
+
+    def forward(
+        self,
+        streams: tuple[Tensor, Tensor, Tensor],
+        per_token: Tensor,
+        shared: Tensor,
+        tables: tuple[Tensor, Tensor],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Update (latent [B, N, D], clip [B, V, D], text [B, L, D]).
+
+        Args:
+            streams: the three streams.
+            per_token: condition of the audio stream [B, N, D].
+            shared: condition of the other streams [B, 1, D].
+            tables: rotary tables of the audio and CLIP streams.
+        """
+        latent, clip, text = streams
+        blocks = (self.latent_block, self.clip_block, self.text_block)
+        projected = [
+            self.latent_block.project(latent, per_token, tables[0]),
+            self.clip_block.project(clip, shared, tables[1]),
+            self.text_block.project(text, shared, None),
+        ]
+        q, k, v = (torch.cat([p[0][j] for p in projected], 2) for j in range(3))
+        attended = attend(q, k, v).split([s.shape[1] for s in streams], 1)
+        out = [b.update(x, a, p[1]) for b, x, a, p in zip(blocks, streams, attended, projected, strict=True)]
+        return out[0], out[1], out[2]
+
+
+class FinalLayer(nn.Module):
+    """Modulated norm and a convolution to the latent channels.
+
+    Conditioned on the shared condition only, not on sync: the public weights were trained so.
+    """
+
+    def __init__(self, config: MMAudioConfig) -> None:
+        super().__init__()
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(config.dim, 2 * config.dim))
+        self.conv = TokenConv(config.dim, config.latent_dim, 7)
+
+    def forward(self, x: Tensor, shared: Tensor) -> Tensor:
+        """Map [B, N, D] to [B, N, C]."""
+        shift, scale = self.adaLN_modulation(shared).chunk(2, -1)
+        out: Tensor = self.conv(modulate(x, shift, scale))
+        return out
+
+
+class MMAudio(nn.Module):
+    """Velocity of audio latents given video, sync and text features.
+
+    Args:
+        config: sizes.
+    """
+
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(self, config: MMAudioConfig) -> None:
+        super().__init__()
+        self.config = config
+        d, hidden = config.dim, int(config.dim * config.mlp_ratio)
+        act: list[nn.Module] = [nn.SiLU()] if config.v2 else []
+        first: nn.Module = nn.SiLU() if config.v2 else nn.SELU()
+        self.audio_input_proj = nn.Sequential(TokenConv(config.latent_dim, d, 7), first, GatedMLP(d, hidden, 7))
+        self.clip_input_proj = nn.Sequential(nn.Linear(config.clip_dim, d), *act, GatedMLP(d, hidden, 3))
+        self.sync_input_proj = nn.Sequential(TokenConv(config.sync_dim, d, 7), first, GatedMLP(d, hidden, 3))
+        self.text_input_proj = nn.Sequential(nn.Linear(config.text_dim, d), *act, GatedMLP(d, hidden))
+        self.clip_cond_proj = nn.Linear(d, d)
+        self.text_cond_proj = nn.Linear(d, d)
+        self.global_cond_mlp = GatedMLP(d, hidden)
+        self.sync_pos_emb = nn.Parameter(torch.zeros(1, 1, SYNC_PERIOD, config.sync_dim))
+        width, scale = (d, 10000.0) if config.v2 else (256, config.time_scale)
+        self.t_embed = TimeEmbedding(d, width, scale)
+        if config.average:
+            self.h_embed = TimeEmbedding(d, width, scale)
+        depth = config.joint_depth
+        self.joint_blocks = nn.ModuleList(JointBlock(config, last=i == depth - 1) for i in range(depth))
+        self.fused_blocks = nn.ModuleList(
+            StreamBlock(d, config.num_heads, mlp_ratio=config.mlp_ratio, kernel_size=3)
+            for _ in range(config.fused_depth)
+        )
+        self.final_layer = FinalLayer(config)
+        self.register_buffer("latent_mean", torch.zeros(1, 1, config.latent_dim))
+        self.register_buffer("latent_std", torch.ones(1, 1, config.latent_dim))
+        self.empty_string_feat = nn.Parameter(torch.zeros(config.text_len, config.text_dim))
+        self.empty_clip_feat = nn.Parameter(torch.zeros(1, config.clip_dim))
+        self.empty_sync_feat = nn.Parameter(torch.zeros(1, config.sync_dim))
+
+    def initialize(self, generator: torch.Generator | None = None) -> None:
+        """Draw fresh weights: Xavier linears, zero modulations and output (ARCHITECTURES of MMAudio, 3.12)."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Conv1d):
+                bound = (module.in_channels * module.kernel_size[0]) ** -0.5
+                nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+        for name, module in self.named_modules():
+            if name.endswith("adaLN_modulation.1") or name == "final_layer.conv":
+                nn.init.zeros_(module.weight)  # type: ignore[arg-type]
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+            if isinstance(module, TimeEmbedding):
+                nn.init.normal_(module.mlp[0].weight, std=0.02, generator=generator)  # type: ignore[arg-type]
+                nn.init.normal_(module.mlp[2].weight, std=0.02, generator=generator)  # type: ignore[arg-type]
+        if self.config.average:
+            nn.init.zeros_(self.h_embed.mlp[2].weight)  # type: ignore[arg-type]
+
+    def fill_missing(
+        self, clip_f: Tensor, sync_f: Tensor, text_f: Tensor, has_video: Tensor, has_text: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Put the learned empty features where a modality is missing.
+
+        Args:
+            clip_f: [B, V, clip_dim].
+            sync_f: [B, Y, sync_dim].
+            text_f: [B, L, text_dim].
+            has_video: [B] bool.
+            has_text: [B] bool.
+        """
+        video, text = has_video[:, None, None], has_text[:, None, None]
+        return (
+            torch.where(video, clip_f, self.empty_clip_feat.to(clip_f.dtype)),
+            torch.where(video, sync_f, self.empty_sync_feat.to(sync_f.dtype)),
+            torch.where(text, text_f, self.empty_string_feat.to(text_f.dtype)),
+        )
+
+    def encode_conditions(self, clip_f: Tensor, sync_f: Tensor, text_f: Tensor, num_latents: int) -> Conditions:
+        """Project the conditions and bring sync to the latent rate.
+
+        Args:
+            clip_f: [B, V, clip_dim].
+            sync_f: [B, Y, sync_dim].
+            text_f: [B, L, text_dim].
+            num_latents: N.
+        """
+        position = torch.arange(sync_f.shape[1], device=sync_f.device) % SYNC_PERIOD
+        clip = self.clip_input_proj(clip_f)
+        sync = self.sync_input_proj(sync_f + self.sync_pos_emb[0, 0, position])
+        text = self.text_input_proj(text_f)
+        # nearest-exact with float32 arithmetic: two outputs of the 44k default sit on exact ties.
+        sync = F.interpolate(sync.transpose(1, 2), size=num_latents, mode="nearest-exact").transpose(1, 2)
+        pooled = self.clip_cond_proj(clip.mean(1)) + self.text_cond_proj(text.mean(1))
+        return Conditions(clip, sync, text, self.global_cond_mlp(pooled))
+
+    def forward(self, z: Tensor, *, t: Tensor, r: Tensor | None = None, conditions: Conditions) -> Tensor:
+        """Velocity at z.
+
+        Args:
+            z: noisy latent [B, N, C], normalised.
+            t: time [B].
+            r: end of the interval [B]; only for a network of the average velocity, where None means r = t.
+            conditions: projected conditions of the same batch.
+
+        Returns:
+            [B, N, C].
+
+        Raises:
+            ConfigError: r was given to a network of the instantaneous velocity.
+        """
+        embedded = self.t_embed(t)
+        if self.config.average:
+            embedded = embedded + self.h_embed(torch.zeros_like(t) if r is None else t - r)
+        elif r is not None:
+            raise ConfigError("an instantaneous velocity takes no second time")
+        shared = (embedded + conditions.pooled)[:, None]
+        per_token = shared + conditions.sync
+        head_dim = self.config.dim // self.config.num_heads
+        num_latents, num_frames = z.shape[1], conditions.clip.shape[1]
+        table = rotary_table(num_latents, head_dim, device=z.device)
+        clip_table = rotary_table(num_frames, head_dim, stretch=num_latents / num_frames, device=z.device)
+        latent, clip, text = self.audio_input_proj(z), conditions.clip, conditions.text
+        for block in self.joint_blocks:
+            latent, clip, text = block((latent, clip, text), per_token, shared, (table, clip_table))
+        for block in self.fused_blocks:
+            latent = block(latent, per_token, table)
+        out: Tensor = self.final_layer(latent, shared)
+        return out

@@ -1,0 +1,137 @@
+"""Weights on disk: safetensors whose metadata rebuild the network. Strict by key.
+
+Knows the networks' classes; not checkpoints' names, hubs or caches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mfv2a.errors import CheckpointError
+from mfv2a.models.compact import SyncConfig, SyncEncoder
+from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
+from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
+from mfv2a.models.vae import VAE, VAEConfig
+
+NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
+    "vae": (VAE, VAEConfig),
+    "sync": (SyncEncoder, SyncConfig),
+    "vocoder": (ISTFTVocoder, ISTFTConfig),
+    "generator": (MMAudio, MMAudioConfig),
+}
+FORMAT = "mfv2a-1"
+
+
+def build_network(kind: str, config: Mapping[str, Any]) -> nn.Module:
+    """Make a network of a kind from the fields of its configuration.
+
+    Raises:
+        CheckpointError: an unknown kind or field.
+    """
+    if kind not in NETWORKS:
+        raise CheckpointError(f"unknown kind of network {kind!r}", hint="known: " + ", ".join(NETWORKS))
+    network, record = NETWORKS[kind]
+    try:
+        return network(record(**config))
+    except TypeError as error:
+        raise CheckpointError(f"configuration of a {kind} network: {error}") from error
+
+
+def save_network(
+    path: Path,
+    kind: str,
+    network: nn.Module,
+    *,
+    state: Mapping[str, Tensor] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """Write a network's weights, configuration and facts; the file appears whole or not at all.
+
+    Args:
+        path: of the safetensors file.
+        kind: a key of `NETWORKS`.
+        network: whose `config` is stored.
+        state: tensors to store instead of the network's own (a moving average).
+        facts: anything worth knowing, JSON-ready.
+        dtype: of the stored floating-point tensors.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous().clone()
+        for name, tensor in (state or network.state_dict()).items()
+    }
+    metadata = {
+        "format": FORMAT,
+        "kind": kind,
+        "config": json.dumps(dataclasses.asdict(network.config)),  # type: ignore[arg-type, call-overload]
+        "facts": json.dumps(dict(facts or {})),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pending = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file(tensors, pending, metadata)
+    pending.replace(path)
+    return path
+
+
+def load_network(path: Path, kind: str) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild a network from its file, in float32, ready for inference.
+
+    Args:
+        path: a file of `save_network`.
+        kind: what it must be.
+
+    Returns:
+        the network in eval mode and the facts stored with it.
+
+    Raises:
+        CheckpointError: the file is missing, cut, of another kind, or its keys or shapes do not fit.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: {error}", hint="the weights file is missing or damaged") from error
+    if metadata.get("format") != FORMAT or metadata.get("kind") != kind:
+        found = metadata.get("kind", "no mfv2a network")
+        raise CheckpointError(f"{path} holds {found}, not a {kind}")
+    network = build_network(kind, json.loads(metadata["config"]))
+    load_strict(network, tensors, path)
+    return network.eval().requires_grad_(False), dict(json.loads(metadata["facts"]))
+
+
+def load_strict(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copy tensors into a network, every key and shape matching.
+
+    Raises:
+        CheckpointError: keys missing, left over, or of a wrong shape; names the first ones and the file.
+    """
+    own = network.state_dict()
+    missing, surplus = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
+    wrong = sorted(k for k in set(own) & set(tensors) if own[k].shape != tensors[k].shape)
+    for what, keys in (("lacks", missing), ("has unknown keys", surplus), ("has wrong shapes for", wrong)):
+        if keys:
+            raise CheckpointError(f"{path} {what} {', '.join(keys[:4])}" + (" ..." if len(keys) > 4 else ""))
+    network.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, strict=True)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

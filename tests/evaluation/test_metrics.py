@@ -1,0 +1,60 @@
+"""Distances against closed forms."""
+
+import numpy as np
+import pytest
+
+from mfv2a.errors import ConfigError
+from mfv2a.evaluation.metrics import frechet_distance, gaussian_distance, log_mel_distance
+
+
+def test_a_sound_has_no_distance_from_itself():
+    wave = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    assert log_mel_distance(wave, wave, 16_000) == 0.0
+
+
+def test_a_sound_e_times_as_loud_is_one_away():
+    wave = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
+    assert log_mel_distance(wave, wave * np.float32(np.e), 16_000) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_only_the_time_both_have_is_compared():
+    wave = np.random.default_rng(0).standard_normal(32_000).astype(np.float32)
+    assert log_mel_distance(wave, wave[:16_000], 16_000) == 0.0
+
+
+def test_gaussians_that_differ_in_mean_and_diagonal_match_the_closed_form():
+    mean, other = np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 0.0])
+    spread, other_spread = np.array([1.0, 4.0, 9.0]), np.array([4.0, 4.0, 1.0])
+    expected = ((mean - other) ** 2).sum() + ((np.sqrt(spread) - np.sqrt(other_spread)) ** 2).sum()
+    assert gaussian_distance(mean, np.diag(spread), other, np.diag(other_spread)) == pytest.approx(expected)
+
+
+def test_rotating_both_gaussians_changes_nothing():
+    rng = np.random.default_rng(0)
+    turn, _ = np.linalg.qr(rng.standard_normal((4, 4)))
+    cov, other = np.diag([1.0, 2.0, 3.0, 4.0]), np.diag([2.0, 2.0, 1.0, 1.0])
+    zero = np.zeros(4)
+    straight = gaussian_distance(zero, cov, zero, other)
+    assert gaussian_distance(zero, turn @ cov @ turn.T, zero, turn @ other @ turn.T) == pytest.approx(
+        straight
+    )
+
+
+def test_samples_of_two_gaussians_come_near_the_closed_form():
+    rng = np.random.default_rng(1)
+    first = rng.standard_normal((20_000, 3))
+    second = rng.standard_normal((20_000, 3)) * 2 + 1
+    assert frechet_distance(first, second) == pytest.approx(3 + 3, rel=0.05)
+    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-6)
+
+
+def test_fewer_sounds_than_dimensions_still_give_a_finite_distance():
+    rng = np.random.default_rng(2)
+    distance = frechet_distance(rng.standard_normal((5, 64)), rng.standard_normal((7, 64)))
+    assert np.isfinite(distance)
+    assert distance > 0
+
+
+def test_a_single_sound_has_no_distribution():
+    with pytest.raises(ConfigError, match="two sounds"):
+        frechet_distance(np.zeros((1, 4)), np.zeros((5, 4)))

@@ -1,0 +1,139 @@
+"""The hit detector on sounds with known hits, and the matching by its laws."""
+
+import numpy as np
+import pytest
+
+from mfv2a.evaluation.onsets import (
+    OnsetMatch,
+    detect_onsets,
+    envelope_correlation,
+    match_onsets,
+    mean_onset_f1,
+    onset_envelope,
+    onset_f1,
+    shifted_correlations,
+)
+
+RATE = 16_000
+
+
+def clicks(times, *, seconds=4.0, rate=RATE, decay_s=0.05, tone_hz=900.0, noise=0.0):
+    """Decaying tones that start at given times."""
+    wave = noise * np.random.default_rng(0).standard_normal(round(seconds * rate))
+    for time in times:
+        start = round(time * rate)
+        age = np.arange(len(wave) - start) / rate
+        wave[start:] += np.exp(-age / decay_s) * np.sin(2 * np.pi * tone_hz * age)
+    return wave.astype(np.float32)
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+def test_clicks_are_found_where_they_are(rate):
+    times = [0.3, 0.9, 1.45, 2.2, 3.7]
+    found = detect_onsets(clicks(times, rate=rate), rate)
+    assert len(found) == len(times)
+    assert np.abs(found - times).max() < 0.02
+
+
+def test_a_hit_at_the_very_start_is_found():
+    found = detect_onsets(clicks([0.0, 1.0]), RATE)
+    assert len(found) == 2
+    assert found[0] < 0.03
+
+
+def test_level_does_not_matter():
+    wave = clicks([0.5, 1.5, 3.0], noise=0.001)
+    np.testing.assert_allclose(detect_onsets(wave, RATE), detect_onsets(wave * 1e-3, RATE))
+
+
+def test_quiet_hits_beside_loud_ones_are_found():
+    wave = clicks([0.5, 2.5]) + 0.1 * clicks([1.5, 3.2], tone_hz=1400)
+    assert match_onsets(detect_onsets(wave, RATE), [0.5, 1.5, 2.5, 3.2]).f1 == 1.0
+
+
+def test_hits_in_noise_are_found():
+    times = [0.4, 1.1, 1.9, 2.6, 3.3]
+    assert match_onsets(detect_onsets(clicks(times, noise=0.02), RATE), times).f1 > 0.9
+
+
+def test_fast_hits_are_told_apart():
+    times = np.arange(0.2, 3.5, 0.12)
+    assert match_onsets(detect_onsets(clicks(times, decay_s=0.02), RATE), times).f1 > 0.95
+
+
+def test_silence_and_emptiness_have_no_hits():
+    assert len(detect_onsets(np.zeros(RATE, np.float32), RATE)) == 0
+    assert len(detect_onsets(np.zeros(0, np.float32), RATE)) == 0
+    assert len(detect_onsets(np.zeros(3, np.float32), RATE)) == 0
+
+
+def test_a_steady_noise_and_a_steady_tone_have_at_most_their_beginning():
+    noise = np.random.default_rng(1).standard_normal(4 * RATE).astype(np.float32) * 0.1
+    tone = np.sin(2 * np.pi * 500 * np.arange(4 * RATE) / RATE).astype(np.float32)
+    assert len(detect_onsets(noise, RATE)) <= 2
+    assert len(detect_onsets(tone, RATE)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("found", "true", "expected"),
+    [
+        ([], [], (0, 0, 0)),
+        ([1.0], [], (0, 1, 0)),
+        ([], [1.0], (0, 0, 1)),
+        ([1.0, 1.05], [1.02], (1, 2, 1)),
+        ([1.02], [1.0, 1.05], (1, 1, 2)),
+        ([0.95, 1.05], [1.0, 1.1], (2, 2, 2)),
+        ([1.05, 1.15], [1.1, 1.0], (2, 2, 2)),
+        ([1.0], [1.11], (0, 1, 1)),
+    ],
+)
+def test_each_hit_is_matched_once(found, true, expected):
+    assert match_onsets(found, true) == expected
+
+
+def test_matching_finds_the_largest_number_of_pairs():
+    scipy_graph = pytest.importorskip("scipy.sparse.csgraph")
+    sparse = pytest.importorskip("scipy.sparse")
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        found, true = rng.uniform(0, 2, 12), rng.uniform(0, 2, 15)
+        near = np.abs(found[:, None] - true[None]) <= 0.1
+        best = (scipy_graph.maximum_bipartite_matching(sparse.csr_array(near)) >= 0).sum()
+        assert match_onsets(found, true).hits == best
+
+
+def test_f1_counts_hits_over_all_clips_and_the_mean_counts_clips():
+    matches = [OnsetMatch(8, 8, 8), OnsetMatch(0, 0, 2), OnsetMatch(0, 1, 0)]
+    assert onset_f1(matches) == pytest.approx(2 * 8 / (9 + 10))
+    assert mean_onset_f1(matches) == pytest.approx(0.5)
+    assert onset_f1([]) == mean_onset_f1([]) == 1.0
+
+
+def test_the_envelope_has_a_value_a_frame_and_peaks_at_hits():
+    envelope = onset_envelope(clicks([1.0, 2.0]), RATE, 25.0)
+    assert envelope.shape == (100,)
+    strongest = sorted(np.argsort(envelope)[-2:])
+    assert abs(strongest[0] - 25) <= 1
+    assert abs(strongest[1] - 50) <= 1
+
+
+@pytest.mark.parametrize("fps", [12.5, 25, 100, 240])
+def test_the_envelope_fits_any_frame_rate(fps):
+    assert len(onset_envelope(clicks([1.0], seconds=2), RATE, fps)) == round(2 * fps)
+    assert onset_envelope(np.zeros(10, np.float32), RATE, fps).shape == (1,)
+
+
+def test_like_envelopes_correlate_and_shifted_ones_do_not():
+    rng = np.random.default_rng(2)
+    times = np.sort(rng.uniform(0.1, 3.8, 7))
+    ours = onset_envelope(clicks(times), RATE, 25.0)
+    theirs = onset_envelope(clicks(times, tone_hz=2500), RATE, 25.0)
+    null = shifted_correlations(ours, theirs)
+    assert envelope_correlation(ours, theirs) > 0.8
+    assert envelope_correlation(ours, theirs) > null.max()
+    assert abs(null.mean()) < 0.15
+
+
+def test_a_constant_envelope_correlates_with_nothing():
+    assert envelope_correlation(np.ones(10, np.float32), np.arange(10, dtype=np.float32)) == 0.0
+    assert len(shifted_correlations(np.ones(4, np.float32), np.ones(4, np.float32))) == 0

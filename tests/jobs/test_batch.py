@@ -1,0 +1,220 @@
+"""One clip's fault stays its own; memory and order are kept. The stages are made up here, the loop is real."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mfv2a.errors import MediaError, StartError
+from mfv2a.jobs.batch import CLIPS_AHEAD, StoppedError, run_batch
+from mfv2a.jobs.plan import Item
+from mfv2a.media.mux import MuxPlan
+from mfv2a.records import Clip, ItemResult, VideoInfo
+
+PLAN = MuxPlan(codec="aac", encoder="aac", suffix=".mp4", container="mp4")
+
+
+def make_item(name: str) -> Item:
+    info = VideoInfo(
+        path=Path(name),
+        container="mp4",
+        duration_s=1.0,
+        start_s=0.0,
+        file_start_s=0.0,
+        fps=25.0,
+        width_px=8,
+        height_px=8,
+        rotation_deg=0,
+        picture_index=0,
+        streams=(),
+    )
+    return Item(
+        source=Path(name),
+        output=Path("out") / name,
+        wav=None,
+        info=info,
+        mux=PLAN,
+        prompt="",
+        seed=0,
+        settings={"seed": 0},
+        details={},
+    )
+
+
+class Script:
+    """Stages that note what happens and fail where they are told to."""
+
+    def __init__(self, faults: dict[tuple[str, str], BaseException] | None = None, windows: int = 1) -> None:
+        self.faults = faults or {}
+        self.per_clip = windows
+        self.samples: list[tuple[list[str], int]] = []
+        self.alive = self.most_alive = 0
+        self.lock = threading.Lock()
+
+    def step(self, stage: str, name: str) -> None:
+        if (stage, name) in self.faults:
+            raise self.faults[stage, name]
+
+    def decode(self, item: Item, stop: threading.Event) -> Clip:
+        self.step("decode", item.source.name)
+        with self.lock:
+            self.alive += 1
+            self.most_alive = max(self.most_alive, self.alive)
+        return Clip(duration_s=1.0, frames={}, info=item.info)
+
+    def prepare(self, item: Item, clip: Clip) -> str:
+        self.step("prepare", item.source.name)
+        return item.source.name
+
+    def windows(self, work: Any) -> int:
+        return self.per_clip
+
+    def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
+        self.samples.append((list(works), batch_size))
+        for work in works:
+            self.step("sample", work)
+        return [torch.zeros(1) for _ in works]
+
+    def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
+        self.step("finish", work)
+        with self.lock:
+            self.alive -= 1
+        return ItemResult(source=item.source, output=item.output, status="ok", seconds=seconds)
+
+
+def run(
+    script: Script, names: Sequence[str], batch_size: int = 2, tell: Callable[[str], None] = lambda text: None
+) -> dict[str, ItemResult]:
+    items = [make_item(name) for name in names]
+    return {result.source.name: result for result in run_batch(items, script, batch_size=batch_size, tell=tell)}
+
+
+def test_clips_are_sampled_together_until_their_windows_fill_the_batch() -> None:
+    script = Script()
+    results = run(script, "abcde", batch_size=2)
+    assert [works for works, _ in script.samples] == [["a", "b"], ["c", "d"], ["e"]]
+    assert list(results) == list("abcde")
+    assert set(results["a"].seconds) == {"decode", "features", "sample"}
+    long = Script(windows=5)
+    run(long, "ab", batch_size=4)
+    assert [works for works, _ in long.samples] == [["a"], ["b"]]
+
+
+def test_decoding_runs_ahead_only_so_far() -> None:
+    script = Script()
+    run(script, [f"{n:02}" for n in range(40)], batch_size=3)
+    assert script.most_alive <= 3 + CLIPS_AHEAD + 1
+
+
+@pytest.mark.parametrize("stage", ["decode", "prepare", "sample", "finish"])
+@pytest.mark.parametrize(
+    "fault", [MediaError("b", "is broken", hint="mend it"), ValueError("a fault of ours"), MemoryError()]
+)
+def test_one_clips_fault_is_its_own(stage: str, fault: Exception) -> None:
+    results = run(Script({(stage, "b"): fault}), "abcd", batch_size=3)
+    assert {name: result.status for name, result in results.items()} == {
+        "a": "ok",
+        "b": "failed",
+        "c": "ok",
+        "d": "ok",
+    }
+    assert results["b"].error
+    assert results["b"].hint
+    assert results["b"].settings == {"seed": 0}
+
+
+def test_a_fault_of_the_tool_is_told_with_its_type_and_its_traceback_on_request() -> None:
+    told: list[str] = []
+    results = run(Script({("finish", "a"): KeyError("x")}), "a", tell=told.append)
+    assert results["a"].error.startswith("KeyError")
+    assert any("Traceback" in text for text in told)
+
+
+def test_ffmpegs_words_are_told_on_request() -> None:
+    told: list[str] = []
+    run(Script({("finish", "a"): MediaError("a", "no", detail="20 lines")}), "a", tell=told.append)
+    assert any("20 lines" in text for text in told)
+
+
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), torch.OutOfMemoryError("x"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_out_of_memory_halves_the_batch_once_and_then_takes_each_clip_alone(fault: Exception) -> None:
+    class Small(Script):
+        def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
+            self.samples.append((list(works), batch_size))
+            if len(works) > 1 or works == ["c"]:
+                raise fault
+            return [torch.zeros(1) for _ in works]
+
+    script = Small()
+    results = run(script, "abcd", batch_size=4)
+    assert script.samples[:2] == [(list("abcd"), 4), (list("abcd"), 2)]
+    assert [works for works, _ in script.samples[2:]] == [["a"], ["b"], ["c"], ["d"]]
+    assert [name for name, result in results.items() if result.status == "failed"] == ["c"]
+    assert "memory" in results["c"].error
+    assert "--batch-size" in results["c"].hint
+
+
+def test_half_a_batch_that_fits_is_enough() -> None:
+    class Small(Script):
+        def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
+            self.samples.append((list(works), batch_size))
+            if batch_size > 2:
+                raise MemoryError
+            return [torch.zeros(1) for _ in works]
+
+    script = Small()
+    results = run(script, "abcd", batch_size=4)
+    assert script.samples == [(list("abcd"), 4), (list("abcd"), 2)]
+    assert all(result.status == "ok" for result in results.values())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        MediaError("b", "failed", detail="av_interleaved_write_frame(): No space left on device"),
+        StartError("the disk is full"),
+    ],
+)
+def test_a_full_disk_stops_the_batch_after_its_item_is_told(fault: Exception) -> None:
+    script = Script({("finish", "b"): fault})
+    results = run_batch([make_item(name) for name in "abcd"], script, batch_size=1, tell=lambda text: None)
+    assert [next(results).status, next(results).status] == ["ok", "failed"]
+    with pytest.raises(StartError, match="disk is full"):
+        next(results)
+
+
+@pytest.mark.parametrize("stage", ["decode", "prepare", "sample"])
+def test_a_start_error_stops_the_batch(stage: str) -> None:
+    with pytest.raises(StartError):
+        run(Script({(stage, "b"): StartError("gone")}), "abc", batch_size=1)
+
+
+def test_an_interrupt_does_not_wait_for_a_long_video() -> None:
+    class Slow(Script):
+        def decode(self, item: Item, stop: threading.Event) -> Clip:
+            if item.source.name == "b" and stop.wait(20):
+                raise StoppedError
+            return super().decode(item, stop)
+
+        def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
+            raise KeyboardInterrupt
+
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        run(Slow(), "abc", batch_size=1)
+    assert time.perf_counter() - start < 5
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_an_empty_batch_ends() -> None:
+    assert run(Script(), []) == {}

@@ -1,0 +1,212 @@
+"""What a batch will do with each video is known before any network is loaded."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from made_videos import make_video
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.discover import find_videos
+from mfv2a.jobs.plan import Item, Plan, PlanOptions, plan_batch
+from mfv2a.jobs.report import Report
+from mfv2a.records import ItemResult
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+OPTIONS = PlanOptions(
+    out=Path("out"),
+    prompt="",
+    seed=0,
+    sample_rate_hz=48_000,
+    audio_codec="auto",
+    also_wav=False,
+    overwrite=False,
+    settings={"model": "tiny", "seed": 0},
+)
+
+
+def plan(*arguments: str, options: PlanOptions = OPTIONS) -> Plan:
+    return plan_batch(find_videos(arguments, options.out), options, Report(options.out))
+
+
+def finish(item: Item) -> None:
+    """Writes what a run would leave behind: the output and its line."""
+    item.output.parent.mkdir(parents=True, exist_ok=True)
+    item.output.write_bytes(b"dubbed")
+    details = {**item.details, "output_bytes": 6}
+    if item.wav is not None:
+        item.wav.write_bytes(b"wav")
+        details |= {"wav": item.wav.relative_to("out").as_posix(), "wav_bytes": 3}
+    result = ItemResult(source=item.source, output=item.output, status="ok", settings=item.settings, details=details)
+    Report(OPTIONS.out).append(result)
+
+
+def test_the_container_is_kept_and_a_gif_becomes_mkv(here: Path) -> None:
+    for name in ("a.mp4", "b.MOV", "c.mkv", "d.webm", "e.gif", "f.avi"):
+        make_video(Path("in") / name, seconds=0.3)
+    planned = {item.source.name: (item.output.as_posix(), item.mux.codec) for item in plan("in").items}
+    assert planned == {
+        "a.mp4": ("out/a.mp4", "aac"),
+        "b.MOV": ("out/b.MOV", "aac"),
+        "c.mkv": ("out/c.mkv", "aac"),
+        "d.webm": ("out/d.webm", "opus"),
+        "e.gif": ("out/e.mkv", "aac"),
+        "f.avi": ("out/f.avi", "pcm"),
+    }
+
+
+def test_a_name_without_a_videos_suffix_is_not_cut(here: Path) -> None:
+    make_video(Path("x.mp4"), seconds=0.3).rename("take 1.5")
+    (item,) = plan("take 1.5").items
+    assert item.output == Path("out/take 1.5.mp4")
+    finish(item)
+    assert [result.status for result in plan("take 1.5").settled] == ["skipped"]
+
+
+def test_two_sources_of_one_output_are_refused_and_both_named(here: Path) -> None:
+    make_video(Path("in/a.gif"), seconds=0.3)
+    make_video(Path("in/a.mkv"), seconds=0.3)
+    with pytest.raises(ConfigError, match=r"in/a\.gif and in/a\.mkv would both become out/a\.mkv"):
+        plan("in")
+    make_video(Path("x/b.mp4"), seconds=0.3)
+    make_video(Path("y/b.mp4"), seconds=0.3)
+    with pytest.raises(ConfigError, match=r"x/b\.mp4 and y/b\.mp4"):
+        plan("x", "y")
+
+
+def test_two_sound_files_of_one_name_are_refused(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    make_video(Path("in/a.mov"), seconds=0.3)
+    assert len(plan("in").items) == 2
+    with pytest.raises(ConfigError, match=r"a\.mov and in/a\.mp4"):
+        plan("in", options=replace(OPTIONS, also_wav=True))
+
+
+def test_what_is_done_is_skipped_and_two_sources_still_may_not_share_an_output(here: Path) -> None:
+    make_video(Path("x/b.mp4"), seconds=0.3)
+    finish(plan("x").items[0])
+    assert not plan("x").items
+    make_video(Path("y/b.mp4"), seconds=0.3)
+    with pytest.raises(ConfigError, match="would both become"):
+        plan("x", "y")
+
+
+def test_a_rerun_skips_only_what_would_come_out_the_same(here: Path) -> None:
+    source = make_video(Path("in/a.mp4"), seconds=0.3)
+    finish(plan("in").items[0])
+    (skipped,) = plan("in").settled
+    assert (skipped.status, skipped.output) == ("skipped", Path("out/a.mp4"))
+    changed = [
+        replace(OPTIONS, settings={"model": "tiny", "seed": 1}),
+        replace(OPTIONS, settings={"model": "other", "seed": 0}),
+        replace(OPTIONS, prompt="rain"),
+        replace(OPTIONS, also_wav=True),
+        replace(OPTIONS, overwrite=True),
+    ]
+    for options in changed:
+        assert len(plan("in", options=options).items) == 1
+    (source.parent / "a.txt").write_text("rain")
+    assert len(plan("in").items) == 1
+    (source.parent / "a.txt").unlink()
+    stat = source.stat()
+    os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))
+    assert len(plan("in").items) == 1
+    os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert not plan("in").items
+    Path("out/a.mp4").write_bytes(b"cut")
+    assert len(plan("in").items) == 1
+    Path("out/a.mp4").unlink()
+    assert len(plan("in").items) == 1
+
+
+def test_a_skipped_line_is_enough_for_the_next_run(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    finish(plan("in").items[0])
+    Report(OPTIONS.out).append(plan("in").settled[0])
+    assert [result.status for result in plan("in").settled] == ["skipped"]
+
+
+def test_a_sound_file_that_is_gone_is_made_again(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    options = replace(OPTIONS, also_wav=True)
+    finish(plan("in", options=options).items[0])
+    assert not plan("in", options=options).items
+    Path("out/a.wav").unlink()
+    assert len(plan("in", options=options).items) == 1
+
+
+def test_a_file_that_the_tool_did_not_make_is_not_replaced(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    Path("out").mkdir()
+    Path("out/a.mp4").write_bytes(b"precious")
+    (failed,) = plan("in").settled
+    assert (failed.status, failed.output) == ("failed", None)
+    assert "out/a.mp4" in failed.error
+    assert "--overwrite" in failed.hint
+    assert len(plan("in", options=replace(OPTIONS, overwrite=True)).items) == 1
+
+
+def test_the_dub_of_another_video_is_not_replaced_while_that_video_is_there(here: Path) -> None:
+    first = make_video(Path("x/b.mp4"), seconds=0.3)
+    finish(plan("x").items[0])
+    make_video(Path("y/b.mp4"), seconds=0.3)
+    (failed,) = plan("y").settled
+    assert "x/b.mp4" in failed.error
+    first.unlink()
+    assert len(plan("y").items) == 1
+
+
+def test_the_text_beside_a_clip_wins_over_the_prompt(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    make_video(Path("in/b.mp4"), seconds=0.3)
+    Path("in/a.txt").write_text("a gong")
+    prompts = [item.prompt for item in plan("in", options=replace(OPTIONS, prompt="rain")).items]
+    assert prompts == ["a gong", "rain"]
+
+
+def test_bad_files_fail_alone(here: Path) -> None:
+    make_video(Path("in/good.mp4"), seconds=0.3)
+    make_video(Path("in/odd.mp4"), seconds=0.3)
+    Path("in/odd.txt").write_bytes(b"\xff\xfe")
+    Path("in/text.mp4").write_text("this is no video")
+    Path("in/zero.mp4").touch()
+    result = plan("in", "gone.mp4")
+    assert [item.source.name for item in result.items] == ["good.mp4"]
+    failed = {each.source.name: each.error for each in result.settled}
+    assert set(failed) == {"odd.mp4", "text.mp4", "zero.mp4", "gone.mp4"}
+    assert "odd.txt" in failed["odd.mp4"]
+    assert all("\n" not in error for error in failed.values())
+
+
+def test_a_codec_that_no_container_here_can_hold_is_refused_before_anything(here: Path) -> None:
+    make_video(Path("in/a.webm"), seconds=0.3)
+    options = replace(OPTIONS, audio_codec="aac")
+    with pytest.raises(ConfigError, match="webm"):
+        plan("in", options=options)
+    make_video(Path("in/b.mp4"), seconds=0.3)
+    result = plan("in", options=options)
+    assert [item.source.name for item in result.items] == ["b.mp4"]
+    assert [each.source.name for each in result.settled] == ["a.webm"]
+
+
+def test_a_rate_that_the_codec_does_not_know_is_refused(here: Path) -> None:
+    make_video(Path("in/a.webm"), seconds=0.3)
+    with pytest.raises(ConfigError, match="opus cannot hold 44100 Hz"):
+        plan("in", options=replace(OPTIONS, sample_rate_hz=44_100))
+
+
+def test_a_copy_gets_the_same_noise_and_another_run_seed_other_noise(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    Path("in/b.mp4").write_bytes(Path("in/a.mp4").read_bytes())
+    one, two = plan("in").items
+    assert one.seed == two.seed
+    assert plan("in", options=replace(OPTIONS, seed=1)).items[0].seed != one.seed

@@ -1,0 +1,77 @@
+"""How sounds made from words are named and seeded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.sound import SoundOptions
+from mfv2a.jobs.tta import TtaOptions, plan_takes, slug
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(*prompts: str, out: str = "", variants: int = 1) -> list[str]:
+    return [str(take.path) for take in plan_takes(prompts, TtaOptions(out=out, variants=variants))]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("Rain on a tin roof!", "rain-on-a-tin-roof"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("Straße 漢字", "straße-漢字"),
+        ("?!", "sound"),
+        ("word " * 2000, ("word-" * 12).rstrip("-")),
+    ],
+)
+def test_a_file_is_named_after_its_prompt(prompt: str, name: str) -> None:
+    assert slug(prompt) == name
+
+
+def test_one_sound_takes_the_name_it_is_given_and_several_are_numbered() -> None:
+    assert names("a", out="x.flac") == ["x.flac"]
+    assert names("a", out="sub/x.wav", variants=3) == ["sub/x-1.wav", "sub/x-2.wav", "sub/x-3.wav"]
+    assert names(*"abcdefghij", out="x.wav")[::9] == ["x-01.wav", "x-10.wav"]
+
+
+def test_made_up_names_never_replace_a_file(here: Path) -> None:
+    assert names("rain", "hail", variants=2) == ["rain.wav", "rain-2.wav", "hail.wav", "hail-2.wav"]
+    (here / "rain.wav").touch()
+    assert names("rain", "Rain") == ["rain-2.wav", "rain-3.wav"]
+    (here / "sounds").mkdir()
+    assert names("rain", out="sounds") == names("rain", out="sounds/") == ["sounds/rain.wav"]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "options"),
+    [
+        ([], {}),
+        (["rain", "  "], {}),
+        (["a", "b"], {"out": "-"}),
+        (["a"], {"out": "-", "variants": 2}),
+        (["a"], {"out": "x.mp4"}),
+        (["a"], {"out": "noend"}),
+        (["a"], {"duration_s": 0.0}),
+        (["a"], {"duration_s": float("nan")}),
+        (["a"], {"duration_s": 1e9}),
+        (["a"], {"variants": 0}),
+    ],
+)
+def test_what_cannot_work_is_refused_with_what_to_do(prompts: list[str], options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_takes(prompts, TtaOptions(**options))  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+def test_every_take_has_its_own_noise_and_keeps_it() -> None:
+    takes = plan_takes(["rain", "hail"], TtaOptions(variants=2))
+    assert len({take.seed for take in takes}) == 4
+    assert plan_takes(["hail"], TtaOptions())[0].seed == takes[2].seed
+    assert plan_takes(["hail"], TtaOptions(sound=SoundOptions(seed=1)))[0].seed != takes[2].seed

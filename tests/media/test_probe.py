@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_clips import DATA, run_bundled, write_video
+
+from mfv2a.errors import MediaError
+from mfv2a.media.video import probe_video
+
+
+def test_a_filmed_clip_is_described_by_its_picture_not_by_its_sound() -> None:
+    info = probe_video(DATA / "stream_of_water.mp4")
+    assert info.duration_s == pytest.approx(3.00167, abs=1e-4)
+    assert (info.width_px, info.height_px, info.rotation_deg) == (480, 360, 0)
+    assert [stream.kind for stream in info.streams] == ["video", "audio"]
+    assert info.streams[0].codec == "h264"
+
+
+def test_the_first_default_picture_is_chosen_among_two() -> None:
+    info = probe_video(DATA / "nasa_13013.mp4")
+    assert info.picture_index == 0
+    assert [stream.kind for stream in info.streams] == ["video", "audio", "subtitle", "video", "audio", "subtitle"]
+    assert info.duration_s == pytest.approx(13.0)
+
+
+def test_a_later_default_picture_wins_over_an_earlier_one(tmp_path: Path) -> None:
+    small = write_video(tmp_path / "a.mp4", size=(32, 32))
+    large = write_video(tmp_path / "b.mp4", size=(48, 48))
+    both = tmp_path / "both.mkv"
+    run_bundled("-i", small, "-i", large, "-map", 0, "-map", 1, "-c", "copy", "-disposition:v:0", 0,
+                "-disposition:v:1", "default", both)  # fmt: skip
+    assert probe_video(both).picture_index == 1
+
+
+def test_a_cover_is_not_the_picture(tmp_path: Path) -> None:
+    cover = write_video(tmp_path / "cover.jpg", 1, codec="mjpeg", pix_fmt="yuvj420p", form="image2")
+    clip = write_video(tmp_path / "a.mp4")
+    out = tmp_path / "covered.mp4"
+    run_bundled("-i", cover, "-i", clip, "-map", 0, "-map", 1, "-c", "copy", "-disposition:v:0", "attached_pic", out)
+    info = probe_video(out)
+    assert [stream.is_cover for stream in info.streams if stream.kind == "video"].count(True) == 1
+    assert not info.streams[info.picture_index].is_cover
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("a.mp4", "libx264", "yuv420p"),
+        ("a.mov", "libx264", "yuv420p"),
+        ("a.mkv", "libx264", "yuv420p"),
+        ("a.avi", "mpeg4", "yuv420p"),
+        ("a.ts", "libx264", "yuv420p"),
+        ("a.flv", "libx264", "yuv420p"),
+        ("a.webm", "libvpx", "yuv420p"),
+        ("a.gif", "gif", "gray"),
+        ("ten_bit.mkv", "libx265", "yuv420p10le"),
+    ],
+)
+def test_every_container_states_the_same_length(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else None
+    info = probe_video(write_video(tmp_path / name, 25, codec=codec, pix_fmt=pix_fmt, options=options))
+    assert info.duration_s == pytest.approx(1.0, abs=0.002)
+    assert (info.width_px, info.height_px) == (64, 48)
+    assert info.fps == pytest.approx(25, rel=0.01)
+
+
+def test_reordered_pictures_do_not_lengthen_a_clip(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "b.mp4", 30, fps=30, options={"bf": "3", "b_strategy": "0"})
+    assert probe_video(clip).duration_s == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_single_picture_lasts_one_frame(tmp_path: Path) -> None:
+    assert probe_video(write_video(tmp_path / "one.mp4", 1)).duration_s == pytest.approx(0.04, abs=1e-3)
+
+
+def test_a_late_picture_is_measured_from_its_own_start(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4")
+    run_bundled("-itsoffset", 1.5, "-i", clip, "-f", "lavfi", "-t", 4, "-i", "sine", "-map", 0, "-map", 1,
+                "-c:v", "copy", tmp_path / "late.mp4")  # fmt: skip
+    info = probe_video(tmp_path / "late.mp4")
+    assert info.start_s == pytest.approx(1.5, abs=1e-3)
+    assert info.file_start_s < 0.01
+    assert info.duration_s == pytest.approx(1.0, abs=1e-3)
+
+
+def test_hidden_pictures_of_an_edit_list_do_not_count(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4", 50, options={"g": "50", "bf": "0"})
+    run_bundled("-ss", 1.2, "-i", clip, "-c", "copy", tmp_path / "cut.mp4")
+    info = probe_video(tmp_path / "cut.mp4")
+    assert info.start_s == pytest.approx(0.0, abs=1e-3)
+    assert info.duration_s == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize(("turn", "clockwise"), [(90, 270), (-90, 90), (180, 180)])
+def test_a_turned_clip_is_described_as_shown(tmp_path: Path, turn: int, clockwise: int) -> None:
+    run_bundled("-display_rotation", turn, "-i", write_video(tmp_path / "a.mp4"), "-c", "copy", tmp_path / "t.mp4")
+    info = probe_video(tmp_path / "t.mp4")
+    assert info.rotation_deg == clockwise
+    assert (info.width_px, info.height_px) == ((64, 48) if turn == 180 else (48, 64))
+
+
+def test_wide_pixels_widen_the_shown_picture(tmp_path: Path) -> None:
+    run_bundled("-f", "lavfi", "-i", "testsrc=s=72x57:d=0.2", "-vf", "setsar=2/1", "-c:v", "mpeg4", tmp_path / "w.mkv")
+    info = probe_video(tmp_path / "w.mkv")
+    assert (info.width_px, info.height_px) == (144, 57)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.mp4", b"", "empty"),
+        ("text.mp4", b"hello there\n" * 50, "not a video"),
+        ("notes.txt", b"hello there\n" * 50, "not a video"),
+        ("noise.mp4", np.random.default_rng(0).bytes(50_000), "not a video"),
+        ("head.mp4", b"\0\0\0\x18ftypisom" + bytes(100), "index is missing"),
+    ],
+)
+def test_what_is_not_a_video_says_so(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MediaError, match=words) as caught:
+        probe_video(tmp_path / name)
+    assert caught.value.path == tmp_path / name
+    assert "\n" not in str(caught.value)
+
+
+def test_paths_that_are_no_file_say_so(tmp_path: Path) -> None:
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path, words in [
+        (tmp_path / "none.mp4", "does not exist"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "loop.mp4", "cannot be read"),
+        (tmp_path / "pipe.mp4", "not a regular file"),
+    ]:
+        with pytest.raises(MediaError, match=words):
+            probe_video(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_says_so(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4")
+    clip.chmod(0)
+    with pytest.raises(MediaError, match="cannot be read"):
+        probe_video(clip)
+
+
+def test_sound_alone_and_subtitles_alone_are_no_videos(tmp_path: Path) -> None:
+    run_bundled("-f", "lavfi", "-t", 0.2, "-i", "sine", tmp_path / "a.m4a")
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhello\n")
+    with pytest.raises(MediaError, match="sound but no picture"):
+        probe_video(tmp_path / "a.m4a")
+    with pytest.raises(MediaError, match="no video stream"):
+        probe_video(tmp_path / "a.srt")
+
+
+def test_a_still_picture_is_no_video(tmp_path: Path) -> None:
+    still = write_video(tmp_path / "a.jpg", 1, codec="mjpeg", pix_fmt="yuvj420p", form="image2")
+    with pytest.raises(MediaError, match="not a video"):
+        probe_video(still)
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.8])
+@pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv", "cut.avi", "cut.flv"])
+def test_a_cut_file_is_named_as_cut(tmp_path: Path, name: str, part: float) -> None:
+    run_bundled("-f", "lavfi", "-i", "testsrc2=s=96x64:d=3", "-c:v", "mpeg4" if name.endswith("avi") else "libx264",
+                *(["-movflags", "faststart"] if name.endswith("mp4") else []), tmp_path / name)  # fmt: skip
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: int(len(whole) * part)])
+    with pytest.raises(MediaError, match="cut short"):
+        probe_video(tmp_path / name)
+
+
+def test_a_sound_longer_than_the_picture_is_no_sign_of_a_cut(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4")
+    run_bundled("-i", clip, "-f", "lavfi", "-t", 4, "-i", "sine", "-c:v", "copy", tmp_path / "long.mkv")
+    assert probe_video(tmp_path / "long.mkv").duration_s == pytest.approx(1.0, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["-dash.mp4", "a:b.mp4", "it's \"q\".mp4", "new\nline.mp4", "100%d.mp4", "smile ☺.mp4"])
+def test_odd_names_are_only_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "a.mp4").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert probe_video(Path(name)).duration_s == pytest.approx(1.0, abs=1e-3)
+
+
+def test_probing_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(100))
+    with pytest.raises(MediaError):
+        probe_video(tmp_path / "bad.mp4")
+    probe_video(DATA / "nasa_13013.mp4")
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,48 @@
+"""Reading the shipped weights: what int8 costs, and what damaged files say."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from mfv2a.errors import CheckpointError
+from mfv2a.models.stored import asset_path, dequantize, fill, quantize_rows, read_tensors
+
+
+def test_int8_rows_come_back_within_half_a_step():
+    weight = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
+    weight[3] = 0
+    values, scale = quantize_rows(weight)
+    back = dequantize({"w": values, "w.scale": scale})["w"]
+    assert ((back - weight).abs() <= scale[:, None] / 2 + 1e-7).all()
+    assert not back[3].any()
+
+
+def test_half_precision_is_read_as_single():
+    assert dequantize({"b": torch.ones(3).half()})["b"].dtype == torch.float32
+
+
+def test_kept_tables_stay_int8_beside_their_scales():
+    full = dequantize({"w": torch.ones(2, 2, dtype=torch.int8), "w.scale": torch.ones(2)}, keep_int8=("w",))
+    assert full["w"].dtype == torch.int8
+    assert full["w.scale"].shape == (2,)
+
+
+def test_a_missing_asset_is_a_checkpoint_error():
+    with pytest.raises(CheckpointError, match=r"text/nothing.safetensors is missing"):
+        asset_path("text", "nothing.safetensors")
+
+
+def test_a_cut_file_is_a_checkpoint_error(tmp_path):
+    path = tmp_path / "cut.safetensors"
+    save_file({"w": torch.zeros(100)}, path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(CheckpointError, match=r"cannot read cut.safetensors"):
+        read_tensors(path)
+
+
+def test_weights_of_another_shape_are_refused_with_the_tensors_name():
+    with torch.device("meta"):
+        module = nn.Linear(2, 3)
+    with pytest.raises(CheckpointError, match="weight"):
+        fill(module, {"weight": torch.zeros(3, 4), "bias": torch.zeros(3)}, name="x.safetensors")
