@@ -54,8 +54,7 @@ def convert_text() -> None:
     theirs = load_file(source / "model.safetensors")
     # Every token of a single sentence has type 0: its vector is folded into the places.
     places = (
-        theirs["embeddings.position_embeddings.weight"][:256]
-        + theirs["embeddings.token_type_embeddings.weight"][0]
+        theirs["embeddings.position_embeddings.weight"][:256] + theirs["embeddings.token_type_embeddings.weight"][0]
     )
     ours = {
         "words.weight": theirs["embeddings.word_embeddings.weight"],

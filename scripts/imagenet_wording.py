@@ -163,7 +163,31 @@ COARSE: dict[str, str] = {
 # Flat patterns, screens and print: what the classifier answers when it sees graphics, noise or a texture.
 PATTERNS: tuple[int, ...] = (
     *(111, 419, 446, 458, 489, 530, 539, 549, 599, 611, 643, 646, 664, 688, 712, 714, 735, 741, 750, 767),
-    *(782, 794, 815, 818, 838, 851, 854, 885, 904, 905, 911, 916, 917, 918, 921, 922),
+    *(
+        416,
+        583,
+        584,
+        602,
+        702,
+        769,
+        840,
+        782,
+        794,
+        815,
+        818,
+        838,
+        851,
+        854,
+        885,
+        904,
+        905,
+        911,
+        916,
+        917,
+        918,
+        921,
+        922,
+    ),
 )
 
 # ImageNet's own word -> what is meant

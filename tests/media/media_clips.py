@@ -12,8 +12,15 @@ import av
 import imageio_ffmpeg
 import numpy as np
 
+from mfv2a.media.mux import mux_audio, plan_mux
+from mfv2a.media.video import probe_video
+from mfv2a.records import Audio
+
 BUNDLED = Path(imageio_ffmpeg.get_ffmpeg_exe())
 DATA = Path(__file__).parent / "data"
+RATE = 48000
+AT_S = (0.1, 0.5, 0.9)
+CODECS = {".avi": "mpeg4", ".webm": "libvpx", ".wmv": "wmv2", ".mpg": "mpeg2video", ".gif": "gif"}
 STEP = 8  # gray levels between two pictures
 
 
@@ -101,3 +108,21 @@ def impulses(duration_s: float, rate_hz: int, at_s: Sequence[float]) -> np.ndarr
     wave = np.zeros(round(duration_s * rate_hz), dtype=np.float32)
     wave[[round(t * rate_hz) for t in at_s]] = 0.9
     return wave
+
+
+def clip(folder: Path, suffix: str, **options: object) -> Path:
+    if suffix == ".ogv":  # PyAV has no Theora encoder
+        run_bundled("-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", folder / "clip.ogv")
+        return folder / "clip.ogv"
+    pix_fmt = "gray" if suffix == ".gif" else "yuv420p"
+    path = folder / f"clip{suffix}"
+    return write_video(path, codec=CODECS.get(suffix, "libx264"), pix_fmt=pix_fmt, **options)  # type: ignore[arg-type]
+
+
+def dub(source: Path, codec: str = "auto", *, rate: int = RATE, out: Path | None = None, **options: object) -> Path:
+    """Dub a clip with impulses at AT_S after its picture's start."""
+    info = probe_video(source)
+    plan = plan_mux(info, codec)  # type: ignore[arg-type]
+    wave = impulses(info.duration_s, rate, [t for t in AT_S if t < info.duration_s])
+    out = out or source.parent / f"dubbed{plan.suffix}"
+    return mux_audio(info, Audio(samples=wave, sample_rate_hz=rate), out, plan, **options)  # type: ignore[arg-type]

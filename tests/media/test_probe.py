@@ -1,3 +1,5 @@
+"""What a probe tells of whole, odd and broken files."""
+
 from __future__ import annotations
 
 import os
@@ -128,7 +130,7 @@ def test_what_is_not_a_video_says_so(tmp_path: Path, name: str, content: bytes, 
 
 def test_paths_that_are_no_file_say_so(tmp_path: Path) -> None:
     (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
-    os.mkfifo(tmp_path / "pipe.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")  # opening it would wait for ever
     for path, words in [
         (tmp_path / "none.mp4", "does not exist"),
         (tmp_path, "is a folder"),
@@ -156,6 +158,12 @@ def test_sound_alone_and_subtitles_alone_are_no_videos(tmp_path: Path) -> None:
         probe_video(tmp_path / "a.srt")
 
 
+def test_a_bare_stream_without_times_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="no timestamps") as caught:
+        probe_video(write_video(tmp_path / "a.h264", 10, form="h264"))
+    assert "-c copy" in caught.value.hint
+
+
 def test_a_still_picture_is_no_video(tmp_path: Path) -> None:
     still = write_video(tmp_path / "a.jpg", 1, codec="mjpeg", pix_fmt="yuvj420p", form="image2")
     with pytest.raises(MediaError, match="not a video"):
@@ -179,7 +187,7 @@ def test_a_sound_longer_than_the_picture_is_no_sign_of_a_cut(tmp_path: Path) -> 
     assert probe_video(tmp_path / "long.mkv").duration_s == pytest.approx(1.0, abs=2e-3)
 
 
-@pytest.mark.parametrize("name", ["-dash.mp4", "a:b.mp4", "it's \"q\".mp4", "new\nline.mp4", "100%d.mp4", "smile ☺.mp4"])
+@pytest.mark.parametrize("name", ["-dash.mp4", "a:b.mp4", 'it\'s "q".mp4', "new\nline.mp4", "100%d.mp4", "smile ☺.mp4"])
 def test_odd_names_are_only_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write_video(tmp_path / "a.mp4").rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)

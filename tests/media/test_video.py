@@ -1,3 +1,5 @@
+"""Frames by presentation time, turned, cut and scaled."""
+
 from __future__ import annotations
 
 from pathlib import Path

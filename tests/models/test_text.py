@@ -14,8 +14,7 @@ PROMPTS = [
     "rain on a tin roof",
     "a dog barks twice",
     "someone types on a mechanical keyboard",
-    "a tennis match: the racket strikes the ball again and again while players' shoes squeak "
-    "on the hard court floor",
+    "a tennis match: the racket strikes the ball again and again while players' shoes squeak on the hard court floor",
     "Feuerwerk über der Stadt, très fort!",
     "雨の音 and ÀÉÎ 123 :-)",
     "drum solo",

@@ -39,9 +39,7 @@ def test_white_noise_is_heard_as_noise(tagger):
     assert "White noise" in names[:2]
 
 
-@pytest.mark.parametrize(
-    ("samples", "patches"), [(0, 1), (1, 1), (15_600, 1), (23_279, 1), (23_280, 2), (128_000, 15)]
-)
+@pytest.mark.parametrize(("samples", "patches"), [(0, 1), (1, 1), (15_600, 1), (23_279, 1), (23_280, 2), (128_000, 15)])
 def test_a_wave_gives_a_patch_every_half_second(samples, patches):
     # 96 frames of 160 and a window of 400 make the first patch; each next one needs 48 frames more.
     assert Yamnet.from_assets().patches(torch.zeros(1, samples)).shape == (1, patches, 96, 64)

@@ -101,7 +101,7 @@ def _print_table(report: dict[str, Any]) -> None:
     table = Table(title=title, title_justify="left")
     table.add_column("seconds")
     for entry in report["entries"]:
-        table.add_column(f"{console.count(entry['steps'], 'step')}: median", justify="right")
+        table.add_column(console.count(entry["steps"], "step"), justify="right")
         table.add_column("p90", justify="right")
         table.add_column("share", justify="right")
     for name in report["entries"][0]["seconds"]:
@@ -109,8 +109,10 @@ def _print_table(report: dict[str, Any]) -> None:
             table.add_section()
         table.add_row(name, *(cell for entry in report["entries"] for cell in _cells(entry, name)))
     table.add_section()
-    for label, text in _FACTS.items():
-        table.add_row(label, *(cell for entry in report["entries"] for cell in (text(entry), "", "")))
+    for name, tell in _FACTS.items():
+        cells = [tell(entry) for entry in report["entries"]]
+        if any(cells):
+            table.add_row(name, *(text for cell in cells for text in (cell, "", "")))
     Console().print(table)
 
 
@@ -119,20 +121,15 @@ def _cells(entry: dict[str, Any], name: str) -> tuple[str, str, str]:
     return f"{seconds['median']:.3f}", f"{seconds['p90']:.3f}", f"{seconds['median'] / total_s:.0%}"
 
 
-def _mib(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.0f}"
-
-
-def _times(entry: dict[str, Any], name: str) -> str:
-    ratio = entry.get("ratio", {}).get(name)
-    return "1" if ratio is None else f"{ratio:.2f}"
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
 _FACTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "NFE": lambda entry: str(entry["nfe"]),
     "RTF": lambda entry: f"{entry['rtf']:.3f}",
-    "times the first": lambda entry: _times(entry, "total"),
-    "sampling, times the first": lambda entry: _times(entry, "sample"),
-    "peak memory, MiB": lambda entry: _mib(entry["peak_memory_mib"]),
-    "peak device memory, MiB": lambda entry: _mib(entry["peak_device_mib"]),
+    "total / first": lambda entry: _number(entry.get("ratio", {}).get("total"), ".2f"),
+    "sample / first": lambda entry: _number(entry.get("ratio", {}).get("sample"), ".2f"),
+    "peak MiB": lambda entry: _number(entry["peak_memory_mib"], ".0f"),
+    "device MiB": lambda entry: _number(entry["peak_device_mib"], ".0f"),
 }

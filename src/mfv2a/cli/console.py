@@ -117,6 +117,11 @@ def stderr_is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
+def stdout_is_terminal() -> bool:
+    """Whether results go to people and not to a file or a pipe."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def progress_bar() -> Progress:
     """A moving bar on stderr: what, how far, how long still."""
     from rich.console import Console

@@ -70,10 +70,11 @@ class Screen:
             self._write(text)
 
     def _show(self, result: ItemResult, record: Mapping[str, Any]) -> None:
-        if self._as_json:
-            console.print_json(record)
-        elif result.output is not None:
-            console.print_path(result.output)
+        with self._bar_aside():
+            if self._as_json:
+                console.print_json(record)
+            elif result.output is not None:
+                console.print_path(result.output)
         head = f"[{self._settled}/{self._total}] {console.printable(str(result.source))}: "
         if result.status == "failed":
             hint = f" - {result.hint}" if result.hint else ""
@@ -82,6 +83,16 @@ class Screen:
             self._say(f"{head}done already")
         else:
             self._say(head + console.printable(_told(result)) + self._left())
+
+    @contextmanager
+    def _bar_aside(self) -> Iterator[None]:
+        """Takes the bar away while stdout writes to the same terminal."""
+        if self._bar is None or not console.stdout_is_terminal():
+            yield
+            return
+        self._bar.stop()
+        yield
+        self._bar.start()
 
     def _show_plan(self, plan: Plan) -> None:
         for result in plan.settled:

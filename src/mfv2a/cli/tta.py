@@ -144,9 +144,9 @@ def read_prompts(words: Sequence[str]) -> list[str]:
 
 def _show(take: Take, audio: Audio, facts: dict[str, Any], *, as_json: bool) -> None:
     if take.path is None:
-        from mfv2a.media.audio import wav_bytes
+        from mfv2a.jobs.tta import encode_wav
 
-        console.write_stdout(wav_bytes(audio))
+        console.write_stdout(encode_wav(audio))
     elif as_json:
         record = {
             "prompt": take.prompt,

@@ -15,9 +15,7 @@ from mfv2a.models.yamnet import Tagger
 _SILENCE_DB = -120.0
 
 
-def describe_sound(
-    wave: Floats, sample_rate_hz: int, *, tagger: Tagger | None = None, top: int = 5
-) -> dict[str, Any]:
+def describe_sound(wave: Floats, sample_rate_hz: int, *, tagger: Tagger | None = None, top: int = 5) -> dict[str, Any]:
     """Describe one sound, JSON-ready.
 
     Args:
@@ -41,18 +39,13 @@ def describe_sound(
     audible = power[1:] + 1e-20
     return {
         "duration_s": round(len(wave) / sample_rate_hz, 4),
-        "rms_dbfs": _decibels(
-            float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if len(wave) else 0.0
-        ),
+        "rms_dbfs": _decibels(float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if len(wave) else 0.0),
         "peak_dbfs": _decibels(float(np.abs(wave).max(initial=0.0))),
         "onsets_s": [round(float(time), 3) for time in detect_onsets(wave, sample_rate_hz)],
         "centroid_hz": round(float(power @ hertz) / total, 1) if sounds else 0.0,
         "bandwidth_hz": round(float(hertz[np.searchsorted(cumulative, 0.95)]), 1) if sounds else 0.0,
         "flatness": round(float(np.exp(np.log(audible).mean()) / audible.mean()), 4) if sounds else 0.0,
-        "tags": [
-            (name, round(score, 3))
-            for name, score in tagger.tag(wave, sample_rate_hz=sample_rate_hz, top=top)
-        ]
+        "tags": [(name, round(score, 3)) for name, score in tagger.tag(wave, sample_rate_hz=sample_rate_hz, top=top)]
         if tagger
         else [],
     }

@@ -69,9 +69,7 @@ def log_mel(wave: Floats, sample_rate_hz: int, *, bands: int = 80, floor: float 
     filters = mel_bands(
         sample_rate_hz, window=window, bands=bands, low_hz=20.0, high_hz=min(8000.0, sample_rate_hz / 2)
     )
-    return np.asarray(
-        np.log(np.maximum(magnitudes(wave, window=window, hop=hop) @ filters, floor)), np.float32
-    )
+    return np.asarray(np.log(np.maximum(magnitudes(wave, window=window, hop=hop) @ filters, floor)), np.float32)
 
 
 def _mel(hertz: float) -> float:

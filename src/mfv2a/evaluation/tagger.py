@@ -81,9 +81,7 @@ def fit_probe(embeddings: Floats, labels: Sequence[str], *, penalty: float = 1e-
     """
     names = tuple(sorted(set(labels)))
     if len(names) < 2 or len(labels) != len(embeddings):
-        raise ConfigError(
-            f"a probe needs two classes and a label a row: {len(names)} classes, {len(labels)} labels"
-        )
+        raise ConfigError(f"a probe needs two classes and a label a row: {len(names)} classes, {len(labels)} labels")
     x = torch.from_numpy(np.asarray(embeddings, np.float32))
     target = torch.tensor([names.index(label) for label in labels])
     mean, scale = x.mean(dim=0), x.std(dim=0, correction=0).clamp_min(1e-4)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.seed import clip_seed
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
 from mfv2a.records import Audio
@@ -155,6 +155,13 @@ def slug(prompt: str) -> str:
     return name or "sound"
 
 
+def encode_wav(audio: Audio) -> bytes:
+    """A sound as a whole WAV file, for stdout."""
+    from mfv2a.media.audio import wav_bytes
+
+    return wav_bytes(audio)
+
+
 def _name(takes: Sequence[Take], out: str) -> list[Path]:
     """A path for each take, no two alike; names made up here never replace a file that is there."""
     target = Path(out)
@@ -185,5 +192,10 @@ def _write(take: Take, audio: Audio) -> None:
     if take.path is not None:
         from mfv2a.media.audio import write_audio
 
-        take.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            take.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MediaError(
+                take.path, f"its folder cannot be made: {error.strerror}", hint="choose another -o"
+            ) from error
         write_audio(take.path, audio)

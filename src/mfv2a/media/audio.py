@@ -20,7 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mfv2a.errors import ConfigError, MediaError, StartError
-from mfv2a.media.ffmpeg import run_ffmpeg
+from mfv2a.media.ffmpeg import compile_command, run_ffmpeg
 from mfv2a.media.probe import check_readable, has_disposition, open_media
 from mfv2a.records import Audio
 
@@ -67,8 +67,7 @@ def read_audio(path: Path | str, sample_rate_hz: int | None = None, *, mono: boo
     if mono:
         samples = samples.mean(axis=1, keepdims=True)
     if sample_rate_hz is not None and sample_rate_hz != rate:
-        columns = [_resample(samples[:, c], rate, sample_rate_hz) for c in range(samples.shape[1])]
-        samples, rate = np.stack(columns, axis=1), sample_rate_hz
+        samples, rate = resample(samples, rate, sample_rate_hz), sample_rate_hz
     samples = np.ascontiguousarray(samples[:, 0] if mono else samples, dtype=np.float32)
     return Audio(samples=samples, sample_rate_hz=rate)
 
@@ -106,8 +105,10 @@ def _sounds(container: Any, track: Any) -> Iterator[Any]:
     yield None
 
 
-def _resample(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> NDArray[np.float32]:
-    """Resample one channel [S] with libswresample to exactly round(S * new_rate_hz / rate_hz) samples."""
+def resample(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> NDArray[np.float32]:
+    """Resample [S] or [S, channels] with libswresample to exactly round(S * new_rate_hz / rate_hz) samples."""
+    if samples.ndim == 2:
+        return np.stack([resample(channel, rate_hz, new_rate_hz) for channel in samples.T], axis=1)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=new_rate_hz)
     blocks: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), BLOCK_SAMPLES):
@@ -207,5 +208,5 @@ def _encode_with_ffmpeg(audio: Audio, part: Path, path: Path, muxer: str, encode
     rate = audio.sample_rate_hz
     target = min((r for r in rates if r >= rate), default=max(rates, default=rate))
     source = ffmpeg.input("pipe:0", f="wav")
-    command = ffmpeg.output(source, f"file:{part}", f=muxer, acodec=encoder, ar=target)
-    run_ffmpeg(command, path=path, stdin=wav_bytes(audio))
+    command = ffmpeg.output(source, "part", f=muxer, acodec=encoder, ar=target)
+    run_ffmpeg(compile_command(command, part=part), path=path, stdin=wav_bytes(audio))

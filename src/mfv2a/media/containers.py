@@ -6,13 +6,15 @@ the sound in place: AVI and ASF cannot say how much an AAC encoder put in front,
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, MediaError
 from mfv2a.media.ffmpeg import find_ffmpeg, has_encoder
+from mfv2a.media.streams import can_hold
 from mfv2a.records import VideoInfo
 
 AudioCodec = Literal["auto", "aac", "flac", "opus", "pcm"]
@@ -21,6 +23,14 @@ WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "webvtt"})
 MOV_SUFFIXES = (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".f4v", ".mj2")
 MOV_FAMILY = ("mp4", "mov", "3gp", "3g2")
 HEAD_BYTES = 4096
+# What FFmpeg writes into MP4 and QuickTime in the usual places; any other key needs the generic key table.
+# fmt: off
+PLAIN_TAGS = frozenset((
+    "major_brand", "minor_version", "compatible_brands", "encoder", "creation_time", "timecode", "location",
+    "location-eng", "title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright",
+    "grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "track", "disc",
+))
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ def plan_mux(info: VideoInfo, audio_codec: AudioCodec = "auto") -> MuxPlan:
 
     Raises:
         ConfigError: the container cannot hold that codec, or this ffmpeg has no such encoder.
+        MediaError: the picture fits into no container that can be written.
         FfmpegMissingError: no ffmpeg program was found.
     """
     name = _container_name(info)
@@ -88,7 +99,22 @@ def plan_mux(info: VideoInfo, audio_codec: AudioCodec = "auto") -> MuxPlan:
     ffmpeg = find_ffmpeg()
     if not has_encoder(ffmpeg, encoder):
         raise ConfigError(f"{ffmpeg} has no encoder {encoder}", hint="take another --audio-codec or another ffmpeg")
+    if name == "matroska" and not {"matroska", "gif", "mpeg"} & set(info.container.split(",")):
+        _check_copy(info, ffmpeg)
     return MuxPlan(codec=codec, encoder=encoder, suffix=suffix, container=name)
+
+
+def _check_copy(info: VideoInfo, ffmpeg: Path) -> None:
+    """Try whether Matroska takes the picture of a file whose own container cannot be written.
+
+    Raises:
+        MediaError: it does not.
+    """
+    if not can_hold(info, "matroska", info.picture_index, part=Path(os.devnull), ffmpeg_program=ffmpeg):
+        codec = info.streams[info.picture_index].codec
+        raise MediaError(
+            info.path, f"has a picture ({codec}) that cannot be copied into .mkv", hint="convert the video first"
+        )
 
 
 def _container_name(info: VideoInfo) -> str:

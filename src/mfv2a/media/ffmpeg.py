@@ -7,18 +7,21 @@ command comes from `media.mux` or `media.audio`, built with ffmpeg-python.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import ffmpeg as ffmpeg_python
+
 from mfv2a.errors import FfmpegMissingError, MediaError, StartError
 
 ENV_FFMPEG = "MFV2A_FFMPEG"
 DETAIL_LINES = 20
+ADDRESS = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\]")
 MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"
 
 
@@ -84,7 +87,7 @@ def has_encoder(ffmpeg: Path, name: str) -> bool:
 def _encoders(ffmpeg: Path) -> frozenset[str]:
     table = ask_ffmpeg(ffmpeg, "-encoders").decode("utf-8", "replace")
     rows = (line.split() for line in table.splitlines())
-    return frozenset(row[1] for row in rows if len(row) > 1 and row[0][:1] in ("A", "V", "S"))
+    return frozenset(row[1] for row in rows if len(row) > 1 and row[0][:1] in ("A", "V", "S") and row[1] != "=")
 
 
 def ask_ffmpeg(ffmpeg: Path, *arguments: str) -> bytes:
@@ -106,8 +109,20 @@ def ask_ffmpeg(ffmpeg: Path, *arguments: str) -> bytes:
     return answer.stdout
 
 
+def compile_command(stream: Any, **files: Path) -> list[str]:
+    """Turn an ffmpeg-python output stream into arguments.
+
+    Args:
+        stream: the output stream; its files are called by the names of `files`, for ffmpeg-python fails on names that
+            are not UTF-8.
+        files: name -> path. The path gets `file:` in front, since it may hold a colon or begin with a dash.
+    """
+    words = (str(word) for word in ffmpeg_python.get_args(stream))
+    return [f"file:{files[word]}" if word in files else word for word in words]
+
+
 def run_ffmpeg(
-    command: Any | Sequence[str],
+    arguments: Sequence[str],
     *,
     path: Path,
     stdin: bytes | memoryview | None = None,
@@ -116,7 +131,7 @@ def run_ffmpeg(
     """Run ffmpeg to its end.
 
     Args:
-        command: an ffmpeg-python output stream, or the arguments after the program's name.
+        arguments: what follows the program's name.
         path: the file that an error is about.
         stdin: bytes for an input named `pipe:0`.
         ffmpeg: the program; found when None.
@@ -127,7 +142,6 @@ def run_ffmpeg(
         FfmpegMissingError: the program is missing or cannot be run.
     """
     program = ffmpeg or find_ffmpeg()
-    arguments = list(command) if isinstance(command, Sequence) else _compile(command)
     line = [str(program), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
     try:
         child = subprocess.Popen(
@@ -149,19 +163,9 @@ def run_ffmpeg(
         _raise_failure(talk.decode("utf-8", "replace"), child.returncode, path)
 
 
-def _compile(stream: Any) -> list[str]:
-    """Turn an ffmpeg-python output stream into arguments."""
-    import ffmpeg
-
-    with warnings.catch_warnings():
-        # ffmpeg-python 0.2 still says `collections.Iterable` in places; its warnings are not the user's business.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return [str(word) for word in ffmpeg.get_args(stream)]
-
-
 def _raise_failure(talk: str, returncode: int, path: Path) -> None:
     """Turn ffmpeg's last words into an error."""
-    lines = [line.strip() for line in talk.splitlines() if line.strip()]
+    lines = [ADDRESS.sub(r"[\1]", line.strip()) for line in talk.splitlines() if line.strip()]
     if "No space left on device" in talk:
         raise StartError(f"the disk is full: {path} could not be written", hint="free some space and run again")
     message = lines[0] if lines else f"ffmpeg ended with code {returncode}"

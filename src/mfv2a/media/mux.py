@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
-from mfv2a.media.audio import fit_audio
-from mfv2a.media.containers import MOV_FAMILY, AudioCodec, MuxPlan, plan_mux
+from mfv2a.media.audio import fit_audio, resample
+from mfv2a.media.containers import MOV_FAMILY, PLAIN_TAGS, AudioCodec, MuxPlan, plan_mux
 from mfv2a.media.delay import (
     PLACE_NAME,
     delay_habits,
@@ -30,52 +28,15 @@ from mfv2a.media.delay import (
     state_matroska_delay,
     state_mp4_delay,
 )
-from mfv2a.media.ffmpeg import bundled_ffmpeg, find_ffmpeg, run_ffmpeg
-from mfv2a.media.probe import open_media, probe_video
+from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, run_ffmpeg
+from mfv2a.media.probe import probe_video
+from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, write_covers
 from mfv2a.records import Audio, VideoInfo
 
 __all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux"]
 
 log = logging.getLogger(__name__)
-
-# What FFmpeg can write into MP4 and QuickTime in their usual places; anything else needs the generic key table.
-PLAIN_TAGS = frozenset(
-    [
-        "major_brand",
-        "minor_version",
-        "compatible_brands",
-        "encoder",
-        "creation_time",
-        "title",
-        "artist",
-        "album_artist",
-        "composer",
-        "album",
-        "date",
-        "comment",
-        "genre",
-        "copyright",
-        "grouping",
-        "lyrics",
-        "description",
-        "synopsis",
-        "show",
-        "episode_id",
-        "network",
-        "keywords",
-        "track",
-        "disc",
-        "season_number",
-        "episode_sort",
-        "media_type",
-        "compilation",
-        "gapless_playback",
-        "hd_video",
-        "location",
-        "location-eng",
-        "timecode",
-    ]
-)
+OPUS_HZ = 48000
 
 
 @dataclass(frozen=True)
@@ -120,6 +81,10 @@ def mux_audio(
     """
     if out.exists() and out.samefile(info.path):
         raise ConfigError(f"{out} is the source itself", hint="write to another folder")
+    if plan.codec == "opus" and audio.sample_rate_hz != OPUS_HZ:
+        # Opus is decoded at 48 kHz whatever went in, and FFmpeg states the delay of lower rates wrongly.
+        wave = resample(audio.samples, audio.sample_rate_hz, OPUS_HZ)
+        audio = Audio(samples=wave, sample_rate_hz=OPUS_HZ)
     rate = audio.sample_rate_hz
     fitted = fit_audio(audio, sample_rate_hz=rate, num_samples=round(info.duration_s * rate))
     samples = np.ascontiguousarray(fitted.samples, dtype="<f4")
@@ -148,44 +113,20 @@ def _write_with_bundled(job: _Job) -> None:
 
 def _write(job: _Job, program: Path) -> None:
     """Write the temporary file; data tracks that the container cannot hold are left out."""
-    data = _data_streams(job.info)
+    data = data_streams(job.info)
     try:
         _run(job, program, data)
     except MediaError:
         if not data:
             raise
-        held = [index for index in data if _can_hold(job, program, index)]
+        held = [
+            index
+            for index in data
+            if can_hold(job.info, job.plan.container, index, part=job.part, ffmpeg_program=program)
+        ]
         for index in sorted(set(data) - set(held)):
             log.warning("%s: data track %d cannot be copied and is left out", job.info.path, index)
         _run(job, program, held)
-
-
-def _data_streams(info: VideoInfo) -> list[int]:
-    """Index the data tracks worth copying (camera telemetry).
-
-    Chapter tracks, which the demuxer gives no packets of, and timecode tracks are written anew by the muxer.
-    """
-    wanted = {stream.index for stream in info.streams if stream.kind == "data"}
-    if not wanted:
-        return []
-    packets: Counter[int] = Counter()
-    with open_media(info.path) as container:
-        timecodes = {stream.index for stream in container.streams if "timecode" in stream.metadata}
-        with suppress(av.FFmpegError, OSError):
-            packets.update(packet.stream_index for packet in container.demux() if packet.size)
-    return sorted(index for index in wanted - timecodes if packets[index])
-
-
-def _can_hold(job: _Job, program: Path, index: int) -> bool:
-    """Try whether the container takes one data track beside the picture, on a tenth of a second."""
-    video = ffmpeg.input(f"file:{job.info.path}", t=0.1)
-    streams = [video[str(job.info.picture_index)], video[str(index)]]
-    command = ffmpeg.output(*streams, f"file:{job.part}", f=job.plan.container, c="copy")
-    try:
-        run_ffmpeg(command, path=job.info.path, ffmpeg=program)
-    except MediaError:
-        return False
-    return True
 
 
 def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
@@ -196,38 +137,54 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
     if delay_s and plan.container in ("matroska", "webm"):
         habits = delay_habits(program, plan.encoder)
         added_s, stated_s = 0.0 if habits.adds else delay_s, 0.0 if habits.states else delay_s
-    # Every stream stays on the source's own clock (copyts) and the sound is put where the picture begins: not with
-    # itsoffset, which newer versions ignore for raw sound.
-    video = ffmpeg.input(f"file:{info.path}", copyts=None, fflags="+genpts")
-    sound = ffmpeg.input("pipe:0", f="f32le", ar=rate, ac=job.channels)
-    streams: list[Any] = []
-    for stream in info.streams:
-        if stream.kind in ("video", "subtitle", "attachment") or stream.index in data:
-            streams.append(video[str(stream.index)])
-        if stream.index == info.picture_index:
-            streams.append(sound["a:0"])
-    options = {
-        "f": plan.container,
-        "map_metadata": 0,
-        "map_chapters": 0,
-        "c": "copy",
-        "c:a": plan.encoder,
-        "af": f"asetpts=PTS+{round((info.start_s + added_s) * rate)}",
-        "disposition:a:0": "default",
-        "copyinkf:v": None,
-        "max_muxing_queue_size": 9999,
-        **_codec_options(plan, job.channels),
-        **_container_options(info, plan, rate),
-        **{f"metadata:g:{n}": f"{key}={value}" for n, (key, value) in enumerate(job.tags.items())},
-    }
+    options = _options(job, info.start_s + added_s)
     if stated_s:
         options |= {"metadata:s:a:0": f"title={PLACE_NAME}", "write_crc32": 0}
-    command = ffmpeg.output(*streams, f"file:{job.part}", **options)
-    run_ffmpeg(command, path=info.path, stdin=job.samples.data.cast("B"), ffmpeg=program)
+    arguments = compile_command(ffmpeg.output(*_streams(job, data), "part", **options), source=info.path, part=job.part)
+    covers = write_covers(info, job.part) if plan.container == "matroska" else []
+    # The same option twice is beyond ffmpeg-python: these words go in before the output's name.
+    arguments[-1:-1] = attach_covers(covers, sum(stream.kind == "attachment" for stream in info.streams))
+    try:
+        run_ffmpeg(arguments, path=info.path, stdin=job.samples.data.cast("B"), ffmpeg=program)
+    finally:
+        for cover in covers:
+            cover.file.unlink(missing_ok=True)
     if stated_s:
         state_matroska_delay(job.part, stated_s)
     if delay_s and plan.container in MOV_FAMILY:
         state_mp4_delay(job.part, delay_s, len(job.samples), rate)
+
+
+def _streams(job: _Job, data: Sequence[int]) -> list[Any]:
+    """The streams of the output: those that are copied, with the sound right after the picture."""
+    # Every stream stays on the source's own clock (copyts). Missing timestamps (AVI, MPEG-PS) are worked out.
+    video = ffmpeg.input("source", copyts=None, fflags="+genpts")
+    sound = ffmpeg.input("pipe:0", f="f32le", ar=job.rate_hz, ac=job.channels)
+    streams: list[Any] = []
+    for index in copied_streams(job.info, job.plan.container, data):
+        streams.append(video[str(index)])
+        if index == job.info.picture_index:
+            streams.append(sound["a:0"])
+    return streams
+
+
+def _options(job: _Job, sound_start_s: float) -> dict[str, Any]:
+    """Output options: everything copied but the sound, which begins at `sound_start_s` on the source's clock."""
+    return {
+        "f": job.plan.container,
+        "map_metadata": 0,
+        "map_chapters": 0,
+        "c": "copy",
+        "c:a": job.plan.encoder,
+        # Not itsoffset: newer versions ignore it for raw sound.
+        "af": f"asetpts=PTS+{round(sound_start_s * job.rate_hz)}",
+        "disposition:a:0": "default",
+        "copyinkf:v": None,
+        "max_muxing_queue_size": 9999,
+        **_codec_options(job.plan, job.channels),
+        **_container_options(job.info, job.plan, job.rate_hz),
+        **{f"metadata:g:{n}": f"{key}={value}" for n, (key, value) in enumerate(job.tags.items())},
+    }
 
 
 def _codec_options(plan: MuxPlan, channels: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ know what the frames are for.
 
 from __future__ import annotations
 
+import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,15 +31,14 @@ CLOCK_HZ = 1_000_000  # AV_TIME_BASE
 class _Timeline:
     """Presentation times of one stream's packets, in seconds."""
 
-    first_s: float | None = None
+    first_s: float = math.inf
     end_s: float = 0.0
     last_s: float = 0.0
     last_duration_s: float = 0.0
     packets: int = 0
 
     def add(self, time_s: float, duration_s: float) -> None:
-        if self.first_s is None or time_s < self.first_s:
-            self.first_s = time_s
+        self.first_s = min(self.first_s, time_s)
         if self.packets == 0 or time_s > self.last_s:
             self.last_s, self.last_duration_s = time_s, duration_s
         self.end_s = max(self.end_s, time_s + duration_s)
@@ -111,10 +111,8 @@ def probe_video(path: Path | str) -> VideoInfo:
             raise MediaError(path, f"is not a video ({container.format.long_name})")
         picture = choose_picture(container, path)
         lines = _scan(container)
-        line = lines.get(picture.index)
-        if line is None or line.first_s is None:
-            raise MediaError(path, "has a picture stream without any picture", hint=CUT_HINT)
-        fps = float(picture.average_rate or picture.guessed_rate or 0)
+        line = _picture_line(lines, picture, path)
+        fps = _frame_rate(picture, line)
         duration_s = _picture_seconds(line, fps)
         _check_whole(container, picture, lines, duration_s, path)
         rotation_deg, aspect = _first_frame(container, picture, path)
@@ -126,7 +124,7 @@ def probe_video(path: Path | str) -> VideoInfo:
             container=names,
             duration_s=duration_s,
             start_s=line.first_s,
-            file_start_s=min(other.first_s for other in lines.values() if other.first_s is not None),
+            file_start_s=min(other.first_s for other in lines.values()),
             fps=fps,
             width_px=width_px,
             height_px=height_px,
@@ -180,25 +178,50 @@ def _scan(container: Any) -> dict[int, _Timeline]:
     lines: dict[int, _Timeline] = {}
     try:
         for packet in container.demux():
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is None or packet.is_discard or packet.size == 0:
+            if packet.is_discard or packet.size == 0:
                 continue
-            unit = packet.time_base
-            lines.setdefault(packet.stream_index, _Timeline()).add(
-                float(time * unit), float((packet.duration or 0) * unit)
-            )
+            line = lines.setdefault(packet.stream_index, _Timeline())
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is not None:
+                line.add(float(time * packet.time_base), float((packet.duration or 0) * packet.time_base))
     except (av.FFmpegError, OSError):
         pass
     return lines
 
 
+def _picture_line(lines: dict[int, _Timeline], picture: Any, path: Path) -> _Timeline:
+    """The picture's timeline.
+
+    Raises:
+        MediaError: the stream has no packets, or none with a time.
+    """
+    line = lines.get(picture.index)
+    if line is None:
+        raise MediaError(path, "has a picture stream without any picture", hint=CUT_HINT)
+    if line.packets == 0:
+        raise MediaError(
+            path,
+            "has no timestamps (a bare stream without container)",
+            hint="put it into a container first: ffmpeg -r FPS -i IN -c copy OUT.mkv",
+        )
+    return line
+
+
+def _frame_rate(picture: Any, line: _Timeline) -> float:
+    """The stream's average rate in frames per second, unless it is far from what the packets show."""
+    stated = float(picture.average_rate or picture.guessed_rate or 0)
+    span_s = line.last_s - line.first_s
+    counted = (line.packets - 1) / span_s if span_s > 0 else 0.0
+    return stated if stated > 0 and (counted <= 0 or 0.2 < stated / counted < 5) else counted
+
+
 def _picture_seconds(line: _Timeline, fps: float) -> float:
     """From the first picture's time to the end of the last; a last picture without a length lasts one interval."""
-    first_s, end_s = line.first_s or 0.0, line.end_s
+    end_s = line.end_s
     if line.last_duration_s <= 0:
-        usual_s = (line.last_s - first_s) / (line.packets - 1) if line.packets > 1 else 0.0
+        usual_s = (line.last_s - line.first_s) / (line.packets - 1) if line.packets > 1 else 0.0
         end_s = max(end_s, line.last_s + (usual_s or (1 / fps if fps > 0 else 1 / 25)))
-    return end_s - first_s
+    return end_s - line.first_s
 
 
 def _check_whole(container: Any, picture: Any, lines: dict[int, _Timeline], duration_s: float, path: Path) -> None:

@@ -70,20 +70,29 @@ def decode_video(
                 grid.offer(frame, time_s)
             shown_s = float((frame.duration or 0) * frame.time_base) if frame.time_base else 0.0
             last, end_s = frame, max(end_s, time_s + max(shown_s, interval_s))
-    if last is None:
-        raise MediaError(path, "has a picture that cannot be decoded", hint=CUT_HINT)
-    if end_s < info.duration_s - slack_seconds(info.duration_s, info.fps):
-        raise MediaError(
-            path,
-            f"is damaged: its picture can be decoded for {end_s:.2f} s of {info.duration_s:.2f} s",
-            hint=CUT_HINT,
-        )
+    _check_decoded(path, end_s if last is not None else 0.0, info)
     kept = {name: grid.finish(last) for name, grid in grids.items()}
     return Clip(
         duration_s=info.duration_s,
         frames={name: stack for name, stack in kept.items() if stack is not None},
         info=info,
     )
+
+
+def _check_decoded(path: Path, decoded_s: float, info: VideoInfo) -> None:
+    """Compare the seconds that could be decoded with those that the probe found.
+
+    Raises:
+        MediaError: none, or clearly less.
+    """
+    if decoded_s <= 0:
+        raise MediaError(path, "has a picture that cannot be decoded", hint=CUT_HINT)
+    if decoded_s < info.duration_s - slack_seconds(info.duration_s, info.fps):
+        raise MediaError(
+            path,
+            f"is damaged: its picture can be decoded for {decoded_s:.2f} s of {info.duration_s:.2f} s",
+            hint=CUT_HINT,
+        )
 
 
 def _pictures(container: Any, index: int) -> Iterator[Any]:

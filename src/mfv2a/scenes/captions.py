@@ -19,7 +19,9 @@ class Wordings:
 
 
 def _words(training: str, held_out: str) -> Wordings:
-    return Wordings(tuple(part.strip() for part in training.split("|")), tuple(part.strip() for part in held_out.split("|")))
+    return Wordings(
+        tuple(part.strip() for part in training.split("|")), tuple(part.strip() for part in held_out.split("|"))
+    )
 
 
 CAPTIONS: dict[str, Wordings] = {
@@ -34,6 +36,10 @@ CAPTIONS: dict[str, Wordings] = {
     "hammer_stone": _words(
         "a hammer strikes stone|hammering on rock|chiselling stone|a hammer hits concrete|breaking rocks with a hammer|a mason hammers a stone",
         "a stonemason chipping away at a block|sharp hammer taps on a boulder|pounding a rock with a mallet",
+    ),
+    "impact": _words(
+        "something is struck|an object hits another|an impact|things knock together|a hit|something bumps into something",
+        "a collision of two items|somebody bangs on a thing|blows against an object",
     ),
     "snare_drum": _words(
         "a snare drum is played|snare drum roll|drumming on a snare|sticks hit a snare drum|a drummer plays a snare|crisp snare hits",

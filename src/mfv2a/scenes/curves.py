@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from mfv2a.scenes.script import CONTROL_HZ, Floats
+from mfv2a.scenes.script import Event
+from mfv2a.scenes.shapes import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,13 @@ def strike_track(beat: Rhythm, swing: Swing) -> Track:
     return track(keys)
 
 
+def events_at(beat: Rhythm, label: str, x: float | Floats = 0.0, y: float | Floats = 0.0) -> tuple[Event, ...]:
+    """One event a moment, at x, y in the family's units."""
+    xs, ys = np.broadcast_to(x, len(beat)), np.broadcast_to(y, len(beat))
+    rows = zip(beat.times_s, beat.strengths, xs, ys, strict=True)
+    return tuple(Event(float(t), label, float(s), float(px), float(py)) for t, s, px, py in rows)
+
+
 def since_last(t: Floats, times_s: Floats) -> tuple[Floats, Floats]:
     """Seconds since the latest moment at each t (1e3 before the first) and that moment's index (0 if none)."""
     if len(times_s) == 0:
@@ -207,29 +215,3 @@ def since_last(t: Floats, times_s: Floats) -> tuple[Floats, Floats]:
     index = np.searchsorted(times_s, t, side="right") - 1
     age = np.where(index >= 0, t - times_s[np.maximum(index, 0)], 1e3)
     return age, np.maximum(index, 0)
-
-
-def wobble(rng: Generator, *, slowest_hz: float = 0.1, fastest_hz: float = 0.6, count: int = 3) -> Wobble:
-    """A slow, smooth, random movement within about -1..1."""
-    hz = rng.uniform(slowest_hz, fastest_hz, count)
-    gain = rng.uniform(0.4, 1.0, count)
-    return Wobble(hz, gain / gain.sum(), rng.uniform(0.0, 2.0 * np.pi, count))
-
-
-@dataclass(frozen=True, slots=True)
-class Wobble:
-    """A sum of sines: frequencies hz [n], gains [n], phases [n]."""
-
-    hz: Floats
-    gains: Floats
-    phases: Floats
-
-    def at(self, t: Floats) -> Floats:
-        """Values at the moments t [K]."""
-        waves = np.sin(2.0 * np.pi * np.multiply.outer(t, self.hz) + self.phases)
-        return np.asarray(waves @ self.gains)
-
-
-def control_times(duration_s: float) -> Floats:
-    """The moments of the control curves of a scene, [M]."""
-    return np.arange(int(np.ceil(duration_s * CONTROL_HZ)) + 2) / CONTROL_HZ

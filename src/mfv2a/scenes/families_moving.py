@@ -5,10 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from mfv2a.scenes.curves import Track, control_times, track, wobble
-from mfv2a.scenes.families_nature import loudness
-from mfv2a.scenes.parts import arm, cloth, fixed, metal, paint, skin, table, wood
-from mfv2a.scenes.script import Floats, Grains, Noise, Paint, Script, Shape, Tone, box, capsule, ellipse
+from mfv2a.scenes.curves import (
+    Track,
+    track,
+)
+from mfv2a.scenes.parts import (
+    arm,
+    cloth,
+    fixed,
+    metal,
+    paint,
+    table,
+    wood,
+)
+from mfv2a.scenes.script import Grains, Noise, Script, Tone
+from mfv2a.scenes.shapes import Floats, Shape, box, capsule, ellipse
+from mfv2a.scenes.slow import control_times, loudness, wobble
 
 
 def _speed_curve(rng: Generator, duration_s: float) -> Track:
@@ -20,7 +32,9 @@ def _speed_curve(rng: Generator, duration_s: float) -> Track:
     if kind == "steady":
         return track([(-1.0, steady, 1.0), (duration_s + 9.0, steady, 1.0)])
     before, after = {"start": (0.0, 1.0), "stop": (1.0, 0.0)}.get(kind, (steady, float(rng.uniform(0.25, 1.0))))
-    return track([(-1.0, before, 1.0), (middle, before, 1.0), (middle + ramp, after, 0.0), (duration_s + 9.0, after, 1.0)])
+    return track(
+        [(-1.0, before, 1.0), (middle, before, 1.0), (middle + ramp, after, 0.0), (duration_s + 9.0, after, 1.0)]
+    )
 
 
 def _turns(speed: Track, duration_s: float, most_hz: float):  # type: ignore[no-untyped-def]
@@ -38,7 +52,11 @@ def rotors(rng: Generator, duration_s: float) -> Script:
     visible_hz = float(rng.uniform(0.7, 4.5))
     turns = _turns(speed, duration_s, visible_hz)
     steel, hub, shell = metal(rng), paint(rng), paint(rng)
-    radius, wide, flat = float(rng.uniform(0.3, 0.5)), float(rng.uniform(0.03, 0.1)), 0.18 if label == "helicopter" else float(rng.uniform(0.75, 1.0))
+    radius, wide, flat = (
+        float(rng.uniform(0.3, 0.5)),
+        float(rng.uniform(0.03, 0.1)),
+        0.18 if label == "helicopter" else float(rng.uniform(0.75, 1.0)),
+    )
     shake_hz = float(rng.uniform(6.0, 11.0))
 
     def draw(t: Floats) -> list[Shape]:
@@ -47,23 +65,41 @@ def rotors(rng: Generator, duration_s: float) -> Script:
         shapes: list[Shape] = []
         if label == "engine":
             s = speed.at(t)
-            jx, jy = 0.008 * s * np.sin(2 * np.pi * shake_hz * t), 0.012 * s * np.sin(2 * np.pi * (shake_hz + 1.7) * t + 1.0)
+            jx, jy = (
+                0.008 * s * np.sin(2 * np.pi * shake_hz * t),
+                0.012 * s * np.sin(2 * np.pi * (shake_hz + 1.7) * t + 1.0),
+            )
             piston = 0.1 * np.sin(2 * np.pi * 2 * turns(t))
-            shapes += [box(-0.35 + jx, 0.1 + jy, 0.3, 0.28, shell, corner=0.03), box(-0.45 + jx, -0.28 + piston + jy, 0.06, 0.12, steel)]
+            shapes += [
+                box(-0.35 + jx, 0.1 + jy, 0.3, 0.28, shell, corner=0.03),
+                box(-0.45 + jx, -0.28 + piston + jy, 0.06, 0.12, steel),
+            ]
             x, y = 0.6 * x + 0.1 + jx[:, None], 0.6 * y + 0.1 + jy[:, None]
             shapes.append(ellipse(0.1 + jx, 0.1 + jy, 0.62 * radius, 0.62 * radius * flat, hub.lit(0.7)))
-            return [*shapes, capsule(0.1 + jx[:, None], 0.1 + jy[:, None], x, y, 0.04, 0.03, steel), ellipse(x, y, 0.04, 0.04, hub.lit(1.4))]
+            return [
+                *shapes,
+                capsule(0.1 + jx[:, None], 0.1 + jy[:, None], x, y, 0.04, 0.03, steel),
+                ellipse(x, y, 0.04, 0.04, hub.lit(1.4)),
+            ]
         if label == "helicopter":
             bob = 0.01 * np.sin(2 * np.pi * 0.6 * t)
-            shapes += [ellipse(0.0, 0.24 + bob, 0.26, 0.14, shell), capsule(0.15, 0.2 + bob, 0.62, 0.12 + bob, 0.05, 0.025, shell)]
+            shapes += [
+                ellipse(0.0, 0.24 + bob, 0.26, 0.14, shell),
+                capsule(0.15, 0.2 + bob, 0.62, 0.12 + bob, 0.05, 0.025, shell),
+            ]
             shapes += [capsule(0.0, 0.15, 0.0, 0.0, 0.02, 0.02, hub)]
-        shapes.append(capsule(0.12 * x, 0.12 * y, x, y, 0.5 * wide, wide * (1.0 if label == "fan" else 0.5), steel.but(shade=0.5)))
+        shapes.append(
+            capsule(0.12 * x, 0.12 * y, x, y, 0.5 * wide, wide * (1.0 if label == "fan" else 0.5), steel.but(shade=0.5))
+        )
         return [*shapes, ellipse(0.0, 0.0, 0.07, 0.07 * max(flat, 0.4), hub)]
 
     def still(t: Floats) -> list[Shape]:
         if label != "fan":
             return [table(fixed(seed), 0.4, hub.lit(0.6))] if label == "engine" else []
-        return [capsule(0, 0, 0, 1.2, 0.04, 0.06, shell), ellipse(0, 0, radius * 1.1, radius * 1.1 * flat, shell.lit(0.5))]
+        return [
+            capsule(0, 0, 0, 1.2, 0.04, 0.06, shell),
+            ellipse(0, 0, radius * 1.1, radius * 1.1 * flat, shell.lit(0.5)),
+        ]
 
     return Script(
         label=label, draw=draw, still=still, voices=_machine_voices(rng, label, speed, duration_s, turns), level_db=-19.0,
@@ -79,7 +115,10 @@ def _machine_voices(rng: Generator, label: str, speed: Track, duration_s: float,
         hum = float(rng.uniform(70, 180))
         partials = tuple(float(rng.uniform(0.1, 1.0)) / k for k in range(1, 8))
         air = 0.05 * s**1.5 * (1 + 0.15 * np.sin(2 * np.pi * 4 * turns(t)))
-        return (Noise(air, 120.0, float(rng.uniform(1500, 5000)), 3.0), Tone(hum * (0.3 + 0.7 * s), 0.02 * s, partials, 0.0, 0.002))
+        return (
+            Noise(air, 120.0, float(rng.uniform(1500, 5000)), 3.0),
+            Tone(hum * (0.3 + 0.7 * s), 0.02 * s, partials, 0.0, 0.002),
+        )
     if label == "helicopter":
         beat_hz = float(rng.uniform(9, 17))
         phase = np.cumsum(beat_hz * (0.2 + 0.8 * s)) * (t[1] - t[0])
@@ -92,7 +131,11 @@ def _machine_voices(rng: Generator, label: str, speed: Track, duration_s: float,
     partials = tuple(float(rng.uniform(0.2, 1.0)) / k**0.8 for k in range(1, 26))
     level = 0.06 * np.where(s > 0.02, 0.35 + 0.65 * s, 0.0)
     rattle = Grains(60.0 * s, 0.03, 400.0, 3000.0, 0.008, 0.6)
-    return (Tone(base * (0.5 + 0.8 * s), level, partials, 0.0, 0.012), Noise(0.02 * s, 200.0, 4000.0, 3.0, 0.1, 15.0), rattle)
+    return (
+        Tone(base * (0.5 + 0.8 * s), level, partials, 0.0, 0.012),
+        Noise(0.02 * s, 200.0, 4000.0, 3.0, 0.1, 15.0),
+        rattle,
+    )
 
 
 def _strokes(rng: Generator, duration_s: float) -> tuple[Track, Floats]:
@@ -118,8 +161,16 @@ def rubbing(rng: Generator, duration_s: float) -> Script:
     """A saw, a scrubbing brush or a scraper goes to and fro; the sound follows its speed."""
     label = str(rng.choice(["sawing", "scrubbing", "scraping"]))
     path, speed = _strokes(rng, duration_s)
-    seed, tool, work, grip = int(rng.integers(1 << 30)), metal(rng) if label != "scrubbing" else cloth(rng), wood(rng) if label != "scraping" else paint(rng), wood(rng)
-    swing, slope = float(rng.uniform(0.1, 0.22)), float(rng.uniform(-0.1, 0.6)) if label == "sawing" else float(rng.normal(0, 0.3))
+    seed, tool, work, grip = (
+        int(rng.integers(1 << 30)),
+        metal(rng) if label != "scrubbing" else cloth(rng),
+        wood(rng) if label != "scraping" else paint(rng),
+        wood(rng),
+    )
+    swing, slope = (
+        float(rng.uniform(0.1, 0.22)),
+        float(rng.uniform(-0.1, 0.6)) if label == "sawing" else float(rng.normal(0, 0.3)),
+    )
     round_ = label == "scrubbing" and rng.random() < 0.4
 
     def draw(t: Floats) -> list[Shape]:
@@ -130,12 +181,23 @@ def rubbing(rng: Generator, duration_s: float) -> Script:
         if label == "sawing":
             bx, by = x - 0.02, y - 0.05
             hx, hy = bx - 0.42 * np.cos(slope), by - 0.42 * np.sin(slope)
-            blade = [box(bx, by, 0.38, 0.045, tool, angle=slope), box(hx, hy, 0.06, 0.075, grip, angle=slope, corner=0.03)]
-            return [*blade, box(0.06, 0.22, 0.16, 0.2, work), *arm((hx - 0.5, hy - 0.35), (hx, hy), fixed(seed), thick=0.08)]
+            blade = [
+                box(bx, by, 0.38, 0.045, tool, angle=slope),
+                box(hx, hy, 0.06, 0.075, grip, angle=slope, corner=0.03),
+            ]
+            return [
+                *blade,
+                box(0.06, 0.22, 0.16, 0.2, work),
+                *arm((hx - 0.5, hy - 0.35), (hx, hy), fixed(seed), thick=0.08),
+            ]
         if label == "scraping":
             blade = box(x + 0.08, y - 0.01, 0.09, 0.05, tool, angle=slope + 0.2)
             hx, hy = x - 0.08, y - 0.07
-            return [blade, capsule(x, y - 0.03, hx, hy, 0.025, 0.03, grip), *arm((hx - 0.5, hy - 0.3), (hx, hy), fixed(seed), thick=0.075)]
+            return [
+                blade,
+                capsule(x, y - 0.03, hx, hy, 0.025, 0.03, grip),
+                *arm((hx - 0.5, hy - 0.3), (hx, hy), fixed(seed), thick=0.075),
+            ]
         brush = box(x, y, 0.12, 0.06, tool, corner=0.03)
         return [brush, *arm((x - 0.45, y - 0.4), (x, y - 0.03), fixed(seed), thick=0.08)]
 
@@ -145,7 +207,10 @@ def rubbing(rng: Generator, duration_s: float) -> Script:
     band = {"sawing": (500, 3500, 7000), "scrubbing": (250, 1500, 4500), "scraping": (1500, 4500, 9000)}[label]
     low, high = float(rng.uniform(0.5, 1.5)) * band[0], float(rng.uniform(band[1], band[2]))
     level = 0.07 * speed**1.2
-    voices: tuple[Noise | Grains, ...] = (Noise(level, low, high, 1.5, 0.2, 30.0), Grains(90.0 * speed, 0.04, low, high, 0.004, 0.8))
+    voices: tuple[Noise | Grains, ...] = (
+        Noise(level, low, high, 1.5, 0.2, 30.0),
+        Grains(90.0 * speed, 0.04, low, high, 0.004, 0.8),
+    )
     if label == "sawing":
         voices = (*voices, Noise(0.6 * level, float(rng.uniform(250, 500)), 900.0, 0.0, 0.2, 20.0))
     return Script(
@@ -168,14 +233,25 @@ def strings(rng: Generator, duration_s: float) -> Script:
         if rng.random() < 0.25:
             time_s += float(rng.uniform(0.2, 1.0))
             keys.append((time_s, keys[-1][1], 0.0))
-    path, seed, body, hair, dark, sway = track(keys), int(rng.integers(1 << 30)), wood(rng), metal(rng).lit(1.5), paint(rng, light=(0.02, 0.2)), wobble(rng)
+    path, seed, body, hair, dark, sway = (
+        track(keys),
+        int(rng.integers(1 << 30)),
+        wood(rng),
+        metal(rng).lit(1.5),
+        paint(rng, light=(0.02, 0.2)),
+        wobble(rng),
+    )
     slant = float(rng.uniform(-0.2, 0.2))
 
     def draw(t: Floats) -> list[Shape]:
         p, shift = path.at(t), 0.015 * sway.at(t)
         x, y = 0.35 * p + shift, 0.05 + 0.35 * p * slant
         bow = capsule(x - 0.45, y - 0.45 * slant, x + 0.45, y + 0.45 * slant, 0.012, 0.012, hair)
-        fiddle = [ellipse(shift, 0.25, 0.24, 0.22, body), ellipse(shift, -0.1, 0.18, 0.17, body), box(shift, -0.5, 0.03, 0.4, dark)]
+        fiddle = [
+            ellipse(shift, 0.25, 0.24, 0.22, body),
+            ellipse(shift, -0.1, 0.18, 0.17, body),
+            box(shift, -0.5, 0.03, 0.4, dark),
+        ]
         thread = box(shift[:, None] + (np.arange(4)[None, :] - 1.5) * 0.013, -0.15, 0.002, 0.6, hair)
         return [*fiddle, thread, bow, *arm((x + 0.75, y + 0.5), (x + 0.45, y + 0.45 * slant), fixed(seed), thick=0.07)]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,13 @@ from numpy.typing import NDArray
 from mfv2a.scenes.render import LUMA, NOISE_SIDE, expose_frames, pack, paint_backdrop
 from mfv2a.scenes.script import Script
 from mfv2a.scenes.textures import texture_bank
-from mfv2a.scenes.world import World
-
-if TYPE_CHECKING:
-    from mfv2a.scenes.scene import Scene
+from mfv2a.scenes.world import World, bystander_shapes
 
 MARGIN = 0.3
 """How far the backdrop reaches beyond the picture, in picture heights."""
 
 CHUNK_BYTES = 64 << 20
-"""Packed shapes held at a time."""
+"""Pixels held at a time."""
 
 
 @lru_cache(maxsize=2)
@@ -39,47 +37,65 @@ def film_times(frames: int, fps: float, source_fps: float) -> NDArray[np.float64
     return np.asarray(np.ceil(wanted * source_fps - 1e-6) / source_fps)
 
 
+@dataclass(frozen=True, slots=True)
+class Reel:
+    """What is to be filmed: a script in its world, for duration_s, with the seed of the sensor's noise."""
+
+    seed: int
+    duration_s: float
+    script: Script
+    world: World
+
+
 def shoot(
-    scene: Scene,
-    script: Script,
-    world: World,
-    fps: float,
-    width_px: int,
-    height_px: int,
-    *,
-    gray: bool,
-    as_filmed: bool,
-) -> NDArray[np.uint8]:
-    """Render a scene; see `Scene.render`."""
-    frames = max(1, round(scene.duration_s * fps))
-    sensor = world.sensor
+    reel: Reel, fps: float, width_px: int, height_px: int, *, gray: bool, as_filmed: bool
+) -> Iterator[NDArray[np.uint8]]:
+    """Film a scene.
+
+    Args:
+        reel: what.
+        fps: frames per second.
+        width_px: frame width.
+        height_px: frame height.
+        gray: one luma channel.
+        as_filmed: with the camera's own frame rate, noise and blur.
+
+    Yields:
+        The frames in order, some at a time: [T, H, W, 3] or, gray, [T, H, W] uint8.
+    """
+    script, world, sensor = reel.script, reel.world, reel.world.sensor
+    frames, channels, parts = max(1, round(reel.duration_s * fps)), 1 if gray else 3, script.parts
     rate = sensor.source_fps if as_filmed else fps
     starts = film_times(frames, fps, rate)
-    parts = script.parts
     inner = (np.arange(parts) + 0.5) / parts * sensor.shutter / rate
-    rng = np.random.default_rng((scene.seed, 5))
     views = world.camera.views(starts + inner.mean(), world.aspect, width_px, height_px)
     which = np.searchsorted(world.camera.cuts_s, starts, side="right")
-    gains = sensor.gain * (1.0 + sensor.flicker[0] * np.sin(2 * np.pi * sensor.flicker[1] * starts))
-    if script.light is not None:
-        gains = gains * script.light(np.add.outer(starts, inner).ravel()).reshape(frames, parts).mean(axis=1)
-    channels = 1 if gray else 3
+    moments = np.add.outer(starts, inner)
+    gains = _gains(reel, starts, moments)
     backdrops, bview = _lay_backdrops(script, world, width_px, height_px, channels)
-    offsets = rng.integers(0, NOISE_SIDE, (frames, 2))
-    filter_ = np.array([sensor.lift, sensor.vignette, sensor.noise, sensor.blur if as_filmed else 0.0])
-    if not as_filmed:
-        filter_[2] = min(sensor.noise, 1.0)
-    out = np.empty((frames, height_px, width_px, channels), np.uint8)
-    step = max(1, min(frames, int(CHUNK_BYTES / (parts * 80 * 250))))
+    offsets = np.random.default_rng((reel.seed, 5)).integers(0, NOISE_SIDE, (frames, 2))
+    noise, blur = (sensor.noise, sensor.blur) if as_filmed else (min(sensor.noise, 1.0), 0.0)
+    finish = np.array([sensor.lift, sensor.vignette, noise, blur])
+    step = max(1, min(frames, CHUNK_BYTES // (width_px * height_px * channels)))
     for first in range(0, frames, step):
         some = slice(first, min(frames, first + step))
-        t = np.add.outer(starts[some], inner).ravel()
-        packed = pack(scene.shapes(t), len(t), world.place)
+        t = moments[some].ravel()
+        packed = pack(bystander_shapes(world, t) + script.draw(t), len(t), world.place)
+        out = np.empty((some.stop - first, height_px, width_px, channels), np.uint8)
         expose_frames(
             packed.values, packed.kinds, packed.textures, texture_bank(), backdrops, which[some], bview, views[some],
-            gains[some], filter_, _grain(sensor.coarse), offsets[some], LUMA, out[some],
+            gains[some], finish, _grain(sensor.coarse), offsets[some], LUMA, out,
         )  # fmt: skip
-    return out[..., 0] if gray else out
+        yield out[..., 0] if gray else out
+
+
+def _gains(reel: Reel, starts: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Brightness of each frame [T]: contrast, flicker and the script's own light, averaged over the exposure [T, S]."""
+    sensor = reel.world.sensor
+    gains = sensor.gain * (1.0 + sensor.flicker[0] * np.sin(2 * np.pi * sensor.flicker[1] * starts))
+    if reel.script.light is not None:
+        gains = gains * reel.script.light(moments.ravel()).reshape(moments.shape).mean(axis=1)
+    return np.asarray(gains)
 
 
 def _lay_backdrops(
@@ -90,5 +106,7 @@ def _lay_backdrops(
     columns, rows = int((world.aspect + 2 * MARGIN) / px) + 2, int((1.0 + 2 * MARGIN) / py) + 2
     bview = np.array([-MARGIN, px, -MARGIN, py])
     still = script.still(np.zeros(1))
-    layers = [paint_backdrop([*shapes, *still], world.place, (rows, columns, channels), bview) for shapes in world.backdrops]
+    layers = [
+        paint_backdrop([*shapes, *still], world.place, (rows, columns, channels), bview) for shapes in world.backdrops
+    ]
     return np.stack(layers), bview

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from mfv2a.scenes.script import Burst, Floats, Modes
+from mfv2a.scenes.script import Burst, Modes
+from mfv2a.scenes.shapes import Floats
 
 MEMBRANE = np.array([1.0, 1.594, 2.136, 2.296, 2.653, 2.918, 3.156, 3.5, 3.6, 4.06])
 BAR = np.array([1.0, 2.756, 5.404, 8.933, 13.34])
@@ -35,11 +36,17 @@ def _spread(rng: Generator, count: int, low: float, high: float, decay: tuple[fl
 def body(rng: Generator, name: str) -> Modes:
     """A struck body: wood, metal, stone, board, log, door, gong, bell, glass, tick, plastic, floor."""
     if name == "metal":
-        return _spread(rng, int(rng.integers(9, 22)), float(_log(rng, 350, 1200)), float(_log(rng, 4500, 9000)), (0.12, 0.7), 1.0)
+        return _spread(
+            rng, int(rng.integers(9, 22)), float(_log(rng, 350, 1200)), float(_log(rng, 4500, 9000)), (0.12, 0.7), 1.0
+        )
     if name == "wood":
-        return _spread(rng, int(rng.integers(3, 7)), float(_log(rng, 180, 600)), float(_log(rng, 1200, 3000)), (0.02, 0.06), 3.0)
+        return _spread(
+            rng, int(rng.integers(3, 7)), float(_log(rng, 180, 600)), float(_log(rng, 1200, 3000)), (0.02, 0.06), 3.0
+        )
     if name == "stone":
-        return _spread(rng, int(rng.integers(4, 9)), float(_log(rng, 1100, 2200)), float(_log(rng, 5000, 8000)), (0.008, 0.03), 0.5)
+        return _spread(
+            rng, int(rng.integers(4, 9)), float(_log(rng, 1100, 2200)), float(_log(rng, 5000, 8000)), (0.008, 0.03), 0.5
+        )
     if name == "board":
         return _spread(rng, 4, float(_log(rng, 250, 500)), 1800.0, (0.012, 0.03), 4.0)
     if name == "log":
@@ -69,7 +76,14 @@ def contact(rng: Generator, name: str) -> tuple[Burst, ...]:
         "felt": (60, 700, 0.02, 0.4), "hand": (500, 4500, 0.012, 1.0), "plastic": (1200, 8000, 0.004, 1.2),
     }  # fmt: skip
     low, high, decay_s, gain = bands[name]
-    return (Burst(low * float(_log(rng, 0.7, 1.4)), high * float(_log(rng, 0.7, 1.2)), decay_s * float(_log(rng, 0.6, 1.8)), gain * float(rng.uniform(0.5, 1.5))),)
+    return (
+        Burst(
+            low * float(_log(rng, 0.7, 1.4)),
+            high * float(_log(rng, 0.7, 1.2)),
+            decay_s * float(_log(rng, 0.6, 1.8)),
+            gain * float(rng.uniform(0.5, 1.5)),
+        ),
+    )
 
 
 def drum(rng: Generator, label: str, position: float) -> tuple[Modes, tuple[Burst, ...]]:
@@ -79,7 +93,12 @@ def drum(rng: Generator, label: str, position: float) -> tuple[Modes, tuple[Burs
         return modes, (Burst(3500.0, 11000.0, float(rng.uniform(0.2, 0.7)), 1.4),)
     if label == "snare_drum":
         base, ring = float(_log(rng, 150, 240)), float(rng.uniform(0.04, 0.1))
-        rattle = Burst(float(_log(rng, 900, 1800)), float(_log(rng, 6500, 10000)), float(rng.uniform(0.06, 0.16)), float(rng.uniform(0.8, 1.6)))
+        rattle = Burst(
+            float(_log(rng, 900, 1800)),
+            float(_log(rng, 6500, 10000)),
+            float(rng.uniform(0.06, 0.16)),
+            float(rng.uniform(0.8, 1.6)),
+        )
         return _modes(base * MEMBRANE[:6], ring / MEMBRANE[:6] ** 0.5, 0.8 / MEMBRANE[:6]), (rattle,)
     if label == "hand_drum":
         base, ring = float(_log(rng, 130, 320)), float(rng.uniform(0.06, 0.18))

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike
 
 from mfv2a.scenes.curves import since_last
-from mfv2a.scenes.script import Floats, Paint, Shape, box, capsule, ellipse
+from mfv2a.scenes.shapes import Floats, Paint, Shape, box, capsule, ellipse
 from mfv2a.scenes.textures import INDEX
 
 
@@ -22,9 +22,20 @@ def paint(
     hue: tuple[float, float] = (0.0, 1.0),
     colorful: tuple[float, float] = (0.0, 0.7),
     light: tuple[float, float] = (0.1, 0.95),
-    textures: tuple[str, ...] = ("haze", "grit", "wood", "weave", "stripes", "speckle", "plaid", "marble", "skin", "brushed"),
+    textures: tuple[str, ...] = (
+        "haze",
+        "grit",
+        "wood",
+        "weave",
+        "stripes",
+        "speckle",
+        "plaid",
+        "marble",
+        "skin",
+        "brushed",
+    ),
     scale: tuple[float, float] = (0.6, 4.0),
-    contrast: tuple[float, float] = (0.05, 0.6),
+    contrast: tuple[float, float] = (0.12, 0.75),
 ) -> Paint:
     """A random look within ranges of hue (turns), colourfulness, lightness, texture."""
     color = colorsys.hsv_to_rgb(rng.uniform(*hue) % 1.0, rng.uniform(*colorful), rng.uniform(*light))
@@ -43,7 +54,9 @@ def skin(rng: Generator) -> Paint:
     """Skin of any tone, sometimes a glove."""
     if rng.random() < 0.12:
         return paint(rng, textures=("weave", "grit", "haze"))
-    return paint(rng, hue=(0.02, 0.09), colorful=(0.25, 0.6), light=(0.3, 0.98), textures=("skin", "haze"), contrast=(0.05, 0.3))
+    return paint(
+        rng, hue=(0.02, 0.09), colorful=(0.25, 0.6), light=(0.3, 0.98), textures=("skin", "haze"), contrast=(0.05, 0.3)
+    )
 
 
 def cloth(rng: Generator) -> Paint:
@@ -53,7 +66,14 @@ def cloth(rng: Generator) -> Paint:
 
 def wood(rng: Generator) -> Paint:
     """Planks and handles."""
-    return paint(rng, hue=(0.05, 0.13), colorful=(0.2, 0.7), light=(0.25, 0.85), textures=("wood", "bark", "haze"), contrast=(0.15, 0.6))
+    return paint(
+        rng,
+        hue=(0.05, 0.13),
+        colorful=(0.2, 0.7),
+        light=(0.25, 0.85),
+        textures=("wood", "bark", "haze"),
+        contrast=(0.15, 0.6),
+    )
 
 
 def metal(rng: Generator) -> Paint:
@@ -71,11 +91,22 @@ def metal(rng: Generator) -> Paint:
 
 def stone(rng: Generator) -> Paint:
     """Rock, concrete."""
-    return paint(rng, hue=(0.05, 0.2), colorful=(0.0, 0.2), textures=("pebbles", "grit", "skin", "marble", "speckle"), contrast=(0.2, 0.7))
+    return paint(
+        rng,
+        hue=(0.05, 0.2),
+        colorful=(0.0, 0.2),
+        textures=("pebbles", "grit", "skin", "marble", "speckle"),
+        contrast=(0.2, 0.7),
+    )
 
 
 def arm(
-    shoulder: tuple[ArrayLike, ArrayLike], hand: tuple[ArrayLike, ArrayLike], rng: Generator, *, thick: float = 0.09, sleeve: float = 0.6
+    shoulder: tuple[ArrayLike, ArrayLike],
+    hand: tuple[ArrayLike, ArrayLike],
+    rng: Generator,
+    *,
+    thick: float = 0.09,
+    sleeve: float = 0.6,
 ) -> list[Shape]:
     """A fore-arm from `shoulder` to `hand`, sleeved for a share of its length, with a fist at the end."""
     bare, dressed = skin(rng), cloth(rng)
@@ -100,7 +131,9 @@ def fist(at: tuple[ArrayLike, ArrayLike], angle: ArrayLike, size: float, look: P
     return shapes
 
 
-def open_hand(at: tuple[ArrayLike, ArrayLike], angle: ArrayLike, size: float, look: Paint, *, spread: float = 0.35) -> list[Shape]:
+def open_hand(
+    at: tuple[ArrayLike, ArrayLike], angle: ArrayLike, size: float, look: Paint, *, spread: float = 0.35
+) -> list[Shape]:
     """A flat hand whose palm is at `at` and whose fingers point along `angle`."""
     x, y, angle = np.asarray(at[0]), np.asarray(at[1]), np.asarray(angle)
     shapes = [ellipse(x, y, 1.1 * size, 0.85 * size, look, angle=angle)]
@@ -108,9 +141,13 @@ def open_hand(at: tuple[ArrayLike, ArrayLike], angle: ArrayLike, size: float, lo
         a = angle + (k - 1.5) * spread * 0.5
         bx, by = x + 0.8 * size * np.cos(a), y + 0.8 * size * np.sin(a)
         reach = size * (1.15 - 0.15 * abs(k - 1.5))
-        shapes.append(capsule(bx, by, bx + reach * np.cos(a), by + reach * np.sin(a), 0.23 * size, 0.16 * size, look.lit(0.95)))
+        shapes.append(
+            capsule(bx, by, bx + reach * np.cos(a), by + reach * np.sin(a), 0.23 * size, 0.16 * size, look.lit(0.95))
+        )
     thumb = angle + 1.1
-    shapes.append(capsule(x, y, x + 1.3 * size * np.cos(thumb), y + 1.3 * size * np.sin(thumb), 0.28 * size, 0.2 * size, look))
+    shapes.append(
+        capsule(x, y, x + 1.3 * size * np.cos(thumb), y + 1.3 * size * np.sin(thumb), 0.28 * size, 0.2 * size, look)
+    )
     return shapes
 
 
@@ -170,3 +207,8 @@ def fixed(seed: int) -> Generator:
 def table(rng: Generator, y: float, look: Paint, *, deep: float = 1.2) -> Shape:
     """A bench, floor or desk whose edge is at height y and which fills what is below."""
     return box(0.0, y + deep, 6.0, deep, look, angle=float(rng.normal(0, 0.01)))
+
+
+def whole(look: Paint, *, y: float = 0.5, half: float = 1.5) -> Shape:
+    """A sheet as wide as any picture, in picture units."""
+    return box(0.9, y, 2.6, half, look, placed=False)

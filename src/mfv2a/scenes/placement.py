@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mfv2a.scenes.script import Floats
+from mfv2a.scenes.shapes import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ class Placement:
         """Subject units -> picture units."""
         sx = -np.asarray(x) if self.mirror else np.asarray(x)
         cos, sin = np.cos(self.angle), np.sin(self.angle)
-        return self.x + self.scale * (cos * sx - sin * np.asarray(y)), self.y + self.scale * (sin * sx + cos * np.asarray(y))
+        return self.x + self.scale * (cos * sx - sin * np.asarray(y)), self.y + self.scale * (
+            sin * sx + cos * np.asarray(y)
+        )
 
     def turn(self, angle: Floats) -> Floats:
         """A shape's angle after placement."""

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mfv2a.scenes.placement import Placement
-from mfv2a.scenes.script import BOX, CAPSULE, ELLIPSE, Shape
+from mfv2a.scenes.shapes import BOX, CAPSULE, Shape
 from mfv2a.scenes.textures import LEVELS, SIDE_PX, texture_bank
 
 Pixels = NDArray[np.float32]
@@ -97,7 +97,9 @@ def _smooth(image, u, v):  # type: ignore[no-untyped-def]
 def _nearest(image, u, v):  # type: ignore[no-untyped-def]
     """Texture value 0..1 of the nearest texel; fine where a pixel spans several texels."""
     half = np.float32(0.5)
-    return np.float32(image[int(np.floor(v + half)) & (SIDE_PX - 1), int(np.floor(u + half)) & (SIDE_PX - 1)]) * np.float32(1.0 / 255.0)
+    return np.float32(
+        image[int(np.floor(v + half)) & (SIDE_PX - 1), int(np.floor(u + half)) & (SIDE_PX - 1)]
+    ) * np.float32(1.0 / 255.0)
 
 
 @njit(cache=True, fastmath=True, nogil=True, inline="always")
@@ -165,7 +167,22 @@ def draw_shapes(canvas, values, kinds, textures, bank, view, luma):  # type: ign
         ragged = bank[min(LEVELS - 1, level + 1), 0]
         # Magnified textures get a second, finer octave; minified ones need no interpolation.
         lookup = 2 if finest < 0.4 else (1 if level == 0 else 0)
-        _fill(canvas, p, kind, bank[level, textures[k]], ragged, color, view, edge, texel, lookup, top, bottom, left, right)
+        _fill(
+            canvas,
+            p,
+            kind,
+            bank[level, textures[k]],
+            ragged,
+            color,
+            view,
+            edge,
+            texel,
+            lookup,
+            top,
+            bottom,
+            left,
+            right,
+        )
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -278,7 +295,7 @@ def _blur(image, scratch, side):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=True, nogil=True)
 def _add(total, image, share, first):  # type: ignore[no-untyped-def]
-    """total += share * image, or total = share * image."""
+    """Total += share * image, or total = share * image."""
     to, of = total.reshape(total.size), image.reshape(image.size)
     if first:
         for k in range(to.size):
@@ -305,7 +322,9 @@ def _expose(out, image, gain, lift, vignette, noise, grain, offset):  # type: ig
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def expose_frames(values, kinds, textures, bank, backdrops, which, bview, views, gains, sensor, grain, offsets, luma, out):  # type: ignore[no-untyped-def]
+def expose_frames(
+    values, kinds, textures, bank, backdrops, which, bview, views, gains, sensor, grain, offsets, luma, out
+):  # type: ignore[no-untyped-def]
     """Render T frames of S sub-frames each into out [T, H, W, C] uint8.
 
     Args:
@@ -345,10 +364,21 @@ def expose_frames(values, kinds, textures, bank, backdrops, which, bview, views,
                 _add(total, canvas, share, s == 0)
         if sensor[3] > 0.0:
             _blur(total, canvas, np.float32(sensor[3]))
-        _expose(out[f], total, np.float32(gains[f]), np.float32(sensor[0]), np.float32(sensor[1]), np.float32(sensor[2]), grain, offsets[f])
+        _expose(
+            out[f],
+            total,
+            np.float32(gains[f]),
+            np.float32(sensor[0]),
+            np.float32(sensor[1]),
+            np.float32(sensor[2]),
+            grain,
+            offsets[f],
+        )
 
 
-def paint_backdrop(shapes: Sequence[Shape], place: Placement, size: tuple[int, int, int], bview: NDArray[np.float64]) -> Pixels:
+def paint_backdrop(
+    shapes: Sequence[Shape], place: Placement, size: tuple[int, int, int], bview: NDArray[np.float64]
+) -> Pixels:
     """Draw fixed shapes once on a larger canvas.
 
     Args:

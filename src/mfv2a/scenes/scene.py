@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,22 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mfv2a.errors import ConfigError
-from mfv2a.scenes import families_body, families_moving, families_nature, families_struck, families_things
+from mfv2a.scenes import (
+    families_animals,
+    families_body,
+    families_drops,
+    families_drums,
+    families_impacts,
+    families_moving,
+    families_nature,
+    families_shots,
+    families_struck,
+    families_things,
+    families_water,
+)
 from mfv2a.scenes.captions import CAPTIONS
-from mfv2a.scenes.script import Event, Script, Shape
-from mfv2a.scenes.world import World, build_world, bystander_shapes
+from mfv2a.scenes.script import Event, Script
+from mfv2a.scenes.world import World, build_world
 
 HELD_OUT_SEED = 1_000_000_000
 """Seeds from here on are never trained on; their captions use the held-out wordings."""
@@ -23,25 +35,26 @@ Writer = Callable[[Generator, float], Script]
 
 WRITERS: dict[str, tuple[float, Writer]] = {
     "hammer": (1.6, families_struck.hammer),
-    "drums": (1.6, families_struck.drums),
+    "impacts": (1.6, families_impacts.impacts),
+    "drums": (1.6, families_drums.drums),
     "chopping": (1.0, families_struck.chopping),
     "knocking": (0.7, families_struck.knocking),
-    "bells": (1.0, families_struck.bells),
+    "bells": (1.0, families_drums.bells),
     "balls": (1.5, families_things.balls),
     "clocks": (0.9, families_things.clocks),
-    "explosions": (1.0, families_things.explosions),
-    "drips": (0.7, families_things.drips),
+    "explosions": (1.0, families_shots.explosions),
+    "drips": (0.7, families_drops.drips),
     "doors": (0.6, families_things.doors),
-    "falls": (0.9, families_things.falls),
-    "cameras": (0.5, families_things.cameras),
+    "falls": (0.9, families_drops.falls),
+    "cameras": (0.5, families_shots.cameras),
     "footsteps": (1.4, families_body.footsteps),
     "typing": (0.8, families_body.typing),
     "claps": (0.9, families_body.claps),
-    "dogs": (1.0, families_body.dogs),
-    "birds": (0.8, families_body.birds),
-    "rain": (0.8, families_nature.rain),
-    "sea": (0.8, families_nature.sea),
-    "water": (1.0, families_nature.running_water),
+    "dogs": (1.0, families_animals.dogs),
+    "birds": (0.8, families_animals.birds),
+    "rain": (0.8, families_water.rain),
+    "sea": (0.8, families_water.sea),
+    "water": (1.0, families_water.running_water),
     "fire": (0.8, families_nature.fire),
     "wind": (0.8, families_nature.wind),
     "rotors": (1.1, families_moving.rotors),
@@ -109,9 +122,23 @@ class Scene:
         Returns:
             [T, H, W, 3] or, gray, [T, H, W] uint8 with T = max(1, round(duration_s * fps)).
         """
-        from mfv2a.scenes.film import shoot
+        chunks = list(self.frames(fps, width_px, height_px, gray=gray, as_filmed=as_filmed))
+        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
-        return shoot(self, self._script, self._world, fps, width_px, height_px, gray=gray, as_filmed=as_filmed)
+    def frames(
+        self,
+        fps: float = 25.0,
+        width_px: int = 112,
+        height_px: int = 112,
+        *,
+        gray: bool = False,
+        as_filmed: bool = True,
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The frames of `render` in order, some at a time, so that large pictures need little memory."""
+        from mfv2a.scenes.film import Reel, shoot
+
+        reel = Reel(self.seed, self.duration_s, self._script, self._world)
+        return shoot(reel, fps, width_px, height_px, gray=gray, as_filmed=as_filmed)
 
     def sound(self, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
         """Play the sound: [round(duration_s * sample_rate_hz)] float32 within +-0.9."""
@@ -127,18 +154,12 @@ class Scene:
         level_db += max(-25.0, 20.0 * float(np.log10(max(self._script.intensity, 1e-3))))
         return master(dry, rng, sample_rate_hz, level_db=level_db, steady=steady, quiet=quiet)
 
-    def shapes(self, t: NDArray[np.float64]) -> list[Shape]:
-        """All moving shapes at the moments t [K], bystanders first."""
-        return bystander_shapes(self._world, t) + self._script.draw(t)
-
 
 def _again(seed: int, duration_s: float, family: str | None, aspect: float | None) -> Scene:
     return make_scene(seed, duration_s=duration_s, family=family, aspect=aspect)
 
 
-def make_scene(
-    seed: int, *, duration_s: float = 8.0, family: str | None = None, aspect: float | None = None
-) -> Scene:
+def make_scene(seed: int, *, duration_s: float = 8.0, family: str | None = None, aspect: float | None = None) -> Scene:
     """Draw a scene; a pure function of its arguments.
 
     Args:
@@ -172,7 +193,16 @@ def make_scene(
     wordings = CAPTIONS[script.label]
     pool = wordings.held_out if seed >= HELD_OUT_SEED else wordings.training
     return Scene(
-        seed, family, script.label, str(rng.choice(pool)), duration_s, _seen_events(script, world), world.aspect, script, world, recipe
+        seed,
+        family,
+        script.label,
+        str(rng.choice(pool)),
+        duration_s,
+        _seen_events(script, world),
+        world.aspect,
+        script,
+        world,
+        recipe,
     )
 
 

@@ -13,7 +13,8 @@ from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mfv2a.scenes.script import CONTROL_HZ, Burst, Floats, Grains, Hits, Modes, Noise, Tone, Voice
+from mfv2a.scenes.script import CONTROL_HZ, Burst, Grains, Hits, Modes, Noise, Tone, Voice
+from mfv2a.scenes.shapes import Floats
 
 Wave = NDArray[np.float32]
 
@@ -155,7 +156,9 @@ def _struck(rng: Generator, modes: Modes | None, bursts: tuple[Burst, ...], spre
 def _add_hits(out: Wave, rng: Generator, voice: Hits, rate: int) -> None:
     if len(voice.times_s) == 0:
         return
-    pieces = [_struck(rng, voice.modes, voice.bursts, voice.spread, rate) for _ in range(min(VARIANTS, len(voice.times_s)))]
+    pieces = [
+        _struck(rng, voice.modes, voice.bursts, voice.spread, rate) for _ in range(min(VARIANTS, len(voice.times_s)))
+    ]
     for i, (time_s, gain) in enumerate(zip(voice.times_s, voice.gains, strict=True)):
         piece = pieces[i] if i < len(pieces) else pieces[int(rng.integers(len(pieces)))]
         start = int(round(time_s * rate))
@@ -199,7 +202,9 @@ def _add_grains(out: Wave, rng: Generator, voice: Grains, rate: int) -> None:
     kept = chance < np.interp(times * CONTROL_HZ, np.arange(len(voice.rate)), voice.rate)
     table = rng.standard_normal(8191, dtype=np.float32)
     starts = (times[kept] * rate).astype(np.int64)
-    _scatter(out, starts, gains[kept], np.minimum(pitch[kept], 0.45 * rate), decay[kept], voice.noisy, table, float(rate))
+    _scatter(
+        out, starts, gains[kept], np.minimum(pitch[kept], 0.45 * rate), decay[kept], voice.noisy, table, float(rate)
+    )
 
 
 def _add_tone(out: Wave, rng: Generator, voice: Tone, rate: int) -> None:

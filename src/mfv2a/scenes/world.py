@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from mfv2a.scenes.curves import Wobble, since_last, wobble
+from mfv2a.scenes.curves import since_last
 from mfv2a.scenes.parts import fixed, paint
 from mfv2a.scenes.placement import Placement
-from mfv2a.scenes.script import Floats, Paint, Script, Shape, box, capsule, ellipse
+from mfv2a.scenes.script import Script
+from mfv2a.scenes.shapes import Floats, Paint, Shape, box, capsule, ellipse
+from mfv2a.scenes.slow import Wobble, wobble
 from mfv2a.scenes.textures import NAMES
 
 SOURCE_FPS = ((25.0, 0.42), (30.0, 0.3), (24.0, 0.1), (50.0, 0.05), (60.0, 0.07), (15.0, 0.04), (20.0, 0.02))
@@ -155,7 +157,9 @@ def _camera(rng: Generator, script: Script, place: Placement, duration_s: float,
     cuts = np.sort(rng.uniform(0.15, 0.85, int(rng.integers(1, 3)))) * duration_s if rng.random() < 0.1 else np.zeros(0)
     framings = [(1.0, 0.0, 0.0)]
     for _ in cuts:
-        framings.append((float(np.exp(rng.uniform(-0.25, 0.4))), float(rng.normal(0, 0.03)), float(rng.normal(0, 0.03))))
+        framings.append(
+            (float(np.exp(rng.uniform(-0.25, 0.4))), float(rng.normal(0, 0.03)), float(rng.normal(0, 0.03)))
+        )
     x, y = place.point(*(np.mean(np.asarray(script.focus), axis=0)))
     anchor = (0.5 * aspect, 0.5) if script.full_picture else (float(x), float(y))
     hits = np.asarray([event.time_s for event in script.events])
@@ -189,10 +193,24 @@ def _backdrop(rng: Generator, script: Script, aspect: float) -> list[Shape]:
         "bokeh", "speckle", "clouds", "skin", "brushed", "plaid", "shelves", "bark",
     )  # fmt: skip
     middle = 0.5 * aspect
-    wall = paint(rng, textures=names, scale=(0.4, 2.5), contrast=(0.05, 0.85), light=(0.01, 0.2) if script.night else (0.15, 0.9))
-    shapes = [box(middle, 0.5, 4.0, 3.0, wall.but(shade=float(rng.uniform(0, 1.5))), angle=float(rng.normal(0, 0.05)), placed=False)]
+    wall = paint(
+        rng, textures=names, scale=(0.4, 2.5), contrast=(0.05, 0.85), light=(0.01, 0.2) if script.night else (0.15, 0.9)
+    )
+    shapes = [
+        box(
+            middle,
+            0.5,
+            4.0,
+            3.0,
+            wall.but(shade=float(rng.uniform(0, 1.5))),
+            angle=float(rng.normal(0, 0.05)),
+            placed=False,
+        )
+    ]
     if rng.random() < 0.4 and not script.night:
-        haze = paint(rng, textures=("haze", "clouds"), scale=(0.2, 0.8), contrast=(0.2, 0.9)).but(alpha=float(rng.uniform(0.2, 0.6)))
+        haze = paint(rng, textures=("haze", "clouds"), scale=(0.2, 0.8), contrast=(0.2, 0.9)).but(
+            alpha=float(rng.uniform(0.2, 0.6))
+        )
         shapes.append(box(middle, 0.5, 4.0, 3.0, haze, placed=False))
     if script.backdrop:
         return shapes
@@ -263,7 +281,11 @@ def _cloth(rng: Generator, t: Floats, x: float, look: Paint, world: World) -> li
     phase = float(rng.uniform(0.1, 0.6)) * t
     wave = look.but(warp=float(rng.uniform(0.01, 0.04)), phase=phase, contrast=float(rng.uniform(0.2, 0.6)))
     swing = 0.02 * wobble(rng).at(t)
-    return [box(x + swing, 0.4, float(rng.uniform(0.08, 0.2)), float(rng.uniform(0.3, 0.6)), wave, angle=swing, placed=False)]
+    return [
+        box(
+            x + swing, 0.4, float(rng.uniform(0.08, 0.2)), float(rng.uniform(0.3, 0.6)), wave, angle=swing, placed=False
+        )
+    ]
 
 
 def _screen(rng: Generator, t: Floats, x: float, look: Paint, world: World) -> list[Shape]:

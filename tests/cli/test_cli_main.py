@@ -1,0 +1,163 @@
+"""The door of the program: help, version, exit codes, and how it ends when it is told to."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from made_videos import make_video
+from mfv2a import __version__
+from mfv2a.cli import app, console, main, usage_line
+
+PYTHON = [sys.executable, "-m", "mfv2a"]
+
+
+def run(*words: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PYTHON, *words], capture_output=True, text=True, timeout=120, **kwargs)  # type: ignore[call-overload, no-any-return]
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").stdout == f"mfv2a {__version__}\n"
+
+
+def test_help_never_waits_for_the_heavy_packages() -> None:
+    heavy = ["torch", "numpy", "av", "cv2", "numba", "soundfile", "ffmpeg"]
+    code = (
+        "import sys; from mfv2a.cli import main; main(['dub', '--help']); main(['--help']); "
+        f"sys.exit(repr([name for name in {heavy} if name in sys.modules]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stderr.strip() == "[]"
+
+
+def test_help_is_quick() -> None:
+    spent = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert run("--help").returncode == 0
+        spent.append(time.perf_counter() - start)
+    assert min(spent) < 1.0, "0.2 s where nothing else runs; the rest is room for a busy machine"
+
+
+def test_every_command_has_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        assert main([name, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert f"mfv2a {name}" in text
+    for name in ("dub", "tta", "bench"):
+        main([name, "--help"])
+        assert "Examples" in capsys.readouterr().out
+
+
+def test_options_are_grouped(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["dub", "--help"])
+    text = capsys.readouterr().out
+    for panel in ("Sampling", "Output", "Machine", "What is printed"):
+        assert re.search(rf"─ {panel} ─", text)
+
+
+def test_no_command_prints_the_help() -> None:
+    result = run()
+    assert "Usage" in result.stdout + result.stderr
+
+
+def test_a_wrong_command_is_one_line_and_exit_2() -> None:
+    result = run("dubb")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert "dubb" in result.stderr
+
+
+def test_an_exception_that_is_no_usage_error_is_told_apart() -> None:
+    assert usage_line(ValueError("x")) is None
+
+
+def test_a_text_for_people_stays_on_one_line() -> None:
+    assert console.printable("a\nb\x1b[31m\udce9 é漢") == "a\\nb\\x1b[31m\\udce9 é漢"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")])
+def test_a_length_of_time_is_told_as_a_clock(seconds: float, text: str) -> None:
+    assert console.clock(seconds) == text
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path: Path) -> None:
+    for name in "abc":
+        make_video(tmp_path / "in" / f"{name}.mp4", seconds=0.2)
+    with subprocess.Popen(
+        [*PYTHON, "dub", "in", "--out", "out", "--model", "tiny", "--batch-size", "1", "-q"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+    assert len(list((tmp_path / "out").glob("*.mp4"))) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_batch_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    for name in range(40):
+        make_video(tmp_path / "in" / f"{name:02}.mp4", seconds=2, seed=name)
+    command = [*PYTHON, "dub", "in", "--out", "out", "--model", "tiny", "--batch-size", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "out/00.mp4\n"
+        process.send_signal(number)
+        stderr = process.stderr.read()
+        assert process.wait(30) == code
+    out = tmp_path / "out"
+    assert not [path for path in out.iterdir() if path.suffix not in (".mp4", ".jsonl")]
+    done = len(list(out.glob("*.mp4")))
+    assert 1 <= done < 40
+    assert len((out / "report.jsonl").read_text().splitlines()) == done
+    assert "interrupted: " in stderr
+    assert "run the same command again" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_the_program_runs_beside_another_thread(tmp_path: Path) -> None:
+    """Only a main thread may set signal handlers; a library's user may call from another."""
+    import threading
+
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(main(["dub", str(tmp_path), "--out", str(tmp_path / "o")])))
+    thread.start()
+    thread.join(60)
+    assert codes == [4]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+def test_on_a_terminal_a_bar_moves_and_the_paths_have_lines_of_their_own(tmp_path: Path) -> None:
+    import pty
+
+    make_video(tmp_path / "in" / "a.mp4", seconds=0.3)
+    ours, theirs = pty.openpty()
+    command = [*PYTHON, "dub", "in", "--out", "out", "--model", "tiny"]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path) as process:
+        os.close(theirs)
+        shown = bytearray()
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:  # Linux ends a pseudo-terminal so
+            pass
+        os.close(ours)
+        assert process.wait(60) == 0
+    text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", bytes(shown)).decode()
+    assert "━" in text
+    assert "out/a.mp4" in re.split(r"[\r\n]+", text)

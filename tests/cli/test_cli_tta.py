@@ -1,0 +1,117 @@
+"""`mfv2a tta` from words to sound files."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import av
+import pytest
+import soundfile
+
+from mfv2a.cli import main
+
+TINY = ["--model", "tiny", "--duration", "0.5"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Pipe:
+    def __init__(self, data: bytes) -> None:
+        self.buffer = io.BytesIO(data)
+
+    def isatty(self) -> bool:
+        return False
+
+
+def test_a_prompt_becomes_a_file_named_after_it(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["tta", "rain on a tin roof", *TINY]) == 0
+    out, err = capsysbinary.readouterr()
+    assert out == b"rain-on-a-tin-roof.wav\n"
+    assert b"random weights, for tests, 16 kHz" in err
+    info = soundfile.info("rain-on-a-tin-roof.wav")
+    assert (info.frames, info.samplerate) == (24_000, 48_000)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "opus"])
+def test_every_sound_file_can_be_written(suffix: str) -> None:
+    assert main(["tta", "rain", "-o", f"sub/x.{suffix}", *TINY, "--sample-rate", "44100"]) == 0
+    with av.open(f"sub/x.{suffix}") as container:
+        samples = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    assert samples == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_dash_is_a_wav_on_stdout(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["tta", "rain", "-o", "-", *TINY, "--sample-rate", "model"]) == 0
+    wave, rate = soundfile.read(io.BytesIO(capsysbinary.readouterr().out))
+    assert (len(wave), rate) == (8_000, 16_000)
+
+
+def test_prompts_come_on_stdin_and_variants_differ(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Pipe("hail\n\nGlocke läutet\r\n".encode()))
+    assert main(["tta", "-o", "s/", "--variants", "2", "--json", "--quiet", *TINY]) == 0
+    out, err = capsysbinary.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["output"] for line in lines] == [
+        "s/hail.wav",
+        "s/hail-2.wav",
+        "s/glocke-läutet.wav",
+        "s/glocke-läutet-2.wav",
+    ]
+    assert err == b""
+    assert Path("s/hail.wav").read_bytes() != Path("s/hail-2.wav").read_bytes()
+
+
+def test_the_same_words_and_seed_make_the_same_sound() -> None:
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert main(["tta", "rain", "-o", f"{name}.wav", "--seed", seed, *TINY]) == 0
+    assert Path("a.wav").read_bytes() == Path("b.wav").read_bytes() != Path("c.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([""], "prompt"),
+        (["rain", "-o", "x.mp4"], "x.mp4"),
+        (["rain", "hail", "-o", "-"], "stdout"),
+        (["rain", "-o", "-", "--json"], "--json"),
+        (["rain", "--duration", "0"], "--duration"),
+        (["rain", "--duration", "nan"], "--duration"),
+        (["rain", "--variants", "0"], "--variants"),
+        (["rain", "--steps", "0"], "--steps"),
+        (["rain", "--model", "tini"], "tiny"),
+        (["-", "-"], "twice"),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_exit_2(
+    words: list[str], told: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["tta", *words]) == 2
+    out, err = capsysbinary.readouterr()
+    assert out == b""
+    (line,) = err.decode().splitlines()
+    assert told in line
+    assert " - " in line
+    assert not list(Path().iterdir())
+
+
+def test_prompts_that_are_no_text_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Pipe(b"\xff\xfe"))
+    assert main(["tta", "-"]) == 2
+    assert b"UTF-8" in capsysbinary.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_told(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    Path("file").touch()
+    assert main(["tta", "rain", "-o", "file/x.wav", *TINY]) == 3
+    assert b"file" in capsysbinary.readouterr().err.splitlines()[-1]

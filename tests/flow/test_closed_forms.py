@@ -1,0 +1,144 @@
+"""The mathematics between noise and data, against closed forms.
+
+For the linear velocity v = a z the average velocity over [r, t] is z (1 - exp(-a (t - r))) / (t - r).
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mfv2a.errors import ConfigError
+from mfv2a.flow.guidance import combine, guide, guided_target, projection_scale
+from mfv2a.flow.objective import adaptive_weight, flow_matching_loss, meanflow_loss, meanflow_terms
+from mfv2a.flow.path import interpolate, sample_times
+from mfv2a.flow.sampler import sample
+
+RATE = 1.7
+
+
+def linear_average(z, *, r, t):
+    """Average velocity of v = RATE * z; its limit at r = t is the velocity itself."""
+    gap = (t - r).reshape(-1, *[1] * (z.dim() - 1)).to(z)
+    safe = torch.where(gap == 0, torch.ones_like(gap), gap)
+    return z * torch.where(gap == 0, torch.full_like(gap, RATE), (1 - torch.exp(-RATE * safe)) / safe)
+
+
+@pytest.fixture
+def noise():
+    return torch.randn(3, 7, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 25])
+def test_average_velocity_is_sampled_exactly_at_any_number_of_steps(noise, steps):
+    expected = noise * math.exp(-RATE)
+    assert torch.allclose(sample(linear_average, noise, steps=steps), expected, rtol=1e-6)
+
+
+def test_swapping_the_two_times_is_far_off(noise):
+    swapped = sample(lambda z, *, r, t: linear_average(z, r=t, t=r), noise, steps=1)
+    assert (swapped - noise * math.exp(-RATE)).abs().max() > 0.5
+
+
+def test_an_instantaneous_velocity_converges_as_euler_does(noise):
+    def error(steps):
+        return (sample(lambda z, *, r, t: RATE * z, noise, steps=steps) - noise * math.exp(-RATE)).abs().max()
+
+    assert error(64) < error(8) / 6
+
+
+def test_no_steps_are_refused(noise):
+    with pytest.raises(ConfigError, match="at least 1"):
+        sample(linear_average, noise, steps=0)
+
+
+def test_meanflow_identity_holds_for_the_closed_form(noise):
+    r, t = torch.tensor([0.0, 0.2, 0.5], dtype=torch.float64), torch.tensor([1.0, 0.7, 0.5], dtype=torch.float64)
+    rows = (r < t).nonzero()[:, 0]
+    terms = meanflow_terms(linear_average, linear_average, noise, RATE * noise, r, t)
+    assert len(rows) == 2
+    assert torch.allclose(terms.u, terms.target, atol=1e-12)
+    assert terms.derivative[2].abs().max() == 0
+
+
+def test_meanflow_loss_is_flow_matching_where_times_are_equal(noise):
+    t = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    v = torch.randn(noise.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    weighted, error = meanflow_loss(linear_average, linear_average, noise, v, t, t, power=0.0)
+    assert torch.allclose(weighted, flow_matching_loss(linear_average, noise, v, t))
+    assert torch.allclose(weighted, error)
+
+
+def test_adaptive_weight_makes_the_loss_insensitive_to_scale():
+    error = torch.tensor([1.0, 100.0])
+    assert torch.allclose(adaptive_weight(error, power=1.0), torch.ones(2), atol=2e-3)
+    assert torch.equal(adaptive_weight(error, power=0.0), error)
+
+
+def test_path_runs_from_data_to_noise(noise):
+    data = torch.zeros_like(noise)
+    z, v = interpolate(data, noise, torch.tensor([0.0, 0.5, 1.0]))
+    assert torch.equal(z[0], data[0])
+    assert torch.equal(z[2], noise[2])
+    assert torch.equal(v, noise)
+
+
+def test_time_pairs_are_ordered_and_shared_as_asked():
+    generator = torch.Generator().manual_seed(0)
+    r, t = sample_times(1000, generator=generator, equal_share=0.75, full_share=0.4)
+    assert (r <= t).all()
+    assert (r == t).sum() == 750
+    assert ((r == 0) & (t == 1)).sum() == 100
+    again = sample_times(1000, generator=torch.Generator().manual_seed(0), equal_share=0.75, full_share=0.4)
+    assert torch.equal(r, again[0])
+    assert torch.equal(t, again[1])
+
+
+def test_logit_normal_times_have_their_mean():
+    _, t = sample_times(20000, generator=torch.Generator().manual_seed(3), equal_share=1.0, mean=0.5, std=0.7)
+    # the larger of two normal draws has mean m + s / sqrt(pi)
+    assert torch.logit(t).mean().item() == pytest.approx(0.5 + 0.7 / math.sqrt(math.pi), abs=0.02)
+
+
+def test_projection_scale_is_the_best_scalar():
+    generator = torch.Generator().manual_seed(4)
+    unconditional = torch.randn(2, 5, 3, generator=generator)
+    conditional = 2.5 * unconditional
+    assert torch.allclose(projection_scale(conditional, unconditional), torch.full((2,), 2.5), atol=1e-5)
+    # the unconditional branch, rescaled, then equals the conditional one: guidance of any strength changes nothing
+    assert torch.allclose(combine(conditional, unconditional, 7.0), conditional, atol=1e-4)
+    assert not torch.allclose(combine(conditional, unconditional, 7.0, rescale=False), conditional, atol=1.0)
+
+
+def test_the_projection_scalar_minimises_the_distance():
+    generator = torch.Generator().manual_seed(5)
+    c, u = torch.randn(1, 40, generator=generator), torch.randn(1, 40, generator=generator)
+    s = projection_scale(c, u)
+    best = (c - s * u).square().sum()
+    assert all((c - (s + d) * u).square().sum() > best for d in (-0.05, 0.05))
+
+
+def test_guidance_evaluates_both_branches_in_one_doubled_batch():
+    calls = []
+
+    def doubled(z, *, r, t):
+        calls.append(len(z))
+        half = len(z) // 2
+        return torch.cat([torch.full_like(z[:half], 3.0), torch.full_like(z[half:], 1.0)])
+
+    z, time = torch.zeros(2, 4, 1), torch.ones(2)
+    out = guide(doubled, 2.0, rescale=False)(z, r=time, t=time)
+    assert calls == [4]
+    assert torch.equal(out, torch.full_like(z, 5.0))
+
+
+def test_strength_one_is_the_conditional_prediction():
+    c, u = torch.randn(2, 3), torch.randn(2, 3)
+    assert torch.allclose(combine(c, u, 1.0), c, atol=1e-6)
+
+
+def test_guided_target_weights_sum_to_one():
+    v = torch.randn(2, 3)
+    assert torch.allclose(guided_target(v, v, v, omega=0.3, kappa=0.9), v, atol=1e-6)

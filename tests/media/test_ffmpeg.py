@@ -1,0 +1,119 @@
+"""The look-up of the ffmpeg program, and its failures, partly with stand-ins for it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import ffmpeg
+import pytest
+from media_clips import BUNDLED
+
+from mfv2a.errors import FfmpegMissingError, MediaError, StartError
+from mfv2a.media.ffmpeg import compile_command, ffmpeg_version, find_ffmpeg, has_encoder, run_ffmpeg
+
+
+def program(path: Path, body: str) -> Path:
+    """A stand-in for ffmpeg."""
+    path.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_named_program_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = program(tmp_path / "mine", "")
+    monkeypatch.setenv("MFV2A_FFMPEG", str(named))
+    assert find_ffmpeg() == named
+
+
+def test_a_named_program_that_is_missing_is_an_error_and_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MFV2A_FFMPEG", "/nowhere/ffmpeg")
+    with pytest.raises(FfmpegMissingError, match="/nowhere/ffmpeg") as caught:
+        find_ffmpeg()
+    assert "MFV2A_FFMPEG" in caught.value.hint
+
+
+def test_the_path_comes_second_and_the_bundled_program_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MFV2A_FFMPEG", raising=False)
+    on_path = program(tmp_path / "ffmpeg", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ffmpeg() == on_path
+    on_path.unlink()
+    assert find_ffmpeg() == BUNDLED
+
+
+def test_no_program_at_all_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import imageio_ffmpeg
+
+    def missing() -> str:
+        raise RuntimeError("No ffmpeg exe could be found.")
+
+    monkeypatch.delenv("MFV2A_FFMPEG", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", missing)
+    with pytest.raises(FfmpegMissingError) as caught:
+        find_ffmpeg()
+    assert "imageio-ffmpeg" in caught.value.hint
+
+
+def test_a_program_is_asked_for_its_version_and_encoders(each_ffmpeg: Path, tmp_path: Path) -> None:
+    assert ffmpeg_version(each_ffmpeg)[0] in "nN0123456789"
+    assert has_encoder(each_ffmpeg, "aac")
+    assert not has_encoder(each_ffmpeg, "=")
+    assert not has_encoder(each_ffmpeg, "no_such_encoder")
+    with pytest.raises(FfmpegMissingError):
+        ffmpeg_version(program(tmp_path / "other", "print('gizmo version 3')"))
+
+
+def test_a_failure_keeps_the_first_error_line_and_the_last_ones(each_ffmpeg: Path, tmp_path: Path) -> None:
+    source = tmp_path / "none.mp4"
+    stream = ffmpeg.output(ffmpeg.input("source"), "out")
+    command = compile_command(stream, source=source, out=tmp_path / "x.mp4")
+    with pytest.raises(MediaError, match="No such file") as caught:
+        run_ffmpeg(command, path=source)
+    assert caught.value.path == source
+    assert "\n" not in str(caught.value)
+
+
+def test_only_the_last_lines_go_to_the_detail(tmp_path: Path) -> None:
+    noisy = program(tmp_path / "noisy", "[print('line', n, file=sys.stderr) for n in range(50)]\nsys.exit(1)")
+    with pytest.raises(MediaError, match="line 0") as caught:
+        run_ffmpeg([], path=tmp_path, ffmpeg=noisy)
+    assert caught.value.detail.splitlines() == [f"line {n}" for n in range(30, 50)]
+
+
+def test_a_silent_failure_names_the_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="code 7"):
+        run_ffmpeg([], path=tmp_path, ffmpeg=program(tmp_path / "mute", "sys.exit(7)"))
+
+
+def test_a_full_disk_stops_the_batch(tmp_path: Path) -> None:
+    full = program(tmp_path / "full", "print('x: No space left on device', file=sys.stderr)\nsys.exit(1)")
+    with pytest.raises(StartError, match="disk is full"):
+        run_ffmpeg([], path=tmp_path, ffmpeg=full)
+
+
+def test_an_interruption_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(self: subprocess.Popen[bytes], data: object = None) -> None:
+        children.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_ffmpeg([], path=tmp_path, ffmpeg=program(tmp_path / "slow", "time.sleep(60)"))
+    assert children[0].returncode is not None
+    children[0].stderr.close()  # type: ignore[union-attr]
+
+
+def test_the_program_never_asks_and_reads_no_terminal(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    body = f"open({str(record)!r}, 'w').write(repr((sys.argv[1:], sys.stdin.read())))"
+    run_ffmpeg(["-i", "x"], path=tmp_path, ffmpeg=program(tmp_path / "echo", body))
+    arguments, stdin = ast.literal_eval(record.read_text())
+    assert {"-nostdin", "-y"} <= set(arguments)
+    assert arguments[-2:] == ["-i", "x"]
+    assert stdin == ""
