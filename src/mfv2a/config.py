@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -200,8 +199,8 @@ def _convert(kind: Any, value: Any, *, where: str) -> Any:
         if value not in typing.get_args(kind):
             raise ConfigError(f"{where} must be one of {', '.join(map(str, typing.get_args(kind)))}, not {value!r}")
         return value
-    if origin in (Mapping, dict) or isinstance(origin, type) and issubclass(origin, Mapping):
-        return types.MappingProxyType(dict(value))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return dict(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and not (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):

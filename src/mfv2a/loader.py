@@ -157,8 +157,9 @@ def _tiny_networks() -> dict[str, Any]:
         torch.manual_seed(0)
         generator = MMAudio(MMAudioConfig.tiny())
         generator.initialize()
-        networks = {"generator": generator, "vae": VAE(VAEConfig.tiny()), "sync": SyncEncoder(SyncConfig.tiny())}
-        networks["vae"].data_mean.fill_(-3.0)  # type: ignore[union-attr, operator]
+        vae = VAE(VAEConfig.tiny())
+        vae.data_mean.fill_(-3.0)
+        networks = {"generator": generator, "vae": vae, "sync": SyncEncoder(SyncConfig.tiny())}
     return {kind: network.eval().requires_grad_(False) for kind, network in networks.items()}
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mfv2a.errors import ConfigError
-from mfv2a.flow.guidance import guide
+from mfv2a.flow.guidance import Velocity, guide
 from mfv2a.flow.sampler import sample
 from mfv2a.models.compact import SyncEncoder
 from mfv2a.models.griffinlim import GriffinLim
@@ -87,6 +87,17 @@ class Work:
     negative: Tensor | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What the encoders make of a clip; see `Work`."""
+
+    confidence: float = 0.0
+    recognized: tuple[str, ...] = ()
+    strikes_s: tuple[float, ...] = ()
+    clip: Tensor | None = None
+    sync: Tensor | None = None
+
+
 class Pipeline:
     """A model with its encoders and decoders, ready to make sound.
 
@@ -145,20 +156,23 @@ class Pipeline:
         """
         length = duration_s if duration_s is not None else clip.duration_s if clip is not None else 8.0
         tokens, _ = self.text.encode([prompt, negative_prompt])
-        features = self._see(clip) if clip is not None else {"confidence": 0.0}
+        seen = _Seen() if clip is None else self._see(clip)
         asked = bool(prompt.strip())
         return Work(
             duration_s=length,
             seed=seed,
             windows=plan_windows(max(1, math.ceil(length * LATENT_RATE_HZ))),
-            confidence=1.0 if asked else features.pop("confidence"),
+            confidence=1.0 if asked else seen.confidence,
+            recognized=seen.recognized,
+            strikes_s=seen.strikes_s,
             text=tokens[0] if asked else None,
             negative=tokens[1] if negative_prompt.strip() else None,
-            quiet=not asked and clip is not None and not features["recognized"] and not features["strikes_s"],
-            **{k: v for k, v in features.items() if k != "confidence"},
+            quiet=not asked and clip is not None and not seen.recognized and not seen.strikes_s,
+            clip=seen.clip,
+            sync=seen.sync,
         )
 
-    def _see(self, clip: Clip) -> dict[str, Any]:
+    def _see(self, clip: Clip) -> _Seen:
         """Semantic vectors, sync features, and how sure they are."""
         self._recognizer = self._recognizer or self._load_recognizer().to(self.device)
         seen = self._recognizer.recognize(clip.frames["image"])
@@ -166,13 +180,13 @@ class Pipeline:
         out = self.sync_encoder(torch.from_numpy(motion).to(self.device)[None])
         onset = out.onset[0].float().sigmoid().cpu().numpy()
         strikes = _peaks(onset, STRIKE_THRESHOLD)
-        return {
-            "clip": seen.vectors.to(self.device),
-            "sync": out.features[0],
-            "confidence": float(max(seen.confidence.max(), onset.max())),
-            "recognized": tuple(seen.names) if float(seen.confidence.max()) > 0 else (),
-            "strikes_s": tuple(round(float(k) / SYNC_RATE_HZ, 3) for k in strikes),
-        }
+        return _Seen(
+            clip=seen.vectors.to(self.device),
+            sync=out.features[0],
+            confidence=float(max(seen.confidence.max(), onset.max())),
+            recognized=tuple(seen.names) if float(seen.confidence.max()) > 0 else (),
+            strikes_s=tuple(round(float(k) / SYNC_RATE_HZ, 3) for k in strikes),
+        )
 
     @torch.inference_mode()
     def sample(self, works: Sequence[Work], options: SampleOptions) -> list[Tensor]:
@@ -207,7 +221,7 @@ class Pipeline:
         if guided:
             rows += [self._empty_features(work, window) for work, window in jobs]
         clip, sync, text = (torch.stack([row[k] for row in rows]).to(self.dtype) for k in range(3))
-        velocity = partial(net, conditions=net.encode_conditions(clip, sync, text, length))
+        velocity: Velocity = partial(net, conditions=net.encode_conditions(clip, sync, text, length))
         if not net.config.average:
             velocity = partial(_instantaneous, velocity)
         if guided:

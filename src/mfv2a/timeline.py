@@ -86,9 +86,7 @@ def blend(parts: Sequence[Tensor], windows: Sequence[Window]) -> Tensor:
     return out
 
 
-def crossfade(
-    decode: Callable[[Tensor], Tensor], mel: Tensor, *, chunk: int, overlap: int, hop: int
-) -> Tensor:
+def crossfade(decode: Callable[[Tensor], Tensor], mel: Tensor, *, chunk: int, overlap: int, hop: int) -> Tensor:
     """Decode a long mel [M, F] piece by piece, joined by equal-power fades, in bounded memory.
 
     Args:

@@ -1,1 +1,1 @@
-""""""
+"""Files that ship with the package: weights, tables and templates. No code."""

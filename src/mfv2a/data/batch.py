@@ -36,7 +36,9 @@ def drop_conditions(
 
     Args:
         batch: the batch.
-        both, video, text: shares of rows that lose both, only video, only text.
+        both: share of rows that lose both modalities.
+        video: share that lose only video.
+        text: share that lose only text.
         generator: source of randomness, on the CPU.
     """
     draw = torch.rand(len(batch.latent), generator=generator)

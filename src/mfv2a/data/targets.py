@@ -22,7 +22,8 @@ def onset_curve(times_s: Sequence[float], num_frames: int, *, width_frames: floa
     if not len(times_s):
         return np.zeros(num_frames, np.float32)
     distance = np.arange(num_frames)[:, None] - np.asarray(times_s)[None] * SYNC_FPS
-    return np.exp(-0.5 * (distance / width_frames) ** 2).max(1).astype(np.float32)
+    curve: NDArray[np.float64] = np.exp(-0.5 * (distance / width_frames) ** 2).max(1)
+    return curve.astype(np.float32)
 
 
 def band_energies(mel: NDArray[np.float32], num_frames: int) -> NDArray[np.float32]:

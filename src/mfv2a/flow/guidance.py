@@ -67,9 +67,7 @@ def guide(doubled: Velocity, strength: float, *, rescale: bool = True) -> Veloci
     return guided
 
 
-def guided_target(
-    v: Tensor, conditional: Tensor, unconditional: Tensor, *, omega: float, kappa: float
-) -> Tensor:
+def guided_target(v: Tensor, conditional: Tensor, unconditional: Tensor, *, omega: float, kappa: float) -> Tensor:
     """Velocity to train on so that guidance is baked into the network.
 
     v_hat = omega v + kappa u(z, t, t | c) + (1 - omega - kappa) u(z, t, t | empty); the effective strength is

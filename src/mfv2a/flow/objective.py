@@ -86,7 +86,7 @@ def meanflow_terms(
         zs, rs, ts = z[rows], r[rows], t[rows]
         with torch.no_grad():
             tangents = (v[rows].detach(), torch.zeros_like(rs), torch.ones_like(ts))
-            _, slope = torch.func.jvp(lambda a, b, c: frozen(a, r=b, t=c), (zs, rs, ts), tangents)
+            slope: Tensor = torch.func.jvp(lambda a, b, c: frozen(a, r=b, t=c), (zs, rs, ts), tangents)[1]
         derivative = derivative.index_copy(0, rows, slope.detach().to(derivative.dtype))
     target = (v - expand_time(t - r, v) * jvp_scale * derivative).detach()
     return MeanFlowTerms(u, derivative, target)
@@ -106,8 +106,14 @@ def meanflow_loss(
     """The MeanFlow loss with adaptive weights.
 
     Args:
-        velocity, frozen, z, v, r, t, jvp_scale: as in `meanflow_terms`.
+        velocity: as in `meanflow_terms`.
+        frozen: as in `meanflow_terms`.
+        z: point of the path [B, ...].
+        v: velocity to follow [B, ...].
+        r: start of the interval [B].
+        t: end of the interval [B].
         power: p of `adaptive_weight`.
+        jvp_scale: as in `meanflow_terms`.
 
     Returns:
         weighted loss per sample [B] and the plain squared error per sample [B].

@@ -42,7 +42,8 @@ def sample_times(
     Args:
         batch_size: B.
         generator: source of randomness, on the CPU.
-        mean, std: of the normal under the sigmoid.
+        mean: of the normal under the sigmoid.
+        std: of the same.
         equal_share: share of rows with r = t, where MeanFlow is plain flow matching.
         full_share: share of the remaining rows that get r = 0, t = 1, the interval of one-step sampling.
 

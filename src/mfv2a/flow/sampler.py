@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,6 @@ def sample(velocity: Velocity, noise: Tensor, *, steps: int = 1) -> Tensor:
         raise ConfigError(f"steps must be at least 1, not {steps}")
     times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float32, device=noise.device)
     z = noise
-    for t, r in zip(times[:-1], times[1:], strict=True):
+    for t, r in pairwise(times):
         z = z - (t - r).to(z.dtype) * velocity(z, r=r.expand(len(z)), t=t.expand(len(z)))
     return z

@@ -55,11 +55,12 @@ def extract(config: ExtractConfig, report: Report) -> Path:
 
 
 def _single_thread() -> None:
-    import cv2
     import torch
 
+    from mfv2a.media.motion import use_one_thread
+
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    use_one_thread()
 
 
 def _make_shard(config: ExtractConfig, index: int) -> int:

@@ -20,6 +20,7 @@ from mfv2a.errors import ConfigError
 from mfv2a.jobs.extract import STATISTICS
 
 SEEN_SHARE = 0.5
+SYNC_DIM = 64
 LATENTS_PER_SYNC = 5  # latents every 4 sync frames: 31.25 and 25 per second
 
 
@@ -113,10 +114,8 @@ def _row(stored: FeatureSet, words: Words, crop_s: float, rng: np.random.Generat
         name = words.pooled[words.index[names[int(rng.integers(len(names)))]]].astype(np.float32)
         clip[:] = name * rng.uniform(0.4, 1.0)
         clip += rng.normal(0, 0.01, clip.shape)
-    if has_video:
-        sync = stored.crop("sync", item, offset * 4, blocks * 4)
-    else:
-        sync = np.zeros((blocks * 4, 64), np.float32)
+    frames = blocks * 4
+    sync = stored.crop("sync", item, offset * 4, frames) if has_video else np.zeros((frames, SYNC_DIM), np.float32)
     return {
         "latent": latent,
         "clip": clip.astype(np.float32),

@@ -110,9 +110,7 @@ def sound_wave(sounds: Sequence[Sound], duration_s: float, rng: np.random.Genera
     return arrange(sound, round(duration_s * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, rng), sound
 
 
-def scene_item(
-    seed: int, duration_s: float, voices: str = "", exclude: str = ""
-) -> tuple[ItemArrays, dict[str, Any]]:
+def scene_item(seed: int, duration_s: float, voices: str = "", exclude: str = "") -> tuple[ItemArrays, dict[str, Any]]:
     """Motion and mel of a scene, and what happens in it.
 
     Args:

@@ -70,7 +70,7 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises:
         ConfigError: it is not two even numbers of 16 to 4096 pixels.
     """
-    found = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
+    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
     sides = tuple(int(number) for number in found.groups()) if found else (0, 0)
     if not all(16 <= side <= MAX_SIDE_PX and side % 2 == 0 for side in sides):
         hint = f"two even numbers of 16 to {MAX_SIDE_PX}, as in 1280x720"

@@ -76,9 +76,7 @@ def _sync_draw(config: RunConfig, source: SourceConfig) -> Any:
     return partial(_made_sync, source, number, config.crop_s)
 
 
-def _stored_sync(
-    stored: FeatureSet, number: dict[str, int], crop_s: float, rng: np.random.Generator
-) -> Arrays:
+def _stored_sync(stored: FeatureSet, number: dict[str, int], crop_s: float, rng: np.random.Generator) -> Arrays:
     item = int(rng.integers(len(stored)))
     motion, mel = (stored.arrays[name][item].astype(np.float32) for name in ("motion", "mel"))
     return _sync_row(motion, mel, stored.facts[item], number, crop_s, rng)

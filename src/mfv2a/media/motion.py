@@ -23,6 +23,11 @@ CELLS = GRID * GRID
 MOTION_DIM = CELLS * (DIRECTIONS + 2) + 8
 
 
+def use_one_thread() -> None:
+    """Keep OpenCV to one thread in this process: worker processes are parallel already."""
+    cv2.setNumThreads(1)
+
+
 def _cell_index(size_px: int) -> NDArray[np.int64]:
     """Cell number of each pixel of a square picture, flattened."""
     line = np.arange(size_px) * GRID // size_px
@@ -54,7 +59,7 @@ class MotionMeter:
     """
 
     def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._pixel_cell = _cell_index(MOTION_SIZE_PX)
         self._flow_cell = _cell_index(MOTION_SIZE_PX // 2)
         self._whole = np.zeros_like(self._flow_cell)

@@ -88,7 +88,8 @@ class TimeEmbedding(nn.Module):
         exponent = torch.arange(0, self.width, 2, dtype=torch.float32, device=t.device) / self.width
         frequencies = (1.0 / (10000.0**exponent)) * self.scale
         angles = t.float()[:, None] * frequencies
-        out: Tensor = self.mlp(torch.cat([angles.cos(), angles.sin()], -1).to(self.mlp[0].weight.dtype))
+        weight: Tensor = self.mlp[0].weight  # type: ignore[assignment]
+        out: Tensor = self.mlp(torch.cat([angles.cos(), angles.sin()], -1).to(weight.dtype))
         return out
 
 
@@ -156,9 +157,7 @@ class StreamBlock(nn.Module):
         pre_only: the stream only gives q, k, v and is returned unchanged.
     """
 
-    def __init__(
-        self, dim: int, num_heads: int, *, mlp_ratio: float, kernel_size: int, pre_only: bool = False
-    ) -> None:
+    def __init__(self, dim: int, num_heads: int, *, mlp_ratio: float, kernel_size: int, pre_only: bool = False) -> None:
         super().__init__()
         self.pre_only = pre_only
         self.attn = QKV(dim, num_heads)

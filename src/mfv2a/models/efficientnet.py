@@ -29,9 +29,7 @@ STAGES = (
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
-PATTERN = (
-    "pattern"  # group of the classes that graphics, noise and textures fall into: never recognised as a thing
-)
+PATTERN = "pattern"  # group of the classes that graphics, noise and textures fall into: never recognised as a thing
 _CHUNK = 8
 
 

@@ -47,7 +47,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, D, F] to [B, D, F]."""
         h = self.norm(self.depthwise(x).transpose(1, 2))
-        return x + (self.gain * self.down(F.gelu(self.up(h)))).transpose(1, 2)
+        out: Tensor = x + (self.gain * self.down(F.gelu(self.up(h)))).transpose(1, 2)
+        return out
 
 
 class ISTFTVocoder(nn.Module):

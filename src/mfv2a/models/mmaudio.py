@@ -200,13 +200,13 @@ class MMAudio(nn.Module):
                 nn.init.uniform_(module.weight, -bound, bound, generator=generator)
         for name, module in self.named_modules():
             if name.endswith("adaLN_modulation.1") or name == "final_layer.conv":
-                nn.init.zeros_(module.weight)  # type: ignore[arg-type]
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+                nn.init.zeros_(module.weight)
+                nn.init.zeros_(module.bias)
             if isinstance(module, TimeEmbedding):
-                nn.init.normal_(module.mlp[0].weight, std=0.02, generator=generator)  # type: ignore[arg-type]
-                nn.init.normal_(module.mlp[2].weight, std=0.02, generator=generator)  # type: ignore[arg-type]
+                for linear in (module.mlp[0], module.mlp[2]):
+                    nn.init.normal_(linear.weight, std=0.02, generator=generator)
         if self.config.average:
-            nn.init.zeros_(self.h_embed.mlp[2].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(self.h_embed.mlp[2].weight)
 
     def fill_missing(
         self, clip_f: Tensor, sync_f: Tensor, text_f: Tensor, has_video: Tensor, has_text: Tensor

@@ -9,6 +9,7 @@ Source: MMAudio, arXiv 2412.15322, section 3 and appendix; magnitude-preserving 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +42,7 @@ class VAEConfig:
 def unit_rms(x: Tensor, dim: int | tuple[int, ...]) -> Tensor:
     """Divide by the root mean square over `dim` plus 1e-4."""
     norm = torch.linalg.vector_norm(x, dim=dim, keepdim=True, dtype=torch.float32)
-    scale = 1e-4 + norm * (norm.numel() / x.numel()) ** 0.5
+    scale: Tensor = 1e-4 + norm * float(norm.numel() / x.numel()) ** 0.5
     return x / scale.to(x.dtype)
 
 
@@ -52,7 +53,7 @@ def activate(x: Tensor) -> Tensor:
 
 def mix(a: Tensor, b: Tensor) -> Tensor:
     """Weighted sum of skip and branch that keeps the magnitude: 0.7 to 0.3."""
-    return (0.7 * a + 0.3 * b) / (0.7**2 + 0.3**2) ** 0.5
+    return (0.7 * a + 0.3 * b) / math.hypot(0.7, 0.3)
 
 
 class UnitConv(nn.Module):
@@ -70,7 +71,7 @@ class UnitConv(nn.Module):
         """The normalised kernel [out, in, k]."""
         if self.folded:
             return self.weight
-        return unit_rms(self.weight, (1, 2)) / self.weight[0].numel() ** 0.5
+        return unit_rms(self.weight, (1, 2)) / math.sqrt(self.weight[0].numel())
 
     def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:
         """Convolve [B, in, F] to [B, out, F], the kernel times `gain`."""

@@ -74,7 +74,7 @@ def save_network(
     metadata = {
         "format": FORMAT,
         "kind": kind,
-        "config": json.dumps(dataclasses.asdict(network.config)),  # type: ignore[arg-type, call-overload]
+        "config": json.dumps(dataclasses.asdict(network.config)),  # type: ignore[call-overload]
         "facts": json.dumps(dict(facts or {})),
     }
     path.parent.mkdir(parents=True, exist_ok=True)

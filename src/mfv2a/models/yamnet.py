@@ -156,9 +156,7 @@ class Tagger:
             return cls(network, [row["display_name"] for row in csv.DictReader(file)])
 
     @torch.no_grad()
-    def hear(
-        self, wave: NDArray[np.float32], *, sample_rate_hz: int = SAMPLE_RATE_HZ
-    ) -> tuple[Tensor, Tensor]:
+    def hear(self, wave: NDArray[np.float32], *, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Tensor, Tensor]:
         """Listen to one wave.
 
         Args:

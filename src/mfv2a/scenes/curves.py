@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from mfv2a.scenes.script import Event
 from mfv2a.scenes.shapes import Floats
@@ -208,10 +209,19 @@ def events_at(beat: Rhythm, label: str, x: float | Floats = 0.0, y: float | Floa
     return tuple(Event(float(t), label, float(s), float(px), float(py)) for t, s, px, py in rows)
 
 
-def since_last(t: Floats, times_s: Floats) -> tuple[Floats, Floats]:
+def since_last(t: Floats, times_s: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """Seconds since the latest moment at each t (1e3 before the first) and that moment's index (0 if none)."""
     if len(times_s) == 0:
         return np.full(np.shape(t), 1e3), np.zeros(np.shape(t), np.int64)
     index = np.searchsorted(times_s, t, side="right") - 1
     age = np.where(index >= 0, t - times_s[np.maximum(index, 0)], 1e3)
     return age, np.maximum(index, 0)
+
+
+def until_next(t: Floats, times_s: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Seconds until the next moment at each t (99 after the last) and that moment's index (the last one's if none)."""
+    if len(times_s) == 0:
+        return np.full(np.shape(t), 99.0), np.zeros(np.shape(t), np.int64)
+    following = np.searchsorted(times_s, t, side="right")
+    index = np.minimum(following, len(times_s) - 1)
+    return np.where(following < len(times_s), times_s[index] - t, 99.0), index

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.random import Generator
 
@@ -15,69 +17,63 @@ from mfv2a.scenes.parts import (
     paint,
     wood,
 )
-from mfv2a.scenes.script import Burst, Hits, Script, Tone
-from mfv2a.scenes.shapes import Floats, Shape, capsule, ellipse
+from mfv2a.scenes.script import Burst, Hits, Script, Tone, Voice
+from mfv2a.scenes.shapes import Floats, Paint, Shape, capsule, ellipse
 from mfv2a.scenes.slow import control_times, wobble
 
 
 def dogs(rng: Generator, duration_s: float) -> Script:
     """A dog barks: the jaw opens and the head jerks with every bark."""
-    beat = rhythm(
-        rng, duration_s, fastest_s=0.26, slowest_s=1.3, kinds=("bursts", "irregular", "regular", "single", "pattern")
-    )
-    fur, dark, mouth = (
-        paint(rng, hue=(0.03, 0.12), colorful=(0.0, 0.6)),
-        paint(rng, light=(0.02, 0.12)),
-        paint(rng, hue=(0.97, 1.0), colorful=(0.4, 0.7)),
-    )
+    kinds = ("bursts", "irregular", "regular", "single", "pattern")
+    beat = rhythm(rng, duration_s, fastest_s=0.26, slowest_s=1.3, kinds=kinds)
     sway, jerk, gape = [wobble(rng) for _ in range(2)], float(rng.uniform(0.05, 0.16)), float(rng.uniform(0.4, 0.8))
-    length = float(rng.uniform(0.12, 0.24))
+    head = _dog_head(rng)
 
     def draw(t: Floats) -> list[Shape]:
         age, index = since_last(t, beat.times_s)
-        force = beat.strengths[index] if len(beat) else 0.0
+        force = beat.strengths[index] if len(beat) else np.zeros(len(t))
         age = np.minimum(age, 9.0)
         open_ = force * np.where(age < 0.04, (age / 0.04) ** 0.5, np.exp(-(age - 0.04) / 0.07))
         kick = force * np.where(age < 0.05, age / 0.05, np.exp(-(age - 0.05) / 0.1))
         hx, hy = 0.03 * sway[0].at(t) + jerk * kick, 0.02 * sway[1].at(t) - 0.8 * jerk * kick
-        a = -0.1 - 0.3 * kick
-        low = a + 0.12 + gape * open_
-        sx, sy = hx + 0.12 * np.cos(a), hy + 0.12 * np.sin(a) + 0.02
-        return [
-            ellipse(-0.45 + 0.3 * hx, 0.42 + 0.2 * hy, 0.42, 0.3, fur.lit(0.9)),
-            capsule(-0.3 + 0.3 * hx, 0.3, hx - 0.06, hy + 0.06, 0.2, 0.13, fur),
-            capsule(
-                sx,
-                sy + 0.03,
-                sx + 0.8 * length * np.cos(low),
-                sy + 0.03 + 0.8 * length * np.sin(low),
-                0.05,
-                0.035,
-                fur.lit(0.85),
-            ),
-            capsule(
-                sx,
-                sy + 0.02,
-                sx + 0.7 * length * np.cos(0.5 * (a + low)),
-                sy + 0.02 + 0.7 * length * np.sin(0.5 * (a + low)),
-                0.03,
-                0.02,
-                mouth.but(alpha=open_ > 0.1),
-            ),
-            ellipse(hx, hy, 0.16, 0.14, fur, angle=a),
-            capsule(sx, sy, sx + length * np.cos(a), sy + length * np.sin(a), 0.065, 0.045, fur.lit(1.1)),
-            ellipse(sx + length * np.cos(a), sy + length * np.sin(a) - 0.02, 0.03, 0.025, dark),
-            ellipse(hx + 0.05, hy - 0.05, 0.02, 0.02, dark),
-            capsule(hx - 0.07, hy - 0.09, hx - 0.12 - 0.05 * kick, hy + 0.06 - 0.18 * kick, 0.05, 0.04, fur.lit(0.6)),
-        ]
+        return head(hx, hy, kick, gape * open_)
 
     return Script(
-        label="dog_bark", events=events_at(beat, "dog_bark", 0.2, 0.0), draw=draw, voices=_barks(rng, beat, duration_s), level_db=-5.0,
-        focus=((-0.25, -0.15), (0.4, 0.3)), size=(0.35, 1.5), tilt=0.15,
+        label="dog_bark", events=events_at(beat, "dog_bark", 0.2, 0.0), draw=draw, voices=_barks(rng, beat, duration_s),
+        level_db=-5.0, focus=((-0.25, -0.15), (0.4, 0.3)), size=(0.4, 1.8), tilt=0.15,
     )  # fmt: skip
 
 
-def _barks(rng: Generator, beat: Rhythm, duration_s: float):  # type: ignore[no-untyped-def]
+def _dog_head(rng: Generator) -> Callable[[Floats, Floats, Floats, Floats], list[Shape]]:
+    """Body, neck and head at x [K], y [K], thrown up by kick [K], the jaw open by gape [K] radians."""
+    fur, dark = paint(rng, hue=(0.03, 0.12), colorful=(0.0, 0.6)), paint(rng, light=(0.02, 0.12))
+    mouth, length = paint(rng, hue=(0.97, 1.0), colorful=(0.4, 0.7)), float(rng.uniform(0.12, 0.24))
+
+    def draw(x: Floats, y: Floats, kick: Floats, gape: Floats) -> list[Shape]:
+        a = -0.1 - 0.3 * kick
+        low = a + 0.12 + gape
+        sx, sy = x + 0.12 * np.cos(a), y + 0.12 * np.sin(a) + 0.02
+
+        def jaw(angle: Floats, reach: float, drop: float, r1: float, r2: float, look: Paint) -> Shape:
+            end = (sx + reach * length * np.cos(angle), sy + drop + reach * length * np.sin(angle))
+            return capsule(sx, sy + drop, *end, r1, r2, look)
+
+        return [
+            ellipse(-0.45 + 0.3 * x, 0.42 + 0.2 * y, 0.42, 0.3, fur.lit(0.9)),
+            capsule(-0.3 + 0.3 * x, 0.3, x - 0.06, y + 0.06, 0.2, 0.13, fur),
+            jaw(low, 0.8, 0.03, 0.05, 0.035, fur.lit(0.85)),
+            jaw(0.5 * (a + low), 0.7, 0.02, 0.03, 0.02, mouth.but(alpha=gape > 0.05)),
+            ellipse(x, y, 0.16, 0.14, fur, angle=a),
+            jaw(a, 1.0, 0.0, 0.065, 0.045, fur.lit(1.1)),
+            ellipse(sx + length * np.cos(a), sy + length * np.sin(a) - 0.02, 0.03, 0.025, dark),
+            ellipse(x + 0.05, y - 0.05, 0.02, 0.02, dark),
+            capsule(x - 0.07, y - 0.09, x - 0.12 - 0.05 * kick, y + 0.06 - 0.18 * kick, 0.05, 0.04, fur.lit(0.6)),
+        ]
+
+    return draw
+
+
+def _barks(rng: Generator, beat: Rhythm, duration_s: float) -> tuple[Voice, ...]:
     """A falling, rough, vowel-like tone and a breath for each bark."""
     t = control_times(duration_s)
     age, index = since_last(t, beat.times_s)
@@ -109,8 +105,7 @@ def birds(rng: Generator, duration_s: float) -> Script:
     wing = feather.lit(0.7)
 
     def draw(t: Floats) -> list[Shape]:
-        age, index = since_last(t, beat.times_s)
-        age = np.minimum(age, 9.0)
+        age = np.minimum(since_last(t, beat.times_s)[0], 9.0)
         open_ = np.where(age < 0.03, age / 0.03, np.exp(-np.maximum(age - note_s, 0.0) / 0.03))
         hx, hy = 0.12 + 0.015 * sway[0].at(t) + 0.4 * jerk * open_, -0.22 + 0.01 * sway[1].at(t) - jerk * open_
         a = -0.05 - 0.3 * open_
@@ -134,8 +129,8 @@ def birds(rng: Generator, duration_s: float) -> Script:
 
     return Script(
         label="bird_chirp", events=events_at(beat, "bird_chirp", 0.25, -0.22), draw=draw, still=still,
-        voices=(_chirps(rng, beat, note_s, duration_s),), level_db=-10.0, focus=((-0.25, -0.3), (0.3, 0.15)), size=(0.4, 2.0),
-        tilt=0.2,
+        voices=(_chirps(rng, beat, note_s, duration_s),), level_db=-10.0,
+        focus=((-0.25, -0.3), (0.3, 0.15)), size=(0.4, 2.0), tilt=0.2,
     )  # fmt: skip
 
 

@@ -148,8 +148,8 @@ def _gong(rng: Generator, duration_s: float) -> Script:
 
     hits = Hits(beat.times_s, beat.gains, materials.body(rng, "gong"), materials.contact(rng, "felt"))
     return Script(
-        label="gong", events=events_at(beat, "gong", -0.05, 0.05), draw=draw, still=still, voices=(hits,), level_db=-6.0,
-        focus=((-0.35, -0.2), (0.25, 0.2)), size=(0.4, 1.3),
+        label="gong", events=events_at(beat, "gong", -0.05, 0.05), draw=draw, still=still, voices=(hits,),
+        level_db=-6.0, focus=((-0.35, -0.2), (0.25, 0.2)), size=(0.4, 1.3),
     )  # fmt: skip
 
 

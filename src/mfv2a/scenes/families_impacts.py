@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from mfv2a.scenes import materials
 from mfv2a.scenes.curves import events_at, random_swing, rhythm, since_last, strike_track
-from mfv2a.scenes.parts import arm, fist, fixed, flying_bits, open_hand, paint, skin, table
+from mfv2a.scenes.parts import Throw, arm, fist, fixed, flying_bits, open_hand, paint, skin, table
 from mfv2a.scenes.script import Burst, Hits, Modes, Script
 from mfv2a.scenes.shapes import Floats, Shape, box, capsule, ellipse
 from mfv2a.scenes.slow import wobble
@@ -20,58 +20,56 @@ Body = Callable[[Floats, Floats, Floats, Floats], list[Shape]]
 
 def impacts(rng: Generator, duration_s: float) -> Script:
     """A random thing hits another: along a line, around a pivot, or towards the camera."""
-    heavy = float(rng.random())
+    heavy, side = float(rng.random()), float(rng.uniform(-np.pi, np.pi))
     beat = rhythm(rng, duration_s, fastest_s=0.13 + 0.25 * heavy, slowest_s=1.9)
     lift = strike_track(beat, random_swing(rng, heavy=heavy))
-    mover, seed = _mover(rng), int(rng.integers(1 << 30))
-    way = str(rng.choice(["line", "line", "pivot", "pivot", "depth"]))
-    side, far = float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(0.12, 0.6))
-    reach, spread = float(rng.uniform(0.35, 0.9)), float(rng.uniform(0.3, 1.3))
-    curl, grow = float(rng.normal(0, 0.4)), float(rng.uniform(0.3, 1.0))
-    target, give = _target(rng, side), float(rng.uniform(0.0, 0.04)) * float(rng.random() < 0.6)
+    mover, path, target = _mover(rng), _path(rng, side), _target(rng, side)
+    give, seed = float(rng.uniform(0.0, 0.04)) * float(rng.random() < 0.6), int(rng.integers(1 << 30))
     bits = paint(rng) if rng.random() < 0.3 else None
-    sway = [wobble(rng) for _ in range(2)]
-    drift = float(rng.uniform(0.0, 0.03))
+    floor = paint(rng) if rng.random() < 0.3 else None
+    sway, drift = [wobble(rng) for _ in range(2)], float(rng.uniform(0.0, 0.03))
 
     def draw(t: Floats) -> list[Shape]:
         h = lift.at(t)
-        age, _ = since_last(t, beat.times_s)
-        age = np.minimum(age, 9.0)
+        age = np.minimum(since_last(t, beat.times_s)[0], 9.0)
         sink = give * np.exp(-age / 0.12) * np.cos(2 * np.pi * 6.0 * age) * (age < 8.0)
         loose = np.minimum(1.0, 3.0 * h) * drift
-        if way == "pivot":
-            a = side + spread * h
-            x, y = reach * (np.cos(a) - np.cos(side)), reach * (np.sin(a) - np.sin(side))
-            angle, size = a + np.pi / 2, np.ones(len(t))
-        elif way == "line":
-            x, y = far * h * np.cos(side), far * h * np.sin(side)
-            angle, size = side + curl * h, np.ones(len(t))
-        else:
-            x, y = 0.3 * far * h * np.cos(side), 0.3 * far * h * np.sin(side)
-            angle, size = side + 0.5 * curl * h, 1.0 + grow * h
-        x, y = x + loose * sway[0].at(t), y + loose * sway[1].at(t)
-        shapes = target(-sink * np.cos(side), -sink * np.sin(side)) + mover(x, y, angle, size)
+        x, y, angle, size = path(h)
+        struck = target(-sink * np.cos(side), -sink * np.sin(side))
+        shapes = struck + mover(x + loose * sway[0].at(t), y + loose * sway[1].at(t), angle, size)
         if bits is not None:
-            shapes.append(flying_bits(fixed(seed), t, beat.times_s, (np.zeros(1), np.zeros(1)), bits, upward=0.3))
+            shapes.append(
+                flying_bits(fixed(seed), t, beat.times_s, (np.zeros(1), np.zeros(1)), bits, Throw(upward=0.3))
+            )
         return shapes
-
-    floor = paint(rng) if rng.random() < 0.3 else None
 
     def still(t: Floats) -> list[Shape]:
         return [] if floor is None else [table(fixed(seed), 0.15, floor)]
 
-    modes, bursts = _any_sound(rng, heavy)
+    voice = Hits(beat.times_s, beat.gains, *_any_sound(rng, heavy))
     return Script(
-        label="impact",
-        events=events_at(beat, "impact"),
-        draw=draw,
-        still=still,
-        voices=(Hits(beat.times_s, beat.gains, modes, bursts),),
-        level_db=-6.0,
-        focus=((0.0, 0.0), (0.5 * far * np.cos(side), 0.5 * far * np.sin(side))),
-        size=(0.3, 1.6),
-        tilt=3.0,
-    )
+        label="impact", events=events_at(beat, "impact"), draw=draw, still=still, voices=(voice,), level_db=-6.0,
+        focus=((0.0, 0.0), (0.2 * np.cos(side), 0.2 * np.sin(side))), size=(0.3, 1.6), tilt=3.0,
+    )  # fmt: skip
+
+
+def _path(rng: Generator, side: float) -> Callable[[Floats], tuple[Floats, Floats, Floats, Floats]]:
+    """A way to the origin from direction `side`: height [K] to x, y, angle and magnification [K]."""
+    kind = str(rng.choice(["line", "line", "pivot", "pivot", "depth"]))
+    far, curl, grow = float(rng.uniform(0.12, 0.6)), float(rng.normal(0, 0.4)), float(rng.uniform(0.3, 1.0))
+    reach, spread = float(rng.uniform(0.35, 0.9)), float(rng.uniform(0.3, 1.3))
+
+    def at(h: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        if kind == "pivot":
+            a = side + spread * h
+            x, y = reach * (np.cos(a) - np.cos(side)), reach * (np.sin(a) - np.sin(side))
+            return x, y, a + np.pi / 2, np.ones(len(h))
+        if kind == "line":
+            return far * h * np.cos(side), far * h * np.sin(side), side + curl * h, np.ones(len(h))
+        near = 0.3 * far
+        return near * h * np.cos(side), near * h * np.sin(side), side + 0.5 * curl * h, 1.0 + grow * h
+
+    return at
 
 
 def _mover(rng: Generator) -> Body:

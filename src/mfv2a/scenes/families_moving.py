@@ -18,8 +18,8 @@ from mfv2a.scenes.parts import (
     table,
     wood,
 )
-from mfv2a.scenes.script import Grains, Noise, Script, Tone
-from mfv2a.scenes.shapes import Floats, Shape, box, capsule, ellipse
+from mfv2a.scenes.script import Grains, Noise, Script, Tone, Voice
+from mfv2a.scenes.shapes import Curve, Drawing, Floats, Paint, Shape, box, capsule, ellipse
 from mfv2a.scenes.slow import control_times, loudness, wobble
 
 
@@ -37,78 +37,80 @@ def _speed_curve(rng: Generator, duration_s: float) -> Track:
     )
 
 
-def _turns(speed: Track, duration_s: float, most_hz: float):  # type: ignore[no-untyped-def]
+def _turns(speed: Track, duration_s: float, most_hz: float) -> Curve:
     """Turns made until t, for a wheel whose rate is most_hz at speed 1."""
     grid = control_times(duration_s + 2.0)
     way = np.cumsum(speed.at(grid)) * (grid[1] - grid[0]) * most_hz
-    return lambda t: np.interp(t, grid, way)
+
+    def at(t: Floats) -> Floats:
+        return np.asarray(np.interp(t, grid, way), np.float64)
+
+    return at
 
 
 def rotors(rng: Generator, duration_s: float) -> Script:
     """A fan, a helicopter rotor or a shaking engine with its wheel."""
     label = str(rng.choice(["fan", "helicopter", "engine"]))
     speed = _speed_curve(rng, duration_s)
-    blades, seed = int(rng.integers(2, 7)), int(rng.integers(1 << 30))
-    visible_hz = float(rng.uniform(0.7, 4.5))
-    turns = _turns(speed, duration_s, visible_hz)
-    steel, hub, shell = metal(rng), paint(rng), paint(rng)
-    radius, wide, flat = (
-        float(rng.uniform(0.3, 0.5)),
-        float(rng.uniform(0.03, 0.1)),
-        0.18 if label == "helicopter" else float(rng.uniform(0.75, 1.0)),
-    )
-    shake_hz = float(rng.uniform(6.0, 11.0))
-
-    def draw(t: Floats) -> list[Shape]:
-        a = 2 * np.pi * turns(t)[:, None] + 2 * np.pi * np.arange(blades)[None, :] / blades
-        x, y = radius * np.cos(a), flat * radius * np.sin(a)
-        shapes: list[Shape] = []
-        if label == "engine":
-            s = speed.at(t)
-            jx, jy = (
-                0.008 * s * np.sin(2 * np.pi * shake_hz * t),
-                0.012 * s * np.sin(2 * np.pi * (shake_hz + 1.7) * t + 1.0),
-            )
-            piston = 0.1 * np.sin(2 * np.pi * 2 * turns(t))
-            shapes += [
-                box(-0.35 + jx, 0.1 + jy, 0.3, 0.28, shell, corner=0.03),
-                box(-0.45 + jx, -0.28 + piston + jy, 0.06, 0.12, steel),
-            ]
-            x, y = 0.6 * x + 0.1 + jx[:, None], 0.6 * y + 0.1 + jy[:, None]
-            shapes.append(ellipse(0.1 + jx, 0.1 + jy, 0.62 * radius, 0.62 * radius * flat, hub.lit(0.7)))
-            return [
-                *shapes,
-                capsule(0.1 + jx[:, None], 0.1 + jy[:, None], x, y, 0.04, 0.03, steel),
-                ellipse(x, y, 0.04, 0.04, hub.lit(1.4)),
-            ]
-        if label == "helicopter":
-            bob = 0.01 * np.sin(2 * np.pi * 0.6 * t)
-            shapes += [
-                ellipse(0.0, 0.24 + bob, 0.26, 0.14, shell),
-                capsule(0.15, 0.2 + bob, 0.62, 0.12 + bob, 0.05, 0.025, shell),
-            ]
-            shapes += [capsule(0.0, 0.15, 0.0, 0.0, 0.02, 0.02, hub)]
-        shapes.append(
-            capsule(0.12 * x, 0.12 * y, x, y, 0.5 * wide, wide * (1.0 if label == "fan" else 0.5), steel.but(shade=0.5))
-        )
-        return [*shapes, ellipse(0.0, 0.0, 0.07, 0.07 * max(flat, 0.4), hub)]
-
-    def still(t: Floats) -> list[Shape]:
-        if label != "fan":
-            return [table(fixed(seed), 0.4, hub.lit(0.6))] if label == "engine" else []
-        return [
-            capsule(0, 0, 0, 1.2, 0.04, 0.06, shell),
-            ellipse(0, 0, radius * 1.1, radius * 1.1 * flat, shell.lit(0.5)),
-        ]
-
+    turns = _turns(speed, duration_s, float(rng.uniform(0.7, 4.5)))
+    draw, still = _engine(rng, speed, turns) if label == "engine" else _blades(rng, turns, fan=label == "fan")
     return Script(
-        label=label, draw=draw, still=still, voices=_machine_voices(rng, label, speed, duration_s, turns), level_db=-19.0,
-        intensity=loudness(speed.at(control_times(duration_s))),
-        focus=((-0.45, -0.3), (0.45, 0.35)), size=(0.35, 1.3), tilt=0.15, parts=3,
+        label=label, draw=draw, still=still, voices=_machine_voices(rng, label, speed, duration_s, turns),
+        level_db=-19.0, intensity=loudness(speed.at(control_times(duration_s))), focus=((-0.45, -0.3), (0.45, 0.35)), size=(0.35, 1.4),
+        tilt=0.15,
     )  # fmt: skip
 
 
-def _machine_voices(rng: Generator, label: str, speed: Track, duration_s: float, turns):  # type: ignore[no-untyped-def]
+def _blades(rng: Generator, turns: Curve, *, fan: bool) -> tuple[Drawing, Drawing]:
+    """Blades around the origin: of a fan seen from the front, or of a helicopter seen from the side."""
+    blades, steel, hub, shell = int(rng.integers(2, 7)), metal(rng).but(shade=0.5), paint(rng), paint(rng)
+    radius, wide = float(rng.uniform(0.3, 0.5)), float(rng.uniform(0.03, 0.1))
+    flat = float(rng.uniform(0.75, 1.0)) if fan else 0.18
+
+    def draw(t: Floats) -> list[Shape]:
+        a = 2 * np.pi * (turns(t)[:, None] + np.arange(blades)[None, :] / blades)
+        x, y = radius * np.cos(a), flat * radius * np.sin(a)
+        shapes: list[Shape] = []
+        if not fan:
+            bob = 0.01 * np.sin(2 * np.pi * 0.6 * t)
+            shapes = [ellipse(0.0, 0.24 + bob, 0.26, 0.14, shell), capsule(0.0, 0.15, 0.0, 0.0, 0.02, 0.02, hub)]
+            shapes.append(capsule(0.15, 0.2 + bob, 0.62, 0.12 + bob, 0.05, 0.025, shell))
+        spread = capsule(0.12 * x, 0.12 * y, x, y, 0.5 * wide, wide if fan else 0.5 * wide, steel)
+        return [*shapes, spread, ellipse(0.0, 0.0, 0.07, 0.07 * max(flat, 0.4), hub)]
+
+    def still(t: Floats) -> list[Shape]:
+        cage = ellipse(0, 0, radius * 1.1, radius * 1.1 * flat, shell.lit(0.5))
+        return [capsule(0, 0, 0, 1.2, 0.04, 0.06, shell), cage] if fan else []
+
+    return draw, still
+
+
+def _engine(rng: Generator, speed: Track, turns: Curve) -> tuple[Drawing, Drawing]:
+    """A shaking block with a piston and a spoked wheel."""
+    spokes, steel, hub, shell = int(rng.integers(2, 7)), metal(rng), paint(rng), paint(rng)
+    radius, seed, shake_hz = float(rng.uniform(0.18, 0.3)), int(rng.integers(1 << 30)), float(rng.uniform(6.0, 11.0))
+
+    def draw(t: Floats) -> list[Shape]:
+        s, turn = speed.at(t), turns(t)
+        jx, jy = 0.008 * np.sin(2 * np.pi * shake_hz * t), 0.012 * np.sin(2 * np.pi * (shake_hz + 1.7) * t + 1.0)
+        cx, cy = 0.1 + s * jx, 0.1 + s * jy
+        a = 2 * np.pi * (turn[:, None] + np.arange(spokes)[None, :] / spokes)
+        x, y = cx[:, None] + radius * np.cos(a), cy[:, None] + radius * np.sin(a)
+        return [
+            box(cx - 0.45, cy, 0.3, 0.28, shell, corner=0.03),
+            box(cx - 0.55, cy - 0.38 + 0.1 * np.sin(4 * np.pi * turn), 0.06, 0.12, steel),
+            ellipse(cx, cy, 1.05 * radius, 1.05 * radius, hub.lit(0.7)),
+            capsule(cx[:, None], cy[:, None], x, y, 0.04, 0.03, steel),
+            ellipse(x, y, 0.04, 0.04, hub.lit(1.4)),
+        ]
+
+    def still(t: Floats) -> list[Shape]:
+        return [table(fixed(seed), 0.4, hub.lit(0.6))]
+
+    return draw, still
+
+
+def _machine_voices(rng: Generator, label: str, speed: Track, duration_s: float, turns: Curve) -> tuple[Voice, ...]:
     t = control_times(duration_s)
     s = speed.at(t)
     if label == "fan":
@@ -124,7 +126,8 @@ def _machine_voices(rng: Generator, label: str, speed: Track, duration_s: float,
         phase = np.cumsum(beat_hz * (0.2 + 0.8 * s)) * (t[1] - t[0])
         chop = (0.5 + 0.5 * np.cos(2 * np.pi * phase)) ** 3
         return (
-            Noise(0.16 * s * (0.12 + chop), 50.0, float(rng.uniform(400, 900)), 2.5), Noise(0.03 * s * (0.3 + chop), 600.0, 5000.0, 2.0),
+            Noise(0.16 * s * (0.12 + chop), 50.0, float(rng.uniform(400, 900)), 2.5),
+            Noise(0.03 * s * (0.3 + chop), 600.0, 5000.0, 2.0),
             Tone(180.0 * (0.4 + 0.6 * s), 0.01 * s, (1.0, 0.6, 0.4, 0.3), 0.0, 0.004),
         )  # fmt: skip
     base = float(rng.uniform(28, 75))
@@ -161,45 +164,7 @@ def rubbing(rng: Generator, duration_s: float) -> Script:
     """A saw, a scrubbing brush or a scraper goes to and fro; the sound follows its speed."""
     label = str(rng.choice(["sawing", "scrubbing", "scraping"]))
     path, speed = _strokes(rng, duration_s)
-    seed, tool, work, grip = (
-        int(rng.integers(1 << 30)),
-        metal(rng) if label != "scrubbing" else cloth(rng),
-        wood(rng) if label != "scraping" else paint(rng),
-        wood(rng),
-    )
-    swing, slope = (
-        float(rng.uniform(0.1, 0.22)),
-        float(rng.uniform(-0.1, 0.6)) if label == "sawing" else float(rng.normal(0, 0.3)),
-    )
-    round_ = label == "scrubbing" and rng.random() < 0.4
-
-    def draw(t: Floats) -> list[Shape]:
-        p = path.at(t)
-        x, y = swing * p * np.cos(slope), swing * p * np.sin(slope)
-        if round_:
-            y = y + 0.5 * swing * np.sqrt(np.maximum(0.0, 1.0 - np.minimum(p * p, 1.0)))
-        if label == "sawing":
-            bx, by = x - 0.02, y - 0.05
-            hx, hy = bx - 0.42 * np.cos(slope), by - 0.42 * np.sin(slope)
-            blade = [
-                box(bx, by, 0.38, 0.045, tool, angle=slope),
-                box(hx, hy, 0.06, 0.075, grip, angle=slope, corner=0.03),
-            ]
-            return [
-                *blade,
-                box(0.06, 0.22, 0.16, 0.2, work),
-                *arm((hx - 0.5, hy - 0.35), (hx, hy), fixed(seed), thick=0.08),
-            ]
-        if label == "scraping":
-            blade = box(x + 0.08, y - 0.01, 0.09, 0.05, tool, angle=slope + 0.2)
-            hx, hy = x - 0.08, y - 0.07
-            return [
-                blade,
-                capsule(x, y - 0.03, hx, hy, 0.025, 0.03, grip),
-                *arm((hx - 0.5, hy - 0.3), (hx, hy), fixed(seed), thick=0.075),
-            ]
-        brush = box(x, y, 0.12, 0.06, tool, corner=0.03)
-        return [brush, *arm((x - 0.45, y - 0.4), (x, y - 0.03), fixed(seed), thick=0.08)]
+    work = paint(rng) if label == "scraping" else wood(rng)
 
     def still(t: Floats) -> list[Shape]:
         return [] if label == "sawing" else [box(0.0, 0.0, 1.6, 1.0, work)]
@@ -207,15 +172,45 @@ def rubbing(rng: Generator, duration_s: float) -> Script:
     band = {"sawing": (500, 3500, 7000), "scrubbing": (250, 1500, 4500), "scraping": (1500, 4500, 9000)}[label]
     low, high = float(rng.uniform(0.5, 1.5)) * band[0], float(rng.uniform(band[1], band[2]))
     level = 0.07 * speed**1.2
-    voices: tuple[Noise | Grains, ...] = (
+    voices: tuple[Voice, ...] = (
         Noise(level, low, high, 1.5, 0.2, 30.0),
         Grains(90.0 * speed, 0.04, low, high, 0.004, 0.8),
     )
     if label == "sawing":
         voices = (*voices, Noise(0.6 * level, float(rng.uniform(250, 500)), 900.0, 0.0, 0.2, 20.0))
     return Script(
-        label=label, draw=draw, still=still, voices=voices, level_db=-19.0, intensity=loudness(np.minimum(speed, 2.0)), focus=((-0.4, -0.2), (0.25, 0.2)), size=(0.35, 1.4), tilt=0.5,
+        label=label, draw=_rubbing_hand(rng, label, path, work), still=still, voices=voices, level_db=-19.0,
+        intensity=loudness(np.minimum(speed, 2.0)), focus=((-0.4, -0.2), (0.25, 0.2)), size=(0.4, 1.6), tilt=0.5,
     )  # fmt: skip
+
+
+def _rubbing_hand(rng: Generator, label: str, path: Track, work: Paint) -> Drawing:
+    """An arm that moves its tool along the path."""
+    seed, tool, grip = int(rng.integers(1 << 30)), cloth(rng) if label == "scrubbing" else metal(rng), wood(rng)
+    swing, tilt = float(rng.uniform(0.1, 0.22)), float(rng.normal(0, 0.3))
+    slope = 0.25 + tilt if label == "sawing" else tilt
+    round_ = label == "scrubbing" and rng.random() < 0.4
+
+    def draw(t: Floats) -> list[Shape]:
+        p = path.at(t)
+        x, y = swing * p * np.cos(slope), swing * p * np.sin(slope)
+        if label == "sawing":
+            x, y = x - 0.02, y - 0.05
+            hx, hy = x - 0.42 * np.cos(slope), y - 0.42 * np.sin(slope)
+            handle = box(hx, hy, 0.06, 0.075, grip, angle=slope, corner=0.03)
+            limb = arm((hx - 0.5, hy - 0.35), (hx, hy), fixed(seed), thick=0.08)
+            return [box(x, y, 0.38, 0.045, tool, angle=slope), handle, box(0.06, 0.22, 0.16, 0.2, work), *limb]
+        if label == "scraping":
+            hx, hy = x - 0.08, y - 0.07
+            blade = box(x + 0.08, y - 0.01, 0.09, 0.05, tool, angle=slope + 0.2)
+            limb = arm((hx - 0.5, hy - 0.3), (hx, hy), fixed(seed), thick=0.075)
+            return [blade, capsule(x, y - 0.03, hx, hy, 0.025, 0.03, grip), *limb]
+        if round_:
+            y = y + 0.5 * swing * np.sqrt(np.maximum(0.0, 1.0 - p * p))
+        limb = arm((x - 0.45, y - 0.4), (x, y - 0.03), fixed(seed), thick=0.08)
+        return [box(x, y, 0.12, 0.06, tool, corner=0.03), *limb]
+
+    return draw
 
 
 def strings(rng: Generator, duration_s: float) -> Script:

@@ -7,7 +7,7 @@ from numpy.random import Generator
 
 from mfv2a.scenes import materials
 from mfv2a.scenes.curves import Rhythm, Track, events_at, random_swing, rhythm, since_last, strike_track
-from mfv2a.scenes.parts import arm, cloth, fixed, flying_bits, metal, paint, skin, stone, table, wood
+from mfv2a.scenes.parts import Throw, arm, cloth, fixed, flying_bits, metal, paint, skin, stone, table, wood
 from mfv2a.scenes.script import Hits, Script
 from mfv2a.scenes.shapes import Drawing, Floats, Shape, box, capsule, ellipse
 
@@ -30,7 +30,7 @@ def hammer(rng: Generator, duration_s: float) -> Script:
         sink = give * np.exp(-np.minimum(age, 9.0) / 0.06)
         shapes = [box(0.0, 0.07 + sink, wide, 0.07, target, corner=0.01), *swung(t)]
         if shows_bits:
-            shapes.append(flying_bits(fixed(seed), t, beat.times_s, ORIGIN, bits, size=0.012))
+            shapes.append(flying_bits(fixed(seed), t, beat.times_s, ORIGIN, bits, Throw()))
         return shapes
 
     def still(t: Floats) -> list[Shape]:
@@ -123,7 +123,7 @@ def _axe(rng: Generator, beat: Rhythm, lift: Track) -> Drawing:
         split = 0.05 * np.exp(-np.minimum(age, 9.0) / 0.4) * (1 - np.exp(-np.minimum(age, 9.0) / 0.03))
         logs = [box(k * (0.07 + split), 0.16, 0.065, 0.15, timber, angle=k * 2.5 * split) for k in (-1, 1)]
         head = box(tx, ty, 0.045, 0.09, steel, angle=a + 0.15, corner=0.01)
-        chips = flying_bits(fixed(seed + 1), t, beat.times_s, ORIGIN, timber, count=10, size=0.016)
+        chips = flying_bits(fixed(seed + 1), t, beat.times_s, ORIGIN, timber, Throw(count=10, size=0.016))
         hands = arm((ex - 0.15, ey - 0.2), (gx, gy), fixed(seed), thick=0.08)
         return [*logs, capsule(gx, gy, tx, ty, 0.02, 0.018, handle), head, *hands, chips]
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.scenes.render import LUMA, NOISE_SIDE, expose_frames, pack, paint_backdrop
+from mfv2a.scenes.exposure import NOISE_SIDE, expose_frames
+from mfv2a.scenes.packing import pack
+from mfv2a.scenes.placement import Placement
+from mfv2a.scenes.render import LUMA, draw_shapes
 from mfv2a.scenes.script import Script
+from mfv2a.scenes.shapes import Shape
 from mfv2a.scenes.textures import texture_bank
 from mfv2a.scenes.world import World, bystander_shapes
 
@@ -107,6 +111,27 @@ def _lay_backdrops(
     bview = np.array([-MARGIN, px, -MARGIN, py])
     still = script.still(np.zeros(1))
     layers = [
-        paint_backdrop([*shapes, *still], world.place, (rows, columns, channels), bview) for shapes in world.backdrops
+        _paint_backdrop([*shapes, *still], world.place, (rows, columns, channels), bview) for shapes in world.backdrops
     ]
     return np.stack(layers), bview
+
+
+def _paint_backdrop(
+    shapes: Sequence[Shape], place: Placement, size: tuple[int, int, int], bview: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Draw fixed shapes once on a larger canvas.
+
+    Args:
+        shapes: what stands still, in order.
+        place: where the subject stands.
+        size: (rows, columns, channels).
+        bview: [4] x0, dx/dcolumn, y0, dy/drow.
+
+    Returns:
+        [rows, columns, channels] float32.
+    """
+    canvas = np.full(size, 0.4, np.float32)
+    packed = pack(shapes, 1, place)
+    view = np.array([bview[0], bview[1], 0.0, bview[2], 0.0, bview[3]])
+    draw_shapes(canvas, packed.values[0], packed.kinds, packed.textures, texture_bank(), view, LUMA)
+    return canvas

@@ -6,6 +6,7 @@ All in the family's own units, y down.
 from __future__ import annotations
 
 import colorsys
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -151,19 +152,29 @@ def open_hand(
     return shapes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throw:
+    """How bits are thrown.
+
+    Attributes:
+        count: bits a moment.
+        speed: units per second.
+        life_s: how long they are seen.
+        size: radius.
+        fall: gravity, units per second squared.
+        upward: 1 throws up, 0 all around, -1 down.
+    """
+
+    count: int = 8
+    speed: float = 1.2
+    life_s: float = 0.5
+    size: float = 0.012
+    fall: float = 2.5
+    upward: float = 1.0
+
+
 def flying_bits(
-    rng: Generator,
-    t: Floats,
-    times_s: Floats,
-    at: tuple[Floats, Floats],
-    look: Paint,
-    *,
-    count: int = 8,
-    speed: float = 1.2,
-    life_s: float = 0.5,
-    size: float = 0.012,
-    fall: float = 2.5,
-    upward: float = 1.0,
+    rng: Generator, t: Floats, times_s: Floats, at: tuple[Floats, Floats], look: Paint, throw: Throw
 ) -> Shape:
     """Chips, sparks or splashes thrown from points at the latest of the given moments.
 
@@ -171,31 +182,27 @@ def flying_bits(
         rng: a fresh generator with a fixed seed at every call, so that t decides alone.
         t: [K] moments.
         times_s: [N] when they start.
-        at: x [N] and y [N] where they start.
+        at: x [N] or [1] and y, where they start.
         look: their paint.
-        count: bits a moment.
-        speed: units per second.
-        life_s: how long they are seen.
-        size: radius.
-        fall: gravity, units per second squared.
-        upward: 1 throws up, 0 all around, -1 down.
+        throw: how.
 
     Returns:
-        One group of `count` ellipses.
+        One group of `throw.count` ellipses.
     """
+    count, upward = throw.count, throw.upward
     number = max(1, len(times_s))
     angle = rng.uniform(-np.pi, np.pi, (number, count))
-    pace = speed * rng.uniform(0.3, 1.0, (number, count))
+    pace = throw.speed * rng.uniform(0.3, 1.0, (number, count))
     vx, vy = pace * np.cos(angle), pace * np.sin(angle)
     vy = np.where(upward != 0, (1 - abs(upward)) * vy - upward * np.abs(vy), vy)
     age, index = since_last(t, times_s)
     age = age[:, None]
     x0, y0 = np.broadcast_to(at[0], number)[index][:, None], np.broadcast_to(at[1], number)[index][:, None]
-    alive = np.where((age >= 0) & (age < life_s), 1.0 - age / life_s, 0.0) ** 0.5
-    age = np.minimum(age, life_s)
+    alive = np.where((age >= 0) & (age < throw.life_s), 1.0 - age / throw.life_s, 0.0) ** 0.5
+    age = np.minimum(age, throw.life_s)
     x = x0 + vx[index] * age
-    y = y0 + vy[index] * age + 0.5 * fall * age**2
-    sizes = size * rng.uniform(0.5, 1.5, (1, count))
+    y = y0 + vy[index] * age + 0.5 * throw.fall * age**2
+    sizes = throw.size * rng.uniform(0.5, 1.5, (1, count))
     return ellipse(x, y, sizes, sizes, look.but(alpha=alive * np.asarray(look.alpha)))
 
 

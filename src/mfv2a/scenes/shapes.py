@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 ELLIPSE, BOX, CAPSULE = 0, 1, 2
 
@@ -117,6 +118,10 @@ def capsule(
 
 Drawing = Callable[[Floats], list[Shape]]
 """Shapes at the moments t [K] in seconds; called with any t, so it must be a pure function."""
+
+
+Curve = Callable[[Floats], Floats]
+"""A value at the moments t [K] in seconds."""
 
 
 def no_shapes(t: Floats) -> list[Shape]:

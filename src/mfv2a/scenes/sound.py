@@ -4,6 +4,9 @@ Knows nothing of pictures. Every random choice is made in seconds and hertz, so 
 any sample rate.
 """
 
+# numba infers the types of its kernels.
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -23,7 +26,7 @@ PEAK = 0.9
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _ring(out, hz, decay_s, gain, phase, rate):  # type: ignore[no-untyped-def]
+def _ring(out, hz, decay_s, gain, phase, rate):
     """Add decaying partials to out [L] by the two-pole recursion."""
     for k in range(len(hz)):
         if hz[k] >= 0.47 * rate:
@@ -39,14 +42,14 @@ def _ring(out, hz, decay_s, gain, phase, rate):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _lay(out, piece, start, gain):  # type: ignore[no-untyped-def]
+def _lay(out, piece, start, gain):
     """Add gain * piece to out from sample `start` on."""
     for i in range(min(len(piece), len(out) - start)):
         out[start + i] += gain * piece[i]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _scatter(out, starts, gains, hz, decay_s, noisy, noise, rate):  # type: ignore[no-untyped-def]
+def _scatter(out, starts, gains, hz, decay_s, noisy, noise, rate):
     """Add many short grains: a decaying sine blip mixed with decaying noise, brightened by differencing."""
     for k in range(len(starts)):
         length = min(int(6.0 * decay_s[k] * rate) + 2, len(out) - starts[k])
@@ -69,7 +72,7 @@ def _scatter(out, starts, gains, hz, decay_s, noisy, noise, rate):  # type: igno
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _sing(out, hz, level, partials, rate):  # type: ignore[no-untyped-def]
+def _sing(out, hz, level, partials, rate):
     """Add a harmonic tone with pitch hz [S] and level [S]."""
     phase = 0.0
     for i in range(len(out)):
@@ -161,7 +164,7 @@ def _add_hits(out: Wave, rng: Generator, voice: Hits, rate: int) -> None:
     ]
     for i, (time_s, gain) in enumerate(zip(voice.times_s, voice.gains, strict=True)):
         piece = pieces[i] if i < len(pieces) else pieces[int(rng.integers(len(pieces)))]
-        start = int(round(time_s * rate))
+        start = round(float(time_s) * rate)
         if 0 <= start < len(out):
             _lay(out, piece, start, np.float32(gain))
 
@@ -169,7 +172,7 @@ def _add_hits(out: Wave, rng: Generator, voice: Hits, rate: int) -> None:
 def _stretch(curve: Floats, length: int, rate: int) -> NDArray[np.float32]:
     """A control curve at the sample rate, [length]."""
     position = np.arange(length) * (CONTROL_HZ / rate)
-    return np.interp(position, np.arange(len(curve)), curve).astype(np.float32)
+    return np.asarray(np.interp(position, np.arange(len(curve)), curve), np.float32)
 
 
 def _slow_noise(rng: Generator, count: int, fastest_hz: float) -> Floats:

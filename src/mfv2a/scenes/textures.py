@@ -50,8 +50,9 @@ def _even(image: Image) -> Image:
     return np.asarray(np.clip(0.5 + 0.22 * (image - image.mean()) / (image.std() + 1e-9), 0.0, 1.0))
 
 
-def _stamp(image: Image, cx: int, cy: int, patch: Image, value: float) -> None:
-    """Blend `value` into the wrapped image where patch is 1."""
+def _stamp(rng: Generator, image: Image, patch: Image, value: float) -> None:
+    """Blend `value` into the wrapped image somewhere, where patch is 1."""
+    cx, cy = rng.integers(0, SIDE_PX, 2)
     rows = (cy + np.arange(patch.shape[0])) % SIDE_PX
     cols = (cx + np.arange(patch.shape[1])) % SIDE_PX
     window = np.ix_(rows, cols)
@@ -69,7 +70,7 @@ def _leaves(rng: Generator, count: int, long_px: tuple[float, float], thin: floa
         u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
         patch = np.clip(2.0 * (1.0 - np.hypot(u / a, v / b)), 0.0, 1.0)
         light = (0.15 + 0.75 * depth / count) * rng.uniform(0.6, 1.25)
-        _stamp(image, *(int(k) for k in rng.integers(0, SIDE_PX, 2)), patch, light)
+        _stamp(rng, image, patch, light)
     return _even(image)
 
 
@@ -103,7 +104,7 @@ def _blocks(rng: Generator, count: int, wide: tuple[int, int], tall: tuple[int, 
     for _ in range(count):
         h, w = int(rng.integers(*tall)), int(rng.integers(*wide))
         patch = np.full((h, w), rng.uniform(0.7, 1.0))
-        _stamp(image, *(int(k) for k in rng.integers(0, SIDE_PX, 2)), patch, rng.random())
+        _stamp(rng, image, patch, rng.random())
     return _even(image + 0.05 * (_noise(rng, 0.5) - 0.5))
 
 
@@ -114,7 +115,7 @@ def _disks(rng: Generator, count: int, size_px: tuple[float, float]) -> Image:
         reach = int(r) + 2
         y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
         patch = np.clip(r - np.hypot(x, y), 0.0, 1.0) * rng.uniform(0.3, 0.8)
-        _stamp(image, *(int(k) for k in rng.integers(0, SIDE_PX, 2)), patch, rng.uniform(0.3, 1.0))
+        _stamp(rng, image, patch, rng.uniform(0.3, 1.0))
     return _even(image)
 
 
@@ -129,7 +130,7 @@ def _waves(rng: Generator, count: int, bend: float) -> Image:
 
 
 def _wood(rng: Generator, lines: float) -> Image:
-    x, y = _grid()
+    _, y = _grid()
     rings = np.sin(2 * np.pi * (lines * y + 2.2 * _noise(rng, 4.0, stretch=3.0)))
     planks = (np.floor(y * 4) * 0.37) % 1.0
     return _even(rings + 1.2 * planks + 1.5 * (_noise(rng, 1.0, stretch=4.0) - 0.5) - 2.0 * ((y * 4) % 1.0 < 0.03))
@@ -155,7 +156,7 @@ def _paintings(rng: Generator) -> list[Image]:
 
 @lru_cache(maxsize=1)
 def texture_bank() -> NDArray[np.uint8]:
-    """All textures at all blur levels, [LEVELS, len(NAMES), SIDE_PX, SIDE_PX]; level k is smoothed for 2**k texels a pixel."""
+    """All textures, [LEVELS, len(NAMES), SIDE_PX, SIDE_PX]; level k is smoothed for 2**k texels a pixel."""
     sharp = np.stack(_paintings(np.random.default_rng(20240607)))
     f2 = np.fft.fftfreq(SIDE_PX)[:, None] ** 2 + np.fft.rfftfreq(SIDE_PX)[None, :] ** 2
     spectra = np.fft.rfft2(sharp)

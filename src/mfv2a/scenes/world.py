@@ -148,9 +148,11 @@ def _fit(rng: Generator, low: float, high: float, length: float) -> float:
 
 def _camera(rng: Generator, script: Script, place: Placement, duration_s: float, aspect: float) -> Camera:
     steady = script.restless * float(rng.choice([0.0, 0.3, 1.0, 2.2], p=[0.4, 0.25, 0.25, 0.1]))
-    slow, quick = {"slowest_hz": 0.1, "fastest_hz": 0.9}, {"slowest_hz": 0.5, "fastest_hz": 5.0, "count": 5}
-    style = quick if rng.random() < 0.35 else slow
-    sway = tuple((gain * steady, wobble(rng, **style)) for gain in (0.009, 0.009, 0.007, 0.012))  # type: ignore[arg-type]
+    low_hz, high_hz, count = (0.5, 5.0, 5) if rng.random() < 0.35 else (0.1, 0.9, 3)
+    sway = tuple(
+        (gain * steady, wobble(rng, slowest_hz=low_hz, fastest_hz=high_hz, count=count))
+        for gain in (0.009, 0.009, 0.007, 0.012)
+    )
     drift = [0.0, 0.0, 0.0]
     if rng.random() < 0.25 * script.restless:
         drift = [float(rng.normal(0, 0.012)), float(rng.normal(0, 0.007)), float(rng.normal(0, 0.015))]

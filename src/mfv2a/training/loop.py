@@ -113,9 +113,7 @@ class Training:
             group["lr"] = rate
         autocast = torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16")
         with autocast:
-            loss, numbers = self.task.loss(
-                batch, step=self.step, generator=step_generator(self.config.seed, self.step)
-            )
+            loss, numbers = self.task.loss(batch, step=self.step, generator=step_generator(self.config.seed, self.step))
         if not torch.isfinite(loss):
             raise DivergenceError(
                 f"loss is {loss.item()} at step {self.step}", hint="lower the learning rate or look at the data"

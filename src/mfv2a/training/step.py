@@ -51,9 +51,7 @@ class GeneratorTask:
         """Loss on a batch with the fields of `TrainingBatch`."""
         o, network = self.objective, self.generator_network
         full = TrainingBatch(**batch)
-        dropped = drop_conditions(
-            full, both=o.drop_both, video=o.drop_video, text=o.drop_text, generator=generator
-        )
+        dropped = drop_conditions(full, both=o.drop_both, video=o.drop_video, text=o.drop_text, generator=generator)
         x = (full.latent - network.latent_mean) / network.latent_std
         e = torch.randn(x.shape, generator=generator).to(x)
         times = {"mean": o.time_mean, "std": o.time_std, "generator": generator}

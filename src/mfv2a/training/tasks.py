@@ -37,7 +37,7 @@ class VAETask:
         kl_weight: weight of the mean divergence per latent value.
     """
 
-    def __init__(self, network: VAE, *, kl_weight: float = 2e-3) -> None:
+    def __init__(self, network: VAE, *, kl_weight: float = 5e-4) -> None:
         self.network: nn.Module = network
         self.vae, self.kl_weight = network, kl_weight
 
@@ -95,9 +95,7 @@ def spectral_distance(a: Tensor, b: Tensor) -> Tensor:
     total = a.new_zeros(())
     for n_fft, hop in RESOLUTIONS:
         window = torch.hann_window(n_fft, device=a.device)
-        x, y = (
-            torch.stft(w, n_fft, hop, window=window, return_complex=True).abs().clamp(min=1e-5) for w in (a, b)
-        )
+        x, y = (torch.stft(w, n_fft, hop, window=window, return_complex=True).abs().clamp(min=1e-5) for w in (a, b))
         convergence = torch.linalg.vector_norm(x - y) / torch.linalg.vector_norm(y)
         total = total + convergence + (x.log() - y.log()).abs().mean()
     return total / len(RESOLUTIONS)

@@ -1,0 +1,56 @@
+"""`mfv2a evaluate`: measure a model on held-out scenes, and how it looks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mfv2a.cli import console, options
+
+EPILOG = """
+**Examples**
+
+`mfv2a evaluate --scenes 200` - onset F1, class agreement and distances in one step
+
+`mfv2a evaluate --scenes 200 --no-text --steps 4` - by the picture alone, in four steps
+"""
+
+
+def evaluate(
+    context: typer.Context,
+    scenes: Annotated[int, typer.Option(min=2, help="Number of held-out scenes.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="First held-out scene, and the noise.")] = 0,
+    text: Annotated[bool, typer.Option("--text/--no-text", help="Give each scene's caption as the prompt.")] = True,
+    video: Annotated[bool, typer.Option("--video/--no-video", help="Show the scene.")] = True,
+    model: options.ModelOption = "embedded",
+    steps: options.StepsOption = None,
+    cfg: options.CfgOption = None,
+    rescale: options.RescaleOption = True,
+    device: options.DeviceOption = "auto",
+    dtype: options.DtypeOption = "auto",
+    json_lines: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Measure a model on held-out scenes: hits, classes, distances."""
+    from mfv2a.jobs.evaluate import EvaluateOptions, evaluate_scenes
+    from mfv2a.loader import load_pipeline
+    from mfv2a.pipeline import SampleOptions
+
+    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    sample = SampleOptions(steps=steps, cfg_strength=cfg, rescale=rescale)
+    wanted = EvaluateOptions(scenes=scenes, seed=seed, text=text, video=video, sample=sample)
+    pipeline = load_pipeline(model, device=device, dtype=dtype)
+    talk.say(console.model_line(pipeline.info, pipeline.info.sample_rate_hz))
+
+    def tick(done: int) -> None:
+        if done % 20 == 0:
+            talk.say(f"{done}/{scenes} scenes")
+
+    figures = evaluate_scenes(pipeline, wanted, tick)
+    if json_lines:
+        console.print_json(figures)
+        return
+    for name, value in figures.items():
+        number = f"{value:.3f}" if isinstance(value, float) else value
+        console.write_stdout(f"{name:<28}{number}\n".encode())
