@@ -12,8 +12,9 @@ from pathlib import Path
 
 from mfv2a import Mfv2aError, SampleOptions, load_pipeline
 from mfv2a.jobs.stages import decode_clip
-from mfv2a.media.mux import mux_audio, plan_mux
-from mfv2a.media.video import probe_video
+from mfv2a.media.containers import plan_mux
+from mfv2a.media.mux import mux_audio
+from mfv2a.media.probe import probe_video
 
 
 def main() -> int:

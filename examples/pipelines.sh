@@ -4,7 +4,7 @@
 #   examples/pipelines.sh new    VIDEOS OUT [OPTION...]   dub what changed in the last day
 #   examples/pipelines.sh large  VIDEOS OUT [OPTION...]   dub files above 1 MB, the smallest first
 #   examples/pipelines.sh failed OUT                      name the files that the last run of OUT could not do
-#   examples/pipelines.sh sounds PROMPTS OUT [OPTION...]  one sound a line of a text file, as FLAC
+#   examples/pipelines.sh sounds PROMPTS OUT [OPTION...]  one sound a line of a text file, with its level in dBFS
 #
 # OPTIONs go to mfv2a as they are: --model tiny, --seed 3, --json ...
 set -eu
@@ -42,10 +42,12 @@ for source, record in last.items():
 sounds)
     prompts=$1 out=$2
     shift 2
-    # a prompt a line in, a WAV file each out; ffmpeg turns every one into FLAC as soon as it is there
-    mfv2a tta --out "$out/" "$@" <"$prompts" | while IFS= read -r wav; do
-        ffmpeg -nostdin -loglevel error -y -i "file:$wav" "file:${wav%.wav}.flac" && rm -- "$wav"
-    done
+    # a prompt a line in, a file and a JSON object each out
+    mfv2a tta --out "$out/" --json "$@" <"$prompts" | "$python" -c '
+import json, sys
+for record in map(json.loads, sys.stdin):
+    print(record["output"], record["rms_dbfs"], record["prompt"], sep="\t")
+'
     ;;
 *)
     echo "error: no recipe $recipe - one of new, large, failed, sounds" >&2

@@ -93,9 +93,9 @@ def fit_probe(embeddings: Floats, labels: Sequence[str], *, penalty: float = 1e-
     def loss() -> Tensor:
         optimizer.zero_grad()
         value = F.cross_entropy(x @ weight + bias, target) + penalty * weight.square().sum() / 2
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
     with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
+        optimizer.step(loss)
     return ClassProbe(labels=names, mean=mean, scale=scale, weight=weight.detach(), bias=bias.detach())

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.data.dataset import Arrays, FeatureSet, Source
-from mfv2a.data.seen import seen_names
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.extract import STATISTICS
 
 SEEN_SHARE = 0.5
+SEEN_SIMILARITY = 0.45
+SEEN_CHOICES = 8
 SYNC_DIM = 64
 LATENTS_PER_SYNC = 5  # latents every 4 sync frames: 31.25 and 25 per second
 
@@ -54,6 +55,40 @@ class Words:
         return cls({text: i for i, text in enumerate(unique)}, np.concatenate(tokens), np.concatenate(pooled))
 
 
+@dataclass(frozen=True)
+class Sights:
+    """What an image recogniser would say of the source of a sound.
+
+    Drawn scenes mean nothing to a recogniser of photographs, and sounds have no picture. In training, the vectors
+    of the classes that lie near a label in the text encoder's space stand in, so that the generator learns to
+    follow a recogniser.
+
+    Attributes:
+        choices: label to vectors [K, D] float32: the label's own, then those of the nearest classes.
+    """
+
+    choices: dict[str, NDArray[np.float32]]
+
+    @classmethod
+    def find(cls, labels: Sequence[str], words: Words) -> Sights:
+        """Choices for labels whose texts are among the words."""
+        from mfv2a.models.efficientnet import ImageRecognizer
+
+        classes = ImageRecognizer.from_assets().words.float().numpy()
+        choices = {}
+        for label in labels:
+            own = words.pooled[words.index[readable(label)]].astype(np.float32)
+            similar = classes @ own
+            near = np.argsort(-similar)[:SEEN_CHOICES]
+            choices[label] = np.concatenate([own[None], classes[near[similar[near] > SEEN_SIMILARITY]]])
+        return cls(choices)
+
+
+def readable(label: str) -> str:
+    """A label in words: `dog_bark` as `dog bark`."""
+    return label.replace("_", " ")
+
+
 def latent_statistics(config: RunConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and deviation of the latents [C], of the first source."""
     path = Path(config.sources[0].path) / STATISTICS
@@ -72,7 +107,9 @@ def build_generator_sources(config: RunConfig) -> list[Source]:
     sets = [(_load(source), source) for source in config.sources]
     texts = [text for stored, _ in sets for fact in stored.facts for text in _texts(fact)]
     words = Words.encode(["", *texts])
-    return [Source(partial(_row, stored, words, config.crop_s), source.weight) for stored, source in sets]
+    labels = {fact[key] for stored, _ in sets for fact in stored.facts for key in ("label", "voice") if key in fact}
+    sights = Sights.find(sorted(labels), words)
+    return [Source(partial(_row, stored, words, sights, config.crop_s), source.weight) for stored, source in sets]
 
 
 def _load(source: SourceConfig) -> FeatureSet:
@@ -87,13 +124,13 @@ def _load(source: SourceConfig) -> FeatureSet:
 
 
 def _texts(fact: dict[str, Any]) -> list[str]:
-    texts = [*fact["captions"], *seen_names(fact["label"])]
+    texts = [*fact["captions"], readable(fact["label"])]
     if "voice" in fact:
-        texts += [*fact["voice_captions"], *seen_names(fact["voice"])]
+        texts += [*fact["voice_captions"], readable(fact["voice"])]
     return texts
 
 
-def _row(stored: FeatureSet, words: Words, crop_s: float, rng: np.random.Generator) -> Arrays:
+def _row(stored: FeatureSet, words: Words, sights: Sights, crop_s: float, rng: np.random.Generator) -> Arrays:
     blocks = round(crop_s * 31.25) // LATENTS_PER_SYNC
     length = blocks * LATENTS_PER_SYNC
     item = int(rng.integers(len(stored)))
@@ -110,9 +147,8 @@ def _row(stored: FeatureSet, words: Words, crop_s: float, rng: np.random.Generat
     clip = np.zeros((seconds, words.pooled.shape[1]), np.float32)
     # A voice says nothing of what is seen: it is always named, by what a recogniser would say or by text.
     if voiced or rng.random() < SEEN_SHARE:
-        names = seen_names(fact["voice" if voiced else "label"])
-        name = words.pooled[words.index[names[int(rng.integers(len(names)))]]].astype(np.float32)
-        clip[:] = name * rng.uniform(0.4, 1.0)
+        seen = sights.choices[fact["voice" if voiced else "label"]]
+        clip[:] = seen[int(rng.integers(len(seen)))] * rng.uniform(0.4, 1.0)
         clip += rng.normal(0, 0.01, clip.shape)
     frames = blocks * 4
     sync = stored.crop("sync", item, offset * 4, frames) if has_video else np.zeros((frames, SYNC_DIM), np.float32)

@@ -85,7 +85,8 @@ class MotionMeter:
             # A repeated frame (slow source): no motion was seen; the last directions stay for the next change.
             return np.zeros(MOTION_DIM, np.float32)
         # DIS computes flow on a coarser grid and interpolates: every second pixel loses nothing.
-        flow = self._flow.calc(before, np.ascontiguousarray(after), None)[1::2, 1::2].reshape(-1, 2)
+        dense = self._flow.calc(before, np.ascontiguousarray(after), None)  # type: ignore[call-overload]
+        flow = dense[1::2, 1::2].reshape(-1, 2)
         camera = np.median(flow, axis=0)
         dx, dy = (flow - camera).T
         magnitude = np.hypot(dx, dy)

@@ -26,11 +26,11 @@ class SyncConfig:
     """
 
     motion_dim: int = 168
-    dim: int = 160
-    depth: int = 10
+    dim: int = 128
+    depth: int = 8
     out_dim: int = 64
     num_bands: int = 8
-    num_labels: int = 46
+    num_labels: int = 48
 
     @classmethod
     def tiny(cls) -> SyncConfig:

@@ -204,9 +204,9 @@ class MMAudio(nn.Module):
                 nn.init.zeros_(module.bias)
             if isinstance(module, TimeEmbedding):
                 for linear in (module.mlp[0], module.mlp[2]):
-                    nn.init.normal_(linear.weight, std=0.02, generator=generator)
+                    nn.init.normal_(linear.weight, std=0.02, generator=generator)  # type: ignore[arg-type]
         if self.config.average:
-            nn.init.zeros_(self.h_embed.mlp[2].weight)
+            nn.init.zeros_(self.h_embed.mlp[2].weight)  # type: ignore[arg-type]
 
     def fill_missing(
         self, clip_f: Tensor, sync_f: Tensor, text_f: Tensor, has_video: Tensor, has_text: Tensor

@@ -80,6 +80,17 @@ def _expose(out, image, gain, lift, vignette, noise, grain, offset):
                 out[j, i, ch] = np.uint8(min(max(value + np.float32(0.5), np.float32(0.0)), np.float32(255.0)))
 
 
+@njit(cache=True, nogil=True)
+def _count_still(values):
+    """How many of the first shapes in [S, P, NUM_FIELDS] are the same in all S sub-frames."""
+    for k in range(values.shape[1]):
+        for s in range(1, len(values)):
+            for n in range(values.shape[2]):
+                if values[s, k, n] != values[0, k, n]:
+                    return k
+    return values.shape[1]
+
+
 @njit(cache=True, fastmath=True, nogil=True)
 def expose_frames(
     values, kinds, textures, bank, backdrops, which, bview, views, gains, sensor, grain, offsets, luma, out
@@ -105,29 +116,23 @@ def expose_frames(
     frames, height, width, channels = out.shape
     parts = len(values) // frames
     base = np.empty((height, width, channels), np.float32)
-    canvas = np.empty((height, width, channels), np.float32)
-    total = np.empty((height, width, channels), np.float32)
+    fixed, canvas, total = np.empty_like(base), np.empty_like(base), np.empty_like(base)
     share = np.float32(1.0 / parts)
     for f in range(frames):
         if f == 0 or which[f] != which[f - 1] or (views[f] != views[f - 1]).any():
             _lay_backdrop(base, backdrops[which[f]], views[f], bview)
-        if parts == 1:
-            total[:] = base
-            draw_shapes(total, values[f], kinds, textures, bank, views[f], luma)
-        else:
+        first = f * parts
+        still = _count_still(values[first : first + parts])
+        total[:] = base
+        draw_shapes(total, values[first, :still], kinds, textures, bank, views[f], luma)
+        if still < len(kinds):
+            fixed[:] = total
             for s in range(parts):
-                canvas[:] = base
-                draw_shapes(canvas, values[f * parts + s], kinds, textures, bank, views[f], luma)
+                canvas[:] = fixed
+                moving = values[first + s, still:]
+                draw_shapes(canvas, moving, kinds[still:], textures[still:], bank, views[f], luma)
                 _add(total, canvas, share, s == 0)
         if sensor[3] > 0.0:
             _blur(total, canvas, np.float32(sensor[3]))
-        _expose(
-            out[f],
-            total,
-            np.float32(gains[f]),
-            np.float32(sensor[0]),
-            np.float32(sensor[1]),
-            np.float32(sensor[2]),
-            grain,
-            offsets[f],
-        )
+        gain, lift, vignette = np.float32(gains[f]), np.float32(sensor[0]), np.float32(sensor[1])
+        _expose(out[f], total, gain, lift, vignette, np.float32(sensor[2]), grain, offsets[f])

@@ -84,8 +84,8 @@ def draw_shapes(canvas, values, kinds, textures, bank, view, luma):
     """
     height, width, channels = canvas.shape
     pixel = np.float32(0.5 * (np.sqrt(view[1] ** 2 + view[4] ** 2) + np.sqrt(view[2] ** 2 + view[5] ** 2)))
-    color = np.zeros(3, np.float32)
-    for k in range(len(kinds)):
+    color, distance = np.zeros(3, np.float32), np.empty(width, np.float32)
+    for k in range(len(values)):
         p = values[k]
         if p[9] <= 0.003:
             continue
@@ -104,22 +104,8 @@ def draw_shapes(canvas, values, kinds, textures, bank, view, luma):
         ragged = bank[min(LEVELS - 1, level + 1), 0]
         # Magnified textures get a second, finer octave; minified ones need no interpolation.
         lookup = 2 if finest < 0.4 else (1 if level == 0 else 0)
-        _fill(
-            canvas,
-            p,
-            kind,
-            bank[level, textures[k]],
-            ragged,
-            color,
-            view,
-            edge,
-            texel,
-            lookup,
-            top,
-            bottom,
-            left,
-            right,
-        )
+        window = (top, bottom, left, right)
+        _fill(canvas, p, kind, bank[level, textures[k]], ragged, color, view, edge, texel, lookup, window, distance)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -134,60 +120,86 @@ def _tone(image, u, v, lookup):
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _reach(kind, lx, ly, a, b, ia, ib, small, r1, r2):
-    """Signed distance of a point in the shape's own axes from its outline; a CAPSULE has its length in a;
-    ia and ib are 1 / a and 1 / b."""
+def _measure_row(out, kind, left, right, x0, dx, y0, dy, a, b, r1, r2):  # simple loops, so that they vectorise
+    """Signed distances from a shape's outline along a row: pixel i lies at (x0 + dx i, y0 + dy i) in its own axes.
+
+    A CAPSULE has its length in a; r1, r2 are its radii; a BOX has its corner radius in r2.
+    """
     zero, one = np.float32(0.0), np.float32(1.0)
+    ia, ib, small, taper = one / a, one / b, min(a, b), (r2 - r1) / a
     if kind == BOX:
-        qx, qy = abs(lx) - a + r2, abs(ly) - b + r2
-        ox, oy = max(qx, zero), max(qy, zero)
-        return np.sqrt(ox * ox + oy * oy) + min(max(qx, qy), zero) - r2
-    if kind == CAPSULE:
-        along = min(max(lx, zero), a)
-        return np.sqrt((lx - along) ** 2 + ly * ly) - r1 - (r2 - r1) * along * ia
-    return (np.sqrt((lx * ia) ** 2 + (ly * ib) ** 2) - one) * small
+        for i in range(left, right):
+            at = np.float32(i)
+            qx, qy = abs(x0 + dx * at) - a + r2, abs(y0 + dy * at) - b + r2
+            ox, oy = max(qx, zero), max(qy, zero)
+            out[i] = np.sqrt(ox * ox + oy * oy) + min(max(qx, qy), zero) - r2
+    elif kind == CAPSULE:
+        for i in range(left, right):
+            at = np.float32(i)
+            x, y = x0 + dx * at, y0 + dy * at
+            along = min(max(x, zero), a)
+            out[i] = np.sqrt((x - along) * (x - along) + y * y) - r1 - taper * along
+    else:
+        for i in range(left, right):
+            at = np.float32(i)
+            x, y = (x0 + dx * at) * ia, (y0 + dy * at) * ib
+            out[i] = (np.sqrt(x * x + y * y) - one) * small
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _fill(canvas, p, kind, image, ragged, color, view, edge, texel, lookup, top, bottom, left, right):
-    """Paint one shape within a pixel rectangle."""
-    zero, half, one, two, tiny = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0), np.float32(1e-6)
+def _paint_row(row, p, distance, left, right, image, ragged, color, edge, lookup, u, du, v, dv, light, dlight):
+    """Blend one row [W, C] of a shape; at pixel i the texture is at (u + du i, v + dv i), the light light + dlight i."""
+    zero, half, one, two = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
+    alpha, contrast, cut, warp, wave, rough = p[9], two * p[11], p[15], p[16] * np.float32(SIDE_PX), p[17], p[19]
+    slope, limit, c0, mono = half / edge, edge + rough, color[0], row.shape[1] == 1
+    for i in range(left, right):
+        d = distance[i]
+        if d > limit:
+            continue
+        at = np.float32(i)
+        tu, tv = u + du * at, v + dv * at
+        if warp > zero:
+            tu += warp * _sine(tv * np.float32(2.0 / SIDE_PX) + wave)
+            tv += warp * np.float32(0.6) * _sine(tu * np.float32(1.0 / SIDE_PX) - np.float32(1.3) * wave)
+        if rough > zero and d > -limit:
+            d += rough * (two * _nearest(ragged, np.float32(1.7) * tu, np.float32(1.7) * tv) - one)
+        cover = min(max(half - d * slope, zero), one) * alpha
+        if cover <= zero:
+            continue
+        value = _tone(image, tu, tv, lookup)
+        if cut > zero:
+            cover *= min(max((value - cut) * np.float32(6.0), zero), one)
+        bright = (one + contrast * (value - half)) * (one + light + dlight * at)
+        if mono:
+            row[i, 0] += cover * (c0 * bright - row[i, 0])
+        else:
+            for ch in range(3):
+                row[i, ch] += cover * (color[ch] * bright - row[i, ch])
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _fill(canvas, p, kind, image, ragged, color, view, edge, texel, lookup, window, distance):
+    """Paint one shape within the pixel rectangle `window`; all that varies along a row does so linearly."""
+    tiny, side = np.float32(1e-6), np.float32(SIDE_PX)
     x, y, a, b, r1, r2 = p[0], p[1], max(p[2], tiny), max(p[3], tiny), p[4], p[5]
     if kind == CAPSULE:
         a = max(np.sqrt((p[2] - x) ** 2 + (p[3] - y) ** 2), tiny)
-        c, s, big = (p[2] - x) / a, (p[3] - y) / a, one / max(r1, r2, tiny)
+        c, s = (p[2] - x) / a, (p[3] - y) / a
+        sun_x, sun_y, size = c * s, -c * c, max(r1, r2, tiny)
     else:
-        c, s, big = np.cos(r1), np.sin(r1), one / max(a, b)
-    alpha, contrast, cut, wave, rough, shade = p[9], two * p[11], p[15], p[17], p[19], np.float32(0.7) * p[18] * big
-    side = np.float32(SIDE_PX)
-    off_u, off_v, warp = p[12] * side, p[13] * side, p[16] * side
-    ia, ib, small = one / a, one / b, min(a, b)
-    slope, limit, c0, mono = half / edge, edge + rough, color[0], canvas.shape[2] == 1
+        c, s = np.cos(r1), np.sin(r1)
+        sun_x, sun_y, size = np.float32(-0.35), np.float32(-0.8), max(a, b)
+    shade = np.float32(0.7) * p[18] / size
     step_x, step_y = np.float32(view[1]), np.float32(view[4])
+    lx, ly = step_x * c + step_y * s, step_y * c - step_x * s
+    dlight = shade * (sun_x * step_x + sun_y * step_y)
+    top, bottom, left, right = window
     for j in range(top, bottom):
-        row_x, row_y = np.float32(view[0] + view[2] * j) - x, np.float32(view[3] + view[5] * j) - y
-        for i in range(left, right):
-            dx, dy = row_x + step_x * i, row_y + step_y * i
-            lx, ly = dx * c + dy * s, dy * c - dx * s
-            d = _reach(kind, lx, ly, a, b, ia, ib, small, r1, r2)
-            if d > limit:
-                continue
-            tu, tv = lx * texel + off_u, ly * texel + off_v
-            if warp > zero:
-                tu += warp * _sine(tv * np.float32(2.0 / SIDE_PX) + wave)
-                tv += warp * np.float32(0.6) * _sine(tu * np.float32(1.0 / SIDE_PX) - np.float32(1.3) * wave)
-            if rough > zero and d > -limit:
-                d += rough * (two * _nearest(ragged, np.float32(1.7) * tu, np.float32(1.7) * tv) - one)
-            cover = min(max(half - d * slope, zero), one) * alpha
-            if cover <= zero:
-                continue
-            value = _tone(image, tu, tv, lookup)
-            if cut > zero:
-                cover *= min(max((value - cut) * np.float32(6.0), zero), one)
-            light = -c * ly if kind == CAPSULE else -(np.float32(0.35) * dx + np.float32(0.8) * dy)
-            bright = (one + contrast * (value - half)) * (one + shade * light)
-            if mono:
-                canvas[j, i, 0] += cover * (c0 * bright - canvas[j, i, 0])
-            else:
-                for ch in range(3):
-                    canvas[j, i, ch] += cover * (color[ch] * bright - canvas[j, i, ch])
+        dx, dy = np.float32(view[0] + view[2] * j) - x, np.float32(view[3] + view[5] * j) - y
+        x0, y0 = dx * c + dy * s, dy * c - dx * s
+        _measure_row(distance, kind, left, right, x0, lx, y0, ly, a, b, r1, r2)
+        u, v, light = x0 * texel + p[12] * side, y0 * texel + p[13] * side, shade * (sun_x * dx + sun_y * dy)
+        _paint_row(
+            canvas[j], p, distance, left, right, image, ragged, color, edge, lookup,
+            u, lx * texel, v, ly * texel, light, dlight,
+        )  # fmt: skip

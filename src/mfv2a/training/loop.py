@@ -119,7 +119,7 @@ class Training:
                 f"loss is {loss.item()} at step {self.step}", hint="lower the learning rate or look at the data"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.task.network.parameters(), self.config.optimizer.clip)
         if not torch.isfinite(norm):
             raise DivergenceError(f"gradient is {norm.item()} at step {self.step}")

@@ -1,0 +1,65 @@
+"""Put trained weights into the package as the embedded model, and their hashes into checkpoints.toml.
+
+    python scripts/ship_embedded.py --vae runs/vae --sync runs/sync --generator runs/meanflow
+
+Takes `final.safetensors` of each run, stores it in half precision under src/mfv2a/assets/embedded (at most 24 MiB a
+file) and rewrites the section [embedded.sha256]. A run that is left out keeps the file that is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import torch
+
+from mfv2a.models.weights import file_digest, load_network, save_network
+
+ROOT = Path(__file__).resolve().parent.parent
+EMBEDDED = ROOT / "src" / "mfv2a" / "assets" / "embedded"
+REGISTER = ROOT / "checkpoints.toml"
+KINDS = ("generator", "vae", "sync")
+LIMIT_BYTES = 24 << 20
+KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "model", "objective", "optimizer")
+
+
+def store(kind: str, run: Path) -> Path:
+    """Write a run's weights in half precision, with what is worth knowing of the run but no paths."""
+    network, facts = load_network(run / "final.safetensors", kind)
+    kept = {name: facts.get("run", {}).get(name) for name in KEPT}
+    told = {"steps": facts.get("steps"), "seconds": facts.get("seconds"), "run": kept}
+    path = save_network(EMBEDDED / f"{kind}.safetensors", kind, network, facts=told, dtype=torch.float16)
+    path.chmod(0o644)  # safetensors writes files for their owner alone
+    size = path.stat().st_size
+    if size > LIMIT_BYTES:
+        raise SystemExit(f"{path} has {size} bytes, more than {LIMIT_BYTES}: make the network smaller")
+    sys.stdout.write(f"{path.relative_to(ROOT)}  {size / 1e6:.1f} MB  {facts.get('steps')} steps\n")
+    return path
+
+
+def register(register_text: str) -> str:
+    """The register with the hashes of the files that are there."""
+    lines = [f'{kind} = "{file_digest(EMBEDDED / f"{kind}.safetensors")}"\n' for kind in sorted(KINDS)]
+    section = "[embedded.sha256]\n" + "".join(lines)
+    changed, count = re.subn(r"^\[embedded\.sha256\]\n(?:[a-z]+ = .*\n)*", section, register_text, flags=re.M)
+    if count != 1:
+        raise SystemExit(f"{REGISTER} has no section [embedded.sha256]")
+    return changed
+
+
+def main() -> None:
+    """Read the words, store the weights, state their hashes."""
+    parser = argparse.ArgumentParser(description="Ship trained weights as the embedded model.")
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=Path, metavar="RUN", help=f"folder of the {kind}'s run")
+    words = vars(parser.parse_args())
+    for kind in KINDS:
+        if words[kind] is not None:
+            store(kind, words[kind])
+    REGISTER.write_text(register(REGISTER.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""From labelled sounds and scenes to a generator, with the tool's own commands, at toy size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mfv2a.cli import main
+from mfv2a.media.audio import write_audio
+from mfv2a.models.weights import load_network
+from mfv2a.records import Audio
+
+EXTRACT_SCENES = """
+out = "scenes"
+workers = 1
+shard_items = 2
+duration_s = 4.0
+[source]
+type = "scenes"
+count = 3
+voices = "sfx"
+"""
+EXTRACT_SOUNDS = """
+out = "sounds"
+workers = 1
+shard_items = 2
+duration_s = 4.0
+[source]
+type = "sounds"
+path = "sfx"
+count = 2
+"""
+VAE = """
+task = "vae"
+out = "vae"
+steps = 2
+batch_size = 2
+crop_s = 1.024
+workers = 0
+[model]
+dim = 8
+[[sources]]
+type = "features"
+path = "sounds"
+"""
+SYNC = """
+task = "sync"
+out = "sync"
+steps = 2
+batch_size = 2
+crop_s = 2.0
+workers = 0
+[model]
+dim = 16
+depth = 1
+[[sources]]
+type = "features"
+path = "scenes"
+"""
+VOCODER = """
+task = "vocoder"
+out = "vocoder"
+steps = 2
+batch_size = 2
+crop_s = 1.024
+workers = 0
+[model]
+dim = 16
+depth = 1
+[[sources]]
+type = "sounds"
+path = "sfx"
+"""
+ENCODE = """
+out = "scenes-encoded"
+vae = "vae/final.safetensors"
+sync = "sync/final.safetensors"
+[source]
+type = "features"
+path = "scenes"
+"""
+GENERATOR = """
+task = "generator"
+out = "generator"
+steps = 2
+batch_size = 4
+crop_s = 3.2
+workers = 0
+[model]
+latent_dim = 20
+clip_dim = 384
+sync_dim = 64
+text_dim = 384
+text_len = 16
+dim = 64
+num_heads = 2
+joint_depth = 1
+fused_depth = 1
+mlp_ratio = 1.0
+time_scale = 5.0
+average = true
+[objective]
+equal_share = 0.5
+[[sources]]
+type = "features"
+path = "scenes-encoded"
+"""
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sfx").mkdir()
+    rng = np.random.default_rng(0)
+    rows = ["file\tseconds\tlabel\ttitle\tset\tlicence"]
+    for k, seconds in enumerate((0.4, 3.0)):
+        wave = (0.4 * rng.normal(0, 1, round(16000 * seconds)) * np.exp(-np.arange(16000 * seconds) / 4000)).clip(-1, 1)
+        write_audio(tmp_path / "sfx" / f"{k}.wav", Audio(samples=wave.astype(np.float32), sample_rate_hz=16000))
+        rows.append(f"{k}.wav\t{seconds}\tthing {k}\t\tours\tCC0")
+    (tmp_path / "sfx" / "index.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def run(lab, command, name, text):
+    (lab / name).write_text(text, encoding="utf-8")
+    return main([command, "--quiet", name])
+
+
+@pytest.mark.slow
+def test_the_whole_chain_runs_and_resumes(lab, capfd):
+    assert run(lab, "extract", "a.toml", EXTRACT_SCENES) == 0
+    first = {p.name: p.stat().st_mtime_ns for p in (lab / "scenes").iterdir()}
+    assert len(first) == 4
+    assert run(lab, "extract", "a.toml", EXTRACT_SCENES) == 0
+    assert {p.name: p.stat().st_mtime_ns for p in (lab / "scenes").iterdir()} == first
+    assert run(lab, "extract", "b.toml", EXTRACT_SOUNDS) == 0
+    for name, text in (("vae", VAE), ("sync", SYNC), ("vocoder", VOCODER)):
+        assert run(lab, "train", f"{name}.toml", text) == 0
+        assert load_network(lab / name / "final.safetensors", name)[1]["steps"] == 2
+    assert run(lab, "extract", "c.toml", ENCODE) == 0
+    assert run(lab, "train", "g.toml", GENERATOR) == 0
+    network, facts = load_network(lab / "generator" / "final.safetensors", "generator")
+    assert facts["run"]["objective"]["name"] == "meanflow"
+    assert float(network.latent_std.mean()) > 0
+    capfd.readouterr()
+
+
+def test_a_generator_refuses_sources_that_are_not_features(lab, capfd):
+    text = GENERATOR.replace('type = "features"', 'type = "scenes"')
+    assert run(lab, "train", "g.toml", text) == 2
+    assert "mfv2a extract" in capfd.readouterr().err
+
+
+def test_missing_features_and_sounds_are_named(lab, capfd):
+    assert run(lab, "train", "v.toml", VAE) == 2
+    assert "no features" in capfd.readouterr().err
+    (lab / "sfx" / "index.tsv").unlink()
+    assert run(lab, "train", "w.toml", VOCODER) == 2
+    assert "index.tsv" in capfd.readouterr().err

@@ -1,0 +1,99 @@
+"""The register of models and how they load."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+
+from mfv2a.errors import CheckpointError, ConfigError, DeviceError
+from mfv2a.loader import describe_model, load_pipeline, model_names, pick_device, pick_dtype, read_register
+from mfv2a.models.weights import load_network, save_network
+from mfv2a.models.vae import VAE, VAEConfig
+
+
+def test_an_unknown_model_names_the_closest():
+    with pytest.raises(ConfigError, match="embeded") as error:
+        describe_model("embeded")
+    assert "embedded" in error.value.hint
+
+
+def test_every_model_states_its_licence_and_settings():
+    for name in model_names():
+        info = describe_model(name)
+        assert info.licence
+        assert info.licence_url.startswith("https://")
+        assert info.default_steps >= 1
+
+
+def test_shipped_weights_have_the_digests_of_the_register():
+    package = Path(str(files("mfv2a")))
+    entry = read_register()["embedded"]
+    assert set(entry["sha256"]) == set(entry["files"])
+    for kind, file in entry["files"].items():
+        assert hashlib.sha256((package / file).read_bytes()).hexdigest() == entry["sha256"][kind], kind
+        assert (package / file).stat().st_size <= 24 << 20
+
+
+def test_the_embedded_model_loads_and_makes_sound():
+    from mfv2a.pipeline import SampleOptions
+
+    pipeline = load_pipeline("embedded", device="cpu")
+    work = pipeline.prepare(None, prompt="rain on a tin roof", duration_s=2.0, seed=1)
+    audio = pipeline.decode(work, pipeline.sample([work], SampleOptions())[0])
+    assert len(audio.samples) == 32000
+    assert 0.003 < float(abs(audio.samples).max()) <= 1.0
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(DeviceError, match="cuda:99|nonsense"):
+        pick_device("cuda:99" if torch.cuda.is_available() else "nonsense")
+
+
+def test_dtype_follows_the_device_and_rejects_others():
+    assert pick_dtype("auto", torch.device("cpu")) is torch.float32
+    assert pick_dtype("bfloat16", torch.device("cpu")) is torch.bfloat16
+    with pytest.raises(ConfigError, match="int8"):
+        pick_dtype("int8", torch.device("cpu"))
+
+
+@pytest.fixture
+def stored(tmp_path):
+    return save_network(tmp_path / "vae.safetensors", "vae", VAE(VAEConfig.tiny()), facts={"steps": 3})
+
+
+def test_a_network_comes_back_as_it_was_stored(stored):
+    network, facts = load_network(stored, "vae")
+    assert facts == {"steps": 3}
+    assert network.config == VAEConfig.tiny()
+    assert not network.training
+
+
+def test_weights_of_another_kind_are_refused(stored):
+    with pytest.raises(CheckpointError, match="holds vae, not a sync"):
+        load_network(stored, "sync")
+
+
+def test_cut_or_missing_weights_are_named(stored):
+    stored.write_bytes(stored.read_bytes()[:200])
+    with pytest.raises(CheckpointError, match="vae.safetensors"):
+        load_network(stored, "vae")
+    with pytest.raises(CheckpointError, match="nothere"):
+        load_network(stored.with_name("nothere"), "vae")
+
+
+def test_missing_surplus_and_misshaped_keys_are_named(stored):
+    from mfv2a.models.weights import load_strict
+
+    network, _ = load_network(stored, "vae")
+    state = dict(network.state_dict())
+    lacking = {k: v for k, v in state.items() if k != "data_mean"}
+    with pytest.raises(CheckpointError, match="lacks data_mean"):
+        load_strict(network, lacking, stored)
+    with pytest.raises(CheckpointError, match="unknown keys extra"):
+        load_strict(network, state | {"extra": torch.zeros(1)}, stored)
+    with pytest.raises(CheckpointError, match="wrong shapes for data_mean"):
+        load_strict(network, state | {"data_mean": torch.zeros(1)}, stored)

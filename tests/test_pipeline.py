@@ -1,0 +1,114 @@
+"""The pipeline of tensors, whole, on random weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mfv2a.errors import ConfigError
+from mfv2a.loader import load_pipeline
+from mfv2a.pipeline import SampleOptions
+from mfv2a.records import Clip
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    made = load_pipeline("tiny", device="cpu")
+    generator = torch.Generator().manual_seed(3)
+    # a network fresh from its initialisation says zero: give the output layer something to say
+    torch.nn.init.normal_(made.generator.final_layer.conv.weight, std=0.1, generator=generator)
+    for block in made.generator.joint_blocks:
+        torch.nn.init.normal_(block.latent_block.adaLN_modulation[1].weight, std=0.1, generator=generator)
+    return made
+
+
+def clip(seconds, seed=0):
+    rng = np.random.default_rng(seed)
+    return Clip(
+        duration_s=seconds,
+        frames={"image": rng.integers(0, 255, (max(1, round(seconds)), 224, 224, 3), dtype=np.uint8)},
+        motion=rng.random((max(1, round(seconds * 25)), 168), dtype=np.float32),
+    )
+
+
+def still(seconds):
+    frames = np.full((max(1, round(seconds)), 224, 224, 3), 90, np.uint8)
+    return Clip(duration_s=seconds, frames={"image": frames}, motion=np.zeros((round(seconds * 25), 168), np.float32))
+
+
+def make(pipeline, works, **options):
+    latents = pipeline.sample(works, SampleOptions(**options))
+    return [pipeline.decode(work, latent).samples for work, latent in zip(works, latents, strict=True)]
+
+
+@pytest.mark.parametrize("seconds", [0.04, 0.5, 3.003, 8.0, 8.02, 17.3])
+def test_sound_is_as_long_as_the_picture(pipeline, seconds):
+    work = pipeline.prepare(clip(seconds), seed=1)
+    for rate in (None, 48000):
+        latent = pipeline.sample([work], SampleOptions())[0]
+        audio = pipeline.decode(work, latent, sample_rate_hz=rate)
+        assert len(audio.samples) == round(seconds * (rate or 16000))
+        assert np.isfinite(audio.samples).all()
+
+
+def test_one_clip_alone_equals_itself_in_a_batch(pipeline):
+    works = [pipeline.prepare(clip(s, seed=k), prompt=p, seed=k) for k, (s, p) in enumerate([(3, ""), (3, "rain"), (10, "")])]
+    together = make(pipeline, works, cfg_strength=2.0, batch_size=8)
+    alone = [make(pipeline, [work], cfg_strength=2.0, batch_size=1)[0] for work in works]
+    latents = pipeline.sample(works, SampleOptions(batch_size=2))
+    again = pipeline.sample(works[::-1], SampleOptions(batch_size=3))[::-1]
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(latents, again, strict=True))
+    for a, b in zip(together, alone, strict=True):
+        assert np.abs(a - b).max() < 5e-3  # phases of near-silent bins differ in the last bits
+
+
+def test_seed_prompt_and_picture_matter(pipeline):
+    first = pipeline.sample([pipeline.prepare(clip(2), seed=1)], SampleOptions())[0]
+    assert torch.equal(first, pipeline.sample([pipeline.prepare(clip(2), seed=1)], SampleOptions())[0])
+    for other in (
+        pipeline.prepare(clip(2), seed=2),
+        pipeline.prepare(clip(2), prompt="a dog barks", seed=1),
+        pipeline.prepare(clip(2, seed=9), seed=1),
+    ):
+        assert not torch.allclose(first, pipeline.sample([other], SampleOptions())[0], atol=1e-3)
+
+
+def test_guidance_of_one_is_no_guidance_and_a_negative_prompt_needs_more(pipeline):
+    plain = pipeline.prepare(None, prompt="rain", duration_s=2, seed=1)
+    against = pipeline.prepare(None, prompt="rain", negative_prompt="speech", duration_s=2, seed=1)
+
+    def run(work, strength):
+        return pipeline.sample([work], SampleOptions(cfg_strength=strength))[0]
+
+    assert torch.equal(run(plain, 1.0), run(against, 1.0))
+    assert not torch.allclose(run(plain, 3.0), run(against, 3.0), atol=1e-4)
+    assert not torch.allclose(run(plain, 3.0), run(plain, 1.0), atol=1e-4)
+
+
+def test_more_steps_give_another_result(pipeline):
+    work = pipeline.prepare(None, prompt="rain", duration_s=2)
+    one, four = (pipeline.sample([work], SampleOptions(steps=n))[0] for n in (1, 4))
+    assert not torch.allclose(one, four, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"batch_size": 0}])
+def test_settings_that_cannot_work_are_refused(options):
+    with pytest.raises(ConfigError, match="at least 1"):
+        SampleOptions(**options)
+
+
+def test_what_shows_nothing_is_held_down_to_quiet(pipeline):
+    pipeline.sync_encoder.onset.bias.data.fill_(-9.0)
+    work = pipeline.prepare(still(2))
+    pipeline.sync_encoder.onset.bias.data.fill_(0.0)
+    assert work.quiet
+    assert work.confidence < 0.35
+    assert work.strikes_s == ()
+    assert np.abs(make(pipeline, [work])[0]).max() <= 0.0201
+
+
+def test_a_prompt_is_always_certain(pipeline):
+    work = pipeline.prepare(still(2), prompt="rain")
+    assert work.confidence == 1.0
+    assert not work.quiet
