@@ -149,9 +149,8 @@ def test_the_numbers_of_families_and_labels_are_those_of_the_scenes() -> None:
 
 def test_every_file_that_the_house_plan_names_is_there() -> None:
     plan = read(ROOT / "docs" / "DESIGN.md")
-    there = {path.name for path in (ROOT / "src" / "mfv2a").rglob("*.py")} | {
-        path.name for path in ROOT.rglob("tests/*.py")
-    }
+    folders = (ROOT / "src" / "mfv2a", ROOT / "tests")
+    there = {path.name for folder in folders for path in folder.rglob("*.py")}
     assert set(re.findall(r"(?<![\w*])[a-z_]+\.py\b", plan)) <= there
 
 
@@ -232,3 +231,18 @@ def test_the_shell_recipes_run_on_a_made_folder(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stderr
     assert [line.split("\t")[2] for line in told.stdout.splitlines()] == ["rain", "a dog barks"]
     assert run(["sh", script, "odd"], tmp_path).returncode == 2
+
+
+def test_the_words_of_make_that_documents_use_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", read(ROOT / "Makefile"), re.M))
+    told = {word for path in DOCUMENTS for word in re.findall(r"(?:^\s*|`)(?:time )?make ([a-z-]+)", read(path), re.M)}
+    told |= set(re.findall(r"^make ([a-z-]+)$", read(ROOT / ".ci" / "run"), re.M))
+    assert {"demo", "test", "check"} <= told <= targets
+
+
+def test_hooks_are_local_and_the_changelog_knows_the_version() -> None:
+    from mfv2a import __version__
+
+    repositories = re.findall(r"^ *- repo: *(\S+)", read(ROOT / ".pre-commit-config.yaml"), re.M)
+    assert set(repositories) == {"local"}
+    assert __version__ in read(ROOT / "CHANGELOG.md")

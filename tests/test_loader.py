@@ -11,8 +11,8 @@ import torch
 
 from mfv2a.errors import CheckpointError, ConfigError, DeviceError
 from mfv2a.loader import describe_model, load_pipeline, model_names, pick_device, pick_dtype, read_register
-from mfv2a.models.weights import load_network, save_network
 from mfv2a.models.vae import VAE, VAEConfig
+from mfv2a.models.weights import load_network, save_network
 
 
 def test_an_unknown_model_names_the_closest():
@@ -49,7 +49,7 @@ def test_the_embedded_model_loads_and_makes_sound():
 
 
 def test_a_device_that_is_not_there_is_named():
-    with pytest.raises(DeviceError, match="cuda:99|nonsense"):
+    with pytest.raises(DeviceError, match=r"cuda:99|nonsense"):
         pick_device("cuda:99" if torch.cuda.is_available() else "nonsense")
 
 
@@ -79,7 +79,7 @@ def test_weights_of_another_kind_are_refused(stored):
 
 def test_cut_or_missing_weights_are_named(stored):
     stored.write_bytes(stored.read_bytes()[:200])
-    with pytest.raises(CheckpointError, match="vae.safetensors"):
+    with pytest.raises(CheckpointError, match=r"vae\.safetensors"):
         load_network(stored, "vae")
     with pytest.raises(CheckpointError, match="nothere"):
         load_network(stored.with_name("nothere"), "vae")

@@ -18,8 +18,9 @@ def pipeline():
     generator = torch.Generator().manual_seed(3)
     # a network fresh from its initialisation says zero: give the output layer something to say
     torch.nn.init.normal_(made.generator.final_layer.conv.weight, std=0.1, generator=generator)
-    for block in made.generator.joint_blocks:
-        torch.nn.init.normal_(block.latent_block.adaLN_modulation[1].weight, std=0.1, generator=generator)
+    for name, weight in made.generator.named_parameters():
+        if "adaLN_modulation" in name or "h_embed" in name:
+            torch.nn.init.normal_(weight, std=0.1, generator=generator)
     return made
 
 
@@ -53,7 +54,8 @@ def test_sound_is_as_long_as_the_picture(pipeline, seconds):
 
 
 def test_one_clip_alone_equals_itself_in_a_batch(pipeline):
-    works = [pipeline.prepare(clip(s, seed=k), prompt=p, seed=k) for k, (s, p) in enumerate([(3, ""), (3, "rain"), (10, "")])]
+    asked = [(3, ""), (3, "rain"), (10, "")]
+    works = [pipeline.prepare(clip(s, seed=k), prompt=p, seed=k) for k, (s, p) in enumerate(asked)]
     together = make(pipeline, works, cfg_strength=2.0, batch_size=8)
     alone = [make(pipeline, [work], cfg_strength=2.0, batch_size=1)[0] for work in works]
     latents = pipeline.sample(works, SampleOptions(batch_size=2))
@@ -81,7 +83,7 @@ def test_guidance_of_one_is_no_guidance_and_a_negative_prompt_needs_more(pipelin
     def run(work, strength):
         return pipeline.sample([work], SampleOptions(cfg_strength=strength))[0]
 
-    assert torch.equal(run(plain, 1.0), run(against, 1.0))
+    assert torch.allclose(run(plain, 1.0), run(against, 1.0), atol=1e-4)
     assert not torch.allclose(run(plain, 3.0), run(against, 3.0), atol=1e-4)
     assert not torch.allclose(run(plain, 3.0), run(plain, 1.0), atol=1e-4)
 

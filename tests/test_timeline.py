@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ def test_windows_cover_the_timeline_and_overlap(num_latents):
     assert windows[0].start == 0
     assert windows[-1].stop >= num_latents
     assert all(w.start % 5 == 0 for w in windows)
-    assert all(a.stop - b.start == 50 for a, b in zip(windows, windows[1:], strict=False))
+    assert all(a.stop - b.start == 50 for a, b in pairwise(windows))
     if num_latents <= 250:
         assert windows == (Window(0, num_latents),)
     elif len(windows) > 1:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -17,85 +16,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfv2a.errors import ConfigError
 from mfv2a.flow.guidance import Velocity, guide
-from mfv2a.flow.sampler import sample
+from mfv2a.flow.sampler import ignore_interval, sample
 from mfv2a.models.compact import SyncEncoder
 from mfv2a.models.griffinlim import GriffinLim
 from mfv2a.models.mmaudio import MMAudio
 from mfv2a.models.text import TextEncoder
 from mfv2a.models.vae import VAE
 from mfv2a.records import Audio, Clip, FrameRequest, ModelInfo
-from mfv2a.timeline import LATENT_RATE_HZ, SYNC_RATE_HZ, Window, blend, crossfade, noise_field, plan_windows
+from mfv2a.timeline import (
+    LATENT_RATE_HZ,
+    SYNC_RATE_HZ,
+    Window,
+    blend,
+    crossfade,
+    find_strikes,
+    noise_field,
+    plan_windows,
+)
+from mfv2a.work import SampleOptions, Seen, Work
+
+__all__ = ["Pipeline", "SampleOptions", "Work"]
 
 STRIKE_THRESHOLD = 0.5
+DEFAULT_S = 8.0
 QUIET_PEAK = 0.02
 DECODE_CHUNK_S = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleOptions:
-    """How to sample; None takes the model's default.
-
-    Attributes:
-        steps: sampler steps.
-        cfg_strength: guidance weight w; 1 is none and costs one evaluation a step.
-        rescale: rescale the unconditional prediction by the projection scalar.
-        batch_size: windows sampled together.
-    """
-
-    steps: int | None = None
-    cfg_strength: float | None = None
-    rescale: bool = True
-    batch_size: int = 8
-
-    def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise ConfigError(f"steps must be at least 1, not {self.steps}")
-        if self.batch_size < 1:
-            raise ConfigError(f"batch size must be at least 1, not {self.batch_size}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """One clip or text made ready to sample.
-
-    Attributes:
-        duration_s: length asked for.
-        seed: of the noise field.
-        windows: stretches of the timeline that are sampled, see `mfv2a.timeline`.
-        confidence: 0 to 1, how sure it is what should be heard: a prompt, something recognised, or strikes.
-        recognized: names of what was recognised, surest first.
-        strikes_s: when something strikes, as the sync encoder sees it.
-        quiet: nothing was asked for, recognised or seen to strike: the sound is held down to quiet ambience.
-        clip: semantic vectors [V, D], one a second, or None.
-        sync: [Y, D] at 25 per second over the whole timeline, or None.
-        text: [L, D] or None.
-        negative: [L, D] or None.
-    """
-
-    duration_s: float
-    seed: int
-    windows: tuple[Window, ...]
-    confidence: float
-    recognized: tuple[str, ...] = ()
-    strikes_s: tuple[float, ...] = ()
-    quiet: bool = False
-    clip: Tensor | None = None
-    sync: Tensor | None = None
-    text: Tensor | None = None
-    negative: Tensor | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """What the encoders make of a clip; see `Work`."""
-
-    confidence: float = 0.0
-    recognized: tuple[str, ...] = ()
-    strikes_s: tuple[float, ...] = ()
-    clip: Tensor | None = None
-    sync: Tensor | None = None
+FRAME_REQUESTS: Mapping[str, FrameRequest] = MappingProxyType(
+    {
+        "motion": FrameRequest(fps=SYNC_RATE_HZ, size_px=112, gray=True),
+        "image": FrameRequest(fps=1.0, size_px=224, fit="crop"),
+    }
+)
 
 
 class Pipeline:
@@ -128,9 +80,7 @@ class Pipeline:
         self._recognizer: Any = None
         self.device = generator.latent_mean.device
         self.dtype = generator.empty_clip_feat.dtype
-        motion = FrameRequest(fps=SYNC_RATE_HZ, size_px=112, gray=True)
-        image = FrameRequest(fps=1.0, size_px=224, fit="crop")
-        self.frame_requests: Mapping[str, FrameRequest] = MappingProxyType({"motion": motion, "image": image})
+        self.frame_requests = FRAME_REQUESTS
 
     @torch.inference_mode()
     def prepare(
@@ -154,9 +104,9 @@ class Pipeline:
         Returns:
             the work; its windows cover the whole length.
         """
-        length = duration_s if duration_s is not None else clip.duration_s if clip is not None else 8.0
+        length = duration_s if duration_s is not None else clip.duration_s if clip is not None else DEFAULT_S
         tokens, _ = self.text.encode([prompt, negative_prompt])
-        seen = _Seen() if clip is None else self._see(clip)
+        seen = Seen() if clip is None else self._see(clip)
         asked = bool(prompt.strip())
         return Work(
             duration_s=length,
@@ -172,15 +122,15 @@ class Pipeline:
             sync=seen.sync,
         )
 
-    def _see(self, clip: Clip) -> _Seen:
+    def _see(self, clip: Clip) -> Seen:
         """Semantic vectors, sync features, and how sure they are."""
         self._recognizer = self._recognizer or self._load_recognizer().to(self.device)
         seen = self._recognizer.recognize(clip.frames["image"])
         motion = clip.motion if clip.motion is not None and len(clip.motion) else np.zeros((1, 168), np.float32)
         out = self.sync_encoder(torch.from_numpy(motion).to(self.device)[None])
         onset = out.onset[0].float().sigmoid().cpu().numpy()
-        strikes = _peaks(onset, STRIKE_THRESHOLD)
-        return _Seen(
+        strikes = find_strikes(onset, STRIKE_THRESHOLD)
+        return Seen(
             clip=seen.vectors.to(self.device),
             sync=out.features[0],
             confidence=float(max(seen.confidence.max(), onset.max())),
@@ -223,7 +173,7 @@ class Pipeline:
         clip, sync, text = (torch.stack([row[k] for row in rows]).to(self.dtype) for k in range(3))
         velocity: Velocity = partial(net, conditions=net.encode_conditions(clip, sync, text, length))
         if not net.config.average:
-            velocity = partial(_instantaneous, velocity)
+            velocity = ignore_interval(velocity)
         if guided:
             velocity = guide(velocity, strength, rescale=options.rescale)
         noise = torch.stack(
@@ -291,18 +241,3 @@ class Pipeline:
         samples = round(work.duration_s * rate)
         wave = torch.nn.functional.pad(wave, (0, max(0, samples - len(wave))))[:samples]
         return Audio(samples=wave.clamp(-1, 1).cpu().numpy().astype(np.float32), sample_rate_hz=rate)
-
-
-def _instantaneous(velocity: Callable[..., Tensor], z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
-    """An instantaneous velocity in the place of an average one: the end of the interval is not looked at."""
-    return velocity(z, t=t)
-
-
-def _peaks(curve: np.ndarray[Any, Any], threshold: float) -> list[int]:
-    """Local maxima above a threshold, at least 3 frames apart."""
-    found: list[int] = []
-    for k in np.flatnonzero(curve > threshold):
-        low, high = max(0, k - 2), min(len(curve), k + 3)
-        if curve[k] == curve[low:high].max() and (not found or k - found[-1] > 2):
-            found.append(int(k))
-    return found

@@ -9,7 +9,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 LATENT_RATE_HZ = 31.25
@@ -109,3 +111,18 @@ def crossfade(decode: Callable[[Tensor], Tensor], mel: Tensor, *, chunk: int, ov
             wave[-len(ramp) :] *= ramp.flip(0)
         out[start * hop : start * hop + len(wave)] += wave
     return out
+
+
+def find_strikes(curve: NDArray[np.floating], threshold: float) -> list[int]:
+    """Frames where something strikes: local maxima above a threshold, at least 3 frames apart.
+
+    Args:
+        curve: probability [Y] that something strikes in a frame.
+        threshold: least height of a strike.
+    """
+    found: list[int] = []
+    for k in np.flatnonzero(curve > threshold):
+        low, high = max(0, k - 2), min(len(curve), k + 3)
+        if curve[k] == curve[low:high].max() and (not found or k - found[-1] > 2):
+            found.append(int(k))
+    return found

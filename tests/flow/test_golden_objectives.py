@@ -22,10 +22,10 @@ def folder(request):
 class TinyNetwork:
     """u = W2 tanh(W1 z + b1 + a t + b r + Wc text_c + Wt mean(text)) + b2 for each token."""
 
-    SHAPES = {"W1": (16, 6), "b1": (16,), "a": (16,), "b": (16,), "Wc": (16, 4), "Wt": (16, 5), "W2": (6, 16), "b2": (6,)}
-
     def __init__(self):
-        self.w = {k: torch.from_numpy(fill(f"tiny.{k}", s)).requires_grad_() for k, s in self.SHAPES.items()}
+        shapes = {"W1": (16, 6), "Wc": (16, 4), "Wt": (16, 5), "W2": (6, 16), "b2": (6,)}
+        shapes |= dict.fromkeys(("b1", "a", "b"), (16,))
+        self.w = {k: torch.from_numpy(fill(f"tiny.{k}", s)).requires_grad_() for k, s in shapes.items()}
 
     def __call__(self, z, *, r, t, text, text_c):
         w = self.w

@@ -1,0 +1,1 @@
+"""Golden inputs and outputs of the public reference implementations, on pseudo-weights."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 
@@ -157,3 +161,15 @@ def test_missing_features_and_sounds_are_named(lab, capfd):
     (lab / "sfx" / "index.tsv").unlink()
     assert run(lab, "train", "w.toml", VOCODER) == 2
     assert "index.tsv" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_the_run_and_tells_by_its_exit_code(lab, capfd, number, code):
+    text = VOCODER.replace("steps = 2", "steps = 100000\nlog_every = 1")
+    timer = threading.Timer(3.0, lambda: os.kill(os.getpid(), number))
+    timer.start()
+    assert run(lab, "train", "v.toml", text) == code
+    timer.join()
+    assert (lab / "vocoder" / "checkpoint.safetensors").exists()
+    assert not (lab / "vocoder" / "final.safetensors").exists()
+    capfd.readouterr()

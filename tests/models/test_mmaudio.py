@@ -108,7 +108,8 @@ def test_a_forward_derivative_in_time_exists(tiny):
 
 
 def test_an_instantaneous_network_refuses_a_second_time():
-    net = MMAudio(MMAudioConfig(latent_dim=4, dim=64, num_heads=2, joint_depth=1, fused_depth=0, clip_dim=8, sync_dim=8, text_dim=8))
+    sizes = {"latent_dim": 4, "clip_dim": 8, "sync_dim": 8, "text_dim": 8, "dim": 64, "num_heads": 2}
+    net = MMAudio(MMAudioConfig(**sizes, joint_depth=1, fused_depth=0))
     conditions = net.encode_conditions(torch.zeros(1, 1, 8), torch.zeros(1, 8, 8), torch.zeros(1, 77, 8), 4)
     with pytest.raises(ConfigError, match="second time"):
         net(torch.zeros(1, 4, 4), t=torch.ones(1), r=torch.zeros(1), conditions=conditions)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mfv2a.cli import console, options
+
+if TYPE_CHECKING:
+    from mfv2a.records import ModelInfo
 
 EPILOG = """
 **Examples**
@@ -33,21 +36,21 @@ def evaluate(
     quiet: options.QuietOption = False,
 ) -> None:
     """Measure a model on held-out scenes: hits, classes, distances."""
-    from mfv2a.jobs.evaluate import EvaluateOptions, evaluate_scenes
-    from mfv2a.loader import load_pipeline
-    from mfv2a.pipeline import SampleOptions
+    from mfv2a.jobs.evaluate import EvaluateOptions, evaluate_model
 
     talk = console.start_talk(context, quiet=quiet, verbose=False)
-    sample = SampleOptions(steps=steps, cfg_strength=cfg, rescale=rescale)
-    wanted = EvaluateOptions(scenes=scenes, seed=seed, text=text, video=video, sample=sample)
-    pipeline = load_pipeline(model, device=device, dtype=dtype)
-    talk.say(console.model_line(pipeline.info, pipeline.info.sample_rate_hz))
+    wanted = EvaluateOptions(
+        scenes=scenes, seed=seed, text=text, video=video, steps=steps, cfg_strength=cfg, rescale=rescale
+    )
+
+    def begin(info: ModelInfo) -> None:
+        talk.say(console.model_line(info, info.sample_rate_hz))
 
     def tick(done: int) -> None:
         if done % 20 == 0:
             talk.say(f"{done}/{scenes} scenes")
 
-    figures = evaluate_scenes(pipeline, wanted, tick)
+    figures = evaluate_model(model, wanted, device=device, dtype=dtype, begin=begin, tick=tick)
     if json_lines:
         console.print_json(figures)
         return

@@ -13,7 +13,7 @@ from mfv2a.cli import console
 EPILOG = """
 **Examples**
 
-`mfv2a train examples/runs/embedded-1-vae.toml` - the codec; run again to go on where it stopped
+`mfv2a train examples/runs/embedded-3-vae.toml` - the codec; run again to go on where it stopped
 """
 
 

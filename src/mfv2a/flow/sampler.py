@@ -37,3 +37,12 @@ def sample(velocity: Velocity, noise: Tensor, *, steps: int = 1) -> Tensor:
     for t, r in pairwise(times):
         z = z - (t - r).to(z.dtype) * velocity(z, r=r.expand(len(z)), t=t.expand(len(z)))
     return z
+
+
+def ignore_interval(velocity: Velocity) -> Velocity:
+    """An instantaneous velocity v(z, *, t) in the place of an average one: the end of the interval is not looked at."""
+
+    def instantaneous(z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
+        return velocity(z, t=t)
+
+    return instantaneous

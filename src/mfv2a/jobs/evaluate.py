@@ -16,10 +16,11 @@ from mfv2a.errors import ConfigError
 from mfv2a.evaluation.metrics import frechet_distance, log_mel_distance
 from mfv2a.evaluation.onsets import OnsetMatch, detect_onsets, match_onsets, mean_onset_f1, onset_f1
 from mfv2a.evaluation.tagger import embed_sounds, fit_probe
+from mfv2a.loader import load_pipeline
 from mfv2a.media.motion import motion_features
 from mfv2a.models.yamnet import Tagger
 from mfv2a.pipeline import Pipeline, SampleOptions
-from mfv2a.records import Clip
+from mfv2a.records import Clip, ModelInfo
 from mfv2a.scenes import HELD_OUT_SEED, Scene, make_scene
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class EvaluateOptions:
         scenes: how many; seed: of the first, added to the held-out seeds.
         text: give the scene's caption as the prompt.
         video: show the scene; without it the model hears the caption only.
-        sample: sampler settings.
+        steps, cfg_strength, rescale: sampler settings; None takes the model's own.
         probe_scenes: true sounds of other scenes that the class probe is fitted on.
     """
 
@@ -45,7 +46,9 @@ class EvaluateOptions:
     seed: int = 0
     text: bool = True
     video: bool = True
-    sample: SampleOptions
+    steps: int | None = None
+    cfg_strength: float | None = None
+    rescale: bool = True
     probe_scenes: int = 1200
 
     def __post_init__(self) -> None:
@@ -53,6 +56,33 @@ class EvaluateOptions:
             raise ConfigError(f"an evaluation needs at least 2 scenes, not {self.scenes}")
         if not (self.text or self.video):
             raise ConfigError("nothing to go by", hint="leave out --no-text or --no-video")
+
+
+def evaluate_model(
+    name: str,
+    options: EvaluateOptions,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    begin: Callable[[ModelInfo], None],
+    tick: Callable[[int], None],
+) -> dict[str, Any]:
+    """Load a model and measure it on held-out scenes.
+
+    Args:
+        name: of the model.
+        options: which scenes, how.
+        device: as `load_pipeline` takes it.
+        dtype: as `load_pipeline` takes it.
+        begin: told what the model is.
+        tick: told how many scenes are done.
+
+    Returns:
+        the figures of `evaluate_scenes`.
+    """
+    pipeline = load_pipeline(name, device=device, dtype=dtype)
+    begin(pipeline.info)
+    return evaluate_scenes(pipeline, options, tick)
 
 
 def see_scene(scene: Scene, pipeline: Pipeline) -> Clip:
@@ -79,13 +109,14 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
         embeddings; mean level of scenes in which nothing happens.
     """
     first = HELD_OUT_SEED + options.seed
+    sampler = SampleOptions(steps=options.steps, cfg_strength=options.cfg_strength, rescale=options.rescale)
     scenes = [make_scene(first + k) for k in range(options.scenes)]
     made: list[Wave] = []
     for k, scene in enumerate(scenes):
         clip = see_scene(scene, pipeline) if options.video else None
         prompt = scene.caption if options.text else ""
         work = pipeline.prepare(clip, prompt=prompt, duration_s=scene.duration_s, seed=first + k)
-        made.append(pipeline.decode(work, pipeline.sample([work], options.sample)[0]).samples)
+        made.append(pipeline.decode(work, pipeline.sample([work], sampler)[0]).samples)
         tick(k + 1)
     rate = pipeline.info.sample_rate_hz
     true = [scene.sound(rate)[: len(wave)] for scene, wave in zip(scenes, made, strict=True)]

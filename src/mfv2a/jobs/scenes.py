@@ -177,9 +177,10 @@ def _same_facts(path: Path, facts: Mapping[str, Any]) -> bool:
 def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
     part = path.parent / f".mfv2a-{uuid.uuid4().hex}.part"
     try:
-        part.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        try:
+            part.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise MediaError(path, f"cannot be written ({error.strerror})", hint="check the folder") from error
-    finally:
-        part.unlink(missing_ok=True)

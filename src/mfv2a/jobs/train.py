@@ -38,7 +38,8 @@ def train(config: RunConfig, report: Report) -> Path:
         report: takes the log records.
 
     Returns:
-        `final.safetensors` of the run when it is finished, else its checkpoint.
+        `final.safetensors` of the run when it is finished, else its checkpoint (after a signal, that signal comes
+        again once everything is saved).
 
     Raises:
         ConfigError: sources or components that cannot feed the task.
@@ -64,8 +65,10 @@ def train(config: RunConfig, report: Report) -> Path:
 
         stream = partial(_stream, dataset, config)
         training = Training(config, _task(config, network), stream, write, stop.is_set)
-        if not training.run():
-            return out / "checkpoint.safetensors"
+        finished = training.run()
+    if not finished:
+        stop.raise_again()
+        return out / "checkpoint.safetensors"
     facts = {"steps": training.step, "seconds": round(training.seconds), "run": _plain(asdict(config))}
     return save_network(out / "final.safetensors", config.task, network, state=training.ema.state, facts=facts)
 
@@ -142,6 +145,7 @@ class _StopFlag:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._number: int | None = None
         self._before: dict[int, Any] = {}
 
     def is_set(self) -> bool:
@@ -158,7 +162,13 @@ class _StopFlag:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _set(self, _number: int, _frame: FrameType | None) -> None:
+    def raise_again(self) -> None:
+        """Deliver the signal to whoever handled it before: the run is saved, the process may end."""
+        if self._number is not None:
+            signal.raise_signal(self._number)
+
+    def _set(self, number: int, _frame: FrameType | None) -> None:
+        self._number = number
         self._event.set()
 
 

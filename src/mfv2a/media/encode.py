@@ -46,13 +46,14 @@ def write_video(
     part = path.parent / f".mfv2a-{uuid.uuid4().hex}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _encode(path, part, _pictures(frames), Fraction(fps).limit_denominator(1001), audio, crf)
-        part.replace(path)
+        try:
+            _encode(path, part, _pictures(frames), Fraction(fps).limit_denominator(1001), audio, crf)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"cannot be written ({reason})", hint="check the folder and the space left") from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -18,6 +18,7 @@ NOISE_SIDE = 128
 def _lay_backdrop(base, backdrop, view, bview):
     """Copy the backdrop [Hb, Wb, C], laid out by bview (x0, per column, y0, per row), as the camera sees it."""
     height, width, channels = base.shape
+    flat, source = base.reshape(height, width * channels), backdrop.reshape(len(backdrop), backdrop.shape[1] * channels)
     rows, columns = np.float32(backdrop.shape[0] - 2), np.float32(backdrop.shape[1] - 2)
     zero = np.float32(0.0)
     du, dv = np.float32(view[1] / bview[1]), np.float32(view[4] / bview[3])
@@ -25,15 +26,15 @@ def _lay_backdrop(base, backdrop, view, bview):
         u0 = np.float32((view[0] + view[2] * j - bview[0]) / bview[1])
         v0 = np.float32((view[3] + view[5] * j - bview[2]) / bview[3])
         for i in range(width):
-            u = min(max(u0 + du * i, zero), columns)
-            v = min(max(v0 + dv * i, zero), rows)
-            x0, y0 = int(u), int(v)
-            au, av = u - np.float32(x0), v - np.float32(y0)
+            u = min(max(u0 + du * np.float32(i), zero), columns)
+            v = min(max(v0 + dv * np.float32(i), zero), rows)
+            x, y = np.uint32(u), np.uint32(v)
+            au, av = u - np.float32(x), v - np.float32(y)
+            upper, lower, left, right = source[y], source[y + 1], x * channels, (x + 1) * channels
             for ch in range(channels):
-                p00, p01 = backdrop[y0, x0, ch], backdrop[y0, x0 + 1, ch]
-                p10, p11 = backdrop[y0 + 1, x0, ch], backdrop[y0 + 1, x0 + 1, ch]
-                top, low = p00 + au * (p01 - p00), p10 + au * (p11 - p10)
-                base[j, i, ch] = top + av * (low - top)
+                top = upper[left + ch] + au * (upper[right + ch] - upper[left + ch])
+                low = lower[left + ch] + au * (lower[right + ch] - lower[left + ch])
+                flat[j, i * channels + ch] = top + av * (low - top)
 
 
 @njit(cache=True, fastmath=True, nogil=True)

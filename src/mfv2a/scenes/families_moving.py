@@ -56,8 +56,8 @@ def rotors(rng: Generator, duration_s: float) -> Script:
     draw, still = _engine(rng, speed, turns) if label == "engine" else _blades(rng, turns, fan=label == "fan")
     return Script(
         label=label, draw=draw, still=still, voices=_machine_voices(rng, label, speed, duration_s, turns),
-        level_db=-19.0, intensity=loudness(speed.at(control_times(duration_s))), focus=((-0.45, -0.3), (0.45, 0.35)), size=(0.35, 1.4),
-        tilt=0.15,
+        level_db=-19.0, intensity=loudness(speed.at(control_times(duration_s))),
+        focus=((-0.45, -0.3), (0.45, 0.35)), size=(0.35, 1.4), tilt=0.15,
     )  # fmt: skip
 
 

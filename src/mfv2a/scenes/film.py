@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mfv2a.scenes.bystanders import draw_bystanders
 from mfv2a.scenes.exposure import NOISE_SIDE, expose_frames
 from mfv2a.scenes.packing import pack
 from mfv2a.scenes.placement import Placement
@@ -16,7 +17,7 @@ from mfv2a.scenes.render import LUMA, draw_shapes
 from mfv2a.scenes.script import Script
 from mfv2a.scenes.shapes import Shape
 from mfv2a.scenes.textures import texture_bank
-from mfv2a.scenes.world import World, bystander_shapes
+from mfv2a.scenes.world import World
 
 MARGIN = 0.3
 """How far the backdrop reaches beyond the picture, in picture heights."""
@@ -62,7 +63,7 @@ def shoot(
         width_px: frame width.
         height_px: frame height.
         gray: one luma channel.
-        as_filmed: with the camera's own frame rate, noise and blur.
+        as_filmed: with the camera's own frame rate, contrast, noise and blur.
 
     Yields:
         The frames in order, some at a time: [T, H, W, 3] or, gray, [T, H, W] uint8.
@@ -75,16 +76,16 @@ def shoot(
     views = world.camera.views(starts + inner.mean(), world.aspect, width_px, height_px)
     which = np.searchsorted(world.camera.cuts_s, starts, side="right")
     moments = np.add.outer(starts, inner)
-    gains = _gains(reel, starts, moments)
+    gains = _gains(reel, starts, moments, sensor.gain if as_filmed else 1.0)
     backdrops, bview = _lay_backdrops(script, world, width_px, height_px, channels)
     offsets = np.random.default_rng((reel.seed, 5)).integers(0, NOISE_SIDE, (frames, 2))
-    noise, blur = (sensor.noise, sensor.blur) if as_filmed else (min(sensor.noise, 1.0), 0.0)
-    finish = np.array([sensor.lift, sensor.vignette, noise, blur])
+    lift, noise, blur = (sensor.lift, sensor.noise, sensor.blur) if as_filmed else (0.0, min(sensor.noise, 1.0), 0.0)
+    finish = np.array([lift, sensor.vignette, noise, blur])
     step = max(1, min(frames, CHUNK_BYTES // (width_px * height_px * channels)))
     for first in range(0, frames, step):
         some = slice(first, min(frames, first + step))
         t = moments[some].ravel()
-        packed = pack(bystander_shapes(world, t) + script.draw(t), len(t), world.place)
+        packed = pack(draw_bystanders(world.bystanders, world.aspect, t) + script.draw(t), len(t), world.place)
         out = np.empty((some.stop - first, height_px, width_px, channels), np.uint8)
         expose_frames(
             packed.values, packed.kinds, packed.textures, texture_bank(), backdrops, which[some], bview, views[some],
@@ -93,10 +94,10 @@ def shoot(
         yield out[..., 0] if gray else out
 
 
-def _gains(reel: Reel, starts: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
+def _gains(reel: Reel, starts: NDArray[np.float64], moments: NDArray[np.float64], gain: float) -> NDArray[np.float64]:
     """Brightness of each frame [T]: contrast, flicker and the script's own light, averaged over the exposure [T, S]."""
     sensor = reel.world.sensor
-    gains = sensor.gain * (1.0 + sensor.flicker[0] * np.sin(2 * np.pi * sensor.flicker[1] * starts))
+    gains = gain * (1.0 + sensor.flicker[0] * np.sin(2 * np.pi * sensor.flicker[1] * starts))
     if reel.script.light is not None:
         gains = gains * reel.script.light(moments.ravel()).reshape(moments.shape).mean(axis=1)
     return np.asarray(gains)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.scenes.placement import Placement
-from mfv2a.scenes.shapes import CAPSULE, Shape
+from mfv2a.scenes.shapes import CAPSULE, Floats, Shape
 
 FIELDS = ("color", "alpha", "scale", "contrast", "u", "v", "soft", "cut", "warp", "phase", "shade", "rough")
 NUM_FIELDS = 6 + 3 + len(FIELDS) - 1
@@ -24,12 +24,12 @@ class Packed:
     textures: NDArray[np.int64]
 
 
-def _wide(value: object, moments: int) -> NDArray[np.float64]:
+def _wide(value: object, moments: int) -> Floats:
     array = np.asarray(value, np.float64)
     return array[:, None] if array.ndim == 1 and len(array) == moments else np.atleast_2d(array)
 
 
-def _geometry(shape: Shape, moments: int, place: Placement) -> list[NDArray[np.float64]]:
+def _geometry(shape: Shape, moments: int, place: Placement) -> list[Floats]:
     g = [_wide(value, moments) for value in shape.geometry]
     if not shape.placed:
         return g

@@ -84,7 +84,7 @@ def draw_shapes(canvas, values, kinds, textures, bank, view, luma):
     """
     height, width, channels = canvas.shape
     pixel = np.float32(0.5 * (np.sqrt(view[1] ** 2 + view[4] ** 2) + np.sqrt(view[2] ** 2 + view[5] ** 2)))
-    color, distance = np.zeros(3, np.float32), np.empty(width, np.float32)
+    color, scratch = np.zeros(3, np.float32), np.zeros((2, width), np.float32)
     for k in range(len(values)):
         p = values[k]
         if p[9] <= 0.003:
@@ -105,22 +105,11 @@ def draw_shapes(canvas, values, kinds, textures, bank, view, luma):
         # Magnified textures get a second, finer octave; minified ones need no interpolation.
         lookup = 2 if finest < 0.4 else (1 if level == 0 else 0)
         window = (top, bottom, left, right)
-        _fill(canvas, p, kind, bank[level, textures[k]], ragged, color, view, edge, texel, lookup, window, distance)
+        _fill(canvas, p, kind, bank[level, textures[k]], ragged, color, view, edge, texel, lookup, window, scratch)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _tone(image, u, v, lookup):
-    """Texture value: the nearest texel (lookup 0), interpolated (1), or interpolated with a finer octave (2)."""
-    if lookup == 0:
-        return _nearest(image, u, v)
-    value = _smooth(image, u, v)
-    if lookup == 2:
-        value += np.float32(0.35) * (_smooth(image, np.float32(5.3) * v, np.float32(5.3) * u) - np.float32(0.5))
-    return value
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _measure_row(out, kind, left, right, x0, dx, y0, dy, a, b, r1, r2):  # simple loops, so that they vectorise
+def _measure_row(out, kind, x0, dx, y0, dy, a, b, r1, r2):  # simple loops from 0, so that they vectorise
     """Signed distances from a shape's outline along a row: pixel i lies at (x0 + dx i, y0 + dy i) in its own axes.
 
     A CAPSULE has its length in a; r1, r2 are its radii; a BOX has its corner radius in r2.
@@ -128,57 +117,91 @@ def _measure_row(out, kind, left, right, x0, dx, y0, dy, a, b, r1, r2):  # simpl
     zero, one = np.float32(0.0), np.float32(1.0)
     ia, ib, small, taper = one / a, one / b, min(a, b), (r2 - r1) / a
     if kind == BOX:
-        for i in range(left, right):
+        for i in range(len(out)):
             at = np.float32(i)
             qx, qy = abs(x0 + dx * at) - a + r2, abs(y0 + dy * at) - b + r2
             ox, oy = max(qx, zero), max(qy, zero)
             out[i] = np.sqrt(ox * ox + oy * oy) + min(max(qx, qy), zero) - r2
     elif kind == CAPSULE:
-        for i in range(left, right):
+        for i in range(len(out)):
             at = np.float32(i)
             x, y = x0 + dx * at, y0 + dy * at
             along = min(max(x, zero), a)
             out[i] = np.sqrt((x - along) * (x - along) + y * y) - r1 - taper * along
     else:
-        for i in range(left, right):
+        for i in range(len(out)):
             at = np.float32(i)
             x, y = (x0 + dx * at) * ia, (y0 + dy * at) * ib
             out[i] = (np.sqrt(x * x + y * y) - one) * small
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _paint_row(row, p, distance, left, right, image, ragged, color, edge, lookup, u, du, v, dv, light, dlight):
-    """Blend one row [W, C] of a shape; at pixel i the texture is at (u + du i, v + dv i), the light light + dlight i."""
+def _cover_row(row, p, edge, ragged, u, du, v, dv):
+    """Turn a row of distances into how much of each pixel is covered, in place."""
     zero, half, one, two = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
-    alpha, contrast, cut, warp, wave, rough = p[9], two * p[11], p[15], p[16] * np.float32(SIDE_PX), p[17], p[19]
-    slope, limit, c0, mono = half / edge, edge + rough, color[0], row.shape[1] == 1
-    for i in range(left, right):
-        d = distance[i]
-        if d > limit:
-            continue
-        at = np.float32(i)
-        tu, tv = u + du * at, v + dv * at
-        if warp > zero:
-            tu += warp * _sine(tv * np.float32(2.0 / SIDE_PX) + wave)
-            tv += warp * np.float32(0.6) * _sine(tu * np.float32(1.0 / SIDE_PX) - np.float32(1.3) * wave)
-        if rough > zero and d > -limit:
-            d += rough * (two * _nearest(ragged, np.float32(1.7) * tu, np.float32(1.7) * tv) - one)
-        cover = min(max(half - d * slope, zero), one) * alpha
-        if cover <= zero:
-            continue
-        value = _tone(image, tu, tv, lookup)
-        if cut > zero:
-            cover *= min(max((value - cut) * np.float32(6.0), zero), one)
-        bright = (one + contrast * (value - half)) * (one + light + dlight * at)
-        if mono:
-            row[i, 0] += cover * (c0 * bright - row[i, 0])
-        else:
-            for ch in range(3):
-                row[i, ch] += cover * (color[ch] * bright - row[i, ch])
+    alpha, rough, slope = p[9], p[19], half / edge
+    if rough > zero:
+        zoom = np.float32(1.7)
+        for i in range(len(row)):
+            if abs(row[i]) < edge + rough:
+                at = np.float32(i)
+                row[i] += rough * (two * _nearest(ragged, zoom * (u + du * at), zoom * (v + dv * at)) - one)
+    for i in range(len(row)):
+        row[i] = min(max(half - row[i] * slope, zero), one) * alpha
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _fill(canvas, p, kind, image, ragged, color, view, edge, texel, lookup, window, distance):
+def _texture_row(tones, cover, p, image, lookup, u, du, v, dv):
+    """Texture values of a row where it is covered: nearest (lookup 0), interpolated (1), with a finer octave too (2).
+
+    The loops are apart because the compiler would otherwise compute every kind for every pixel.
+    """
+    zero = np.float32(0.0)
+    warp, wave = p[16] * np.float32(SIDE_PX), p[17]
+    if warp > zero:
+        for i in range(len(cover)):
+            if cover[i] > zero:
+                at = np.float32(i)
+                tu, tv = u + du * at, v + dv * at
+                tu += warp * _sine(tv * np.float32(2.0 / SIDE_PX) + wave)
+                tv += warp * np.float32(0.6) * _sine(tu * np.float32(1.0 / SIDE_PX) - np.float32(1.3) * wave)
+                tones[i] = _smooth(image, tu, tv)
+    elif lookup == 0:
+        for i in range(len(cover)):
+            if cover[i] > zero:
+                at = np.float32(i)
+                tones[i] = _nearest(image, u + du * at, v + dv * at)
+    else:
+        for i in range(len(cover)):
+            if cover[i] > zero:
+                at = np.float32(i)
+                tones[i] = _smooth(image, u + du * at, v + dv * at)
+    if lookup == 2:
+        zoom, share = np.float32(5.3), np.float32(0.35)
+        for i in range(len(cover)):
+            if cover[i] > zero:
+                at = np.float32(i)
+                tones[i] += share * (_smooth(image, zoom * (v + dv * at), zoom * (u + du * at)) - np.float32(0.5))
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _blend_row(row, cover, tones, p, color, light, dlight):
+    """Blend a row of a shape into the picture's row [W, C]; the light at pixel i is light + dlight i."""
+    zero, half, one = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+    contrast, cut = np.float32(2.0) * p[11], p[15]
+    if cut > zero:
+        for i in range(len(cover)):
+            cover[i] *= min(max((tones[i] - cut) * np.float32(6.0), zero), one)
+    for i in range(len(cover)):
+        tones[i] = (one + contrast * (tones[i] - half)) * (one + light + dlight * np.float32(i))
+    for ch in range(row.shape[1]):
+        c = color[ch]
+        for i in range(len(cover)):
+            row[i, ch] += cover[i] * (c * tones[i] - row[i, ch])
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _fill(canvas, p, kind, image, ragged, color, view, edge, texel, lookup, window, scratch):
     """Paint one shape within the pixel rectangle `window`; all that varies along a row does so linearly."""
     tiny, side = np.float32(1e-6), np.float32(SIDE_PX)
     x, y, a, b, r1, r2 = p[0], p[1], max(p[2], tiny), max(p[3], tiny), p[4], p[5]
@@ -194,12 +217,13 @@ def _fill(canvas, p, kind, image, ragged, color, view, edge, texel, lookup, wind
     lx, ly = step_x * c + step_y * s, step_y * c - step_x * s
     dlight = shade * (sun_x * step_x + sun_y * step_y)
     top, bottom, left, right = window
+    cover, tones = scratch[0, : right - left], scratch[1, : right - left]
     for j in range(top, bottom):
-        dx, dy = np.float32(view[0] + view[2] * j) - x, np.float32(view[3] + view[5] * j) - y
+        dx = np.float32(view[0] + view[2] * j + view[1] * left) - x
+        dy = np.float32(view[3] + view[5] * j + view[4] * left) - y
         x0, y0 = dx * c + dy * s, dy * c - dx * s
-        _measure_row(distance, kind, left, right, x0, lx, y0, ly, a, b, r1, r2)
-        u, v, light = x0 * texel + p[12] * side, y0 * texel + p[13] * side, shade * (sun_x * dx + sun_y * dy)
-        _paint_row(
-            canvas[j], p, distance, left, right, image, ragged, color, edge, lookup,
-            u, lx * texel, v, ly * texel, light, dlight,
-        )  # fmt: skip
+        u, v = x0 * texel + p[12] * side, y0 * texel + p[13] * side
+        _measure_row(cover, kind, x0, lx, y0, ly, a, b, r1, r2)
+        _cover_row(cover, p, edge, ragged, u, lx * texel, v, ly * texel)
+        _texture_row(tones, cover, p, image, lookup, u, lx * texel, v, ly * texel)
+        _blend_row(canvas[j, left:right], cover, tones, p, color, shade * (sun_x * dx + sun_y * dy), dlight)

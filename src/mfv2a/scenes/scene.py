@@ -117,7 +117,7 @@ class Scene:
             width_px: frame width.
             height_px: frame height.
             gray: one luma channel.
-            as_filmed: with the sensor's noise, blur and own frame rate; False gives clean frames.
+            as_filmed: with the camera's noise, blur, flat contrast and own frame rate; False gives clean frames.
 
         Returns:
             [T, H, W, 3] or, gray, [T, H, W] uint8 with T = max(1, round(duration_s * fps)).

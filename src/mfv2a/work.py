@@ -1,0 +1,75 @@
+"""What passes through the pipeline: how to sample, and clips made ready to sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mfv2a.errors import ConfigError
+from mfv2a.timeline import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """How to sample; None takes the model's default.
+
+    Attributes:
+        steps: sampler steps.
+        cfg_strength: guidance weight w; 1 is none and costs one evaluation a step.
+        rescale: rescale the unconditional prediction by the projection scalar.
+        batch_size: windows sampled together.
+    """
+
+    steps: int | None = None
+    cfg_strength: float | None = None
+    rescale: bool = True
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"steps must be at least 1, not {self.steps}")
+        if self.batch_size < 1:
+            raise ConfigError(f"batch size must be at least 1, not {self.batch_size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One clip or text made ready to sample.
+
+    Attributes:
+        duration_s: length asked for.
+        seed: of the noise field.
+        windows: stretches of the timeline that are sampled, see `mfv2a.timeline`.
+        confidence: 0 to 1, how sure it is what should be heard: a prompt, something recognised, or strikes.
+        recognized: names of what was recognised, surest first.
+        strikes_s: when something strikes, as the sync encoder sees it.
+        quiet: nothing was asked for, recognised or seen to strike: the sound is held down to quiet ambience.
+        clip: semantic vectors [V, D], one a second, or None.
+        sync: [Y, D] at 25 per second over the whole timeline, or None.
+        text: [L, D] or None.
+        negative: [L, D] or None.
+    """
+
+    duration_s: float
+    seed: int
+    windows: tuple[Window, ...]
+    confidence: float
+    recognized: tuple[str, ...] = ()
+    strikes_s: tuple[float, ...] = ()
+    quiet: bool = False
+    clip: Tensor | None = None
+    sync: Tensor | None = None
+    text: Tensor | None = None
+    negative: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the encoders make of a clip; see `Work`."""
+
+    confidence: float = 0.0
+    recognized: tuple[str, ...] = ()
+    strikes_s: tuple[float, ...] = ()
+    clip: Tensor | None = None
+    sync: Tensor | None = None
