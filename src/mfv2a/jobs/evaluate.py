@@ -49,7 +49,7 @@ class EvaluateOptions:
     steps: int | None = None
     cfg_strength: float | None = None
     rescale: bool = True
-    probe_scenes: int = 1200
+    probe_scenes: int = 600
 
     def __post_init__(self) -> None:
         if self.scenes < 2:
