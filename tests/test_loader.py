@@ -97,3 +97,17 @@ def test_missing_surplus_and_misshaped_keys_are_named(stored):
         load_strict(network, state | {"extra": torch.zeros(1)}, stored)
     with pytest.raises(CheckpointError, match="wrong shapes for data_mean"):
         load_strict(network, state | {"data_mean": torch.zeros(1)}, stored)
+
+
+def test_a_model_with_a_vocoder_of_its_own_uses_it(monkeypatch):
+    from mfv2a import loader
+    from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
+    from mfv2a.pipeline import SampleOptions
+
+    networks = loader._tiny_networks()
+    networks["vocoder"] = ISTFTVocoder(ISTFTConfig.tiny()).eval()
+    monkeypatch.setattr(loader, "_tiny_networks", lambda: networks)
+    pipeline = load_pipeline("tiny", device="cpu")
+    assert pipeline.vocoder is networks["vocoder"]
+    work = pipeline.prepare(None, prompt="rain", duration_s=1.0)
+    assert len(pipeline.decode(work, pipeline.sample([work], SampleOptions())[0]).samples) == 16000

@@ -131,7 +131,7 @@ def load_pipeline(name: str = "embedded", *, device: str = "auto", dtype: str = 
         info=info,
         generator=networks["generator"].to(target, number),
         vae=networks["vae"].to(target),
-        vocoder=GriffinLim().to(target),
+        vocoder=networks.get("vocoder", GriffinLim()).to(target),
         sync=networks["sync"].to(target),
         text=TextEncoder.from_assets().to(target),
         load_recognizer=_load_recognizer,

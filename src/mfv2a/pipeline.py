@@ -20,6 +20,7 @@ from mfv2a.flow.guidance import Velocity, guide
 from mfv2a.flow.sampler import ignore_interval, sample
 from mfv2a.models.compact import SyncEncoder
 from mfv2a.models.griffinlim import GriffinLim
+from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.mmaudio import MMAudio
 from mfv2a.models.text import TextEncoder
 from mfv2a.models.vae import VAE
@@ -72,7 +73,7 @@ class Pipeline:
         info: ModelInfo,
         generator: MMAudio,
         vae: VAE,
-        vocoder: GriffinLim,
+        vocoder: GriffinLim | ISTFTVocoder,
         sync: SyncEncoder,
         text: TextEncoder,
         load_recognizer: Callable[[], Any],
@@ -218,7 +219,7 @@ class Pipeline:
     @torch.inference_mode()
     def vocode(self, mel: Tensor) -> Tensor:
         """Waveform [S] of a log-mel [M, F]; more than a minute in pieces, cross-faded."""
-        hop = self.vocoder.config.mel.hop
+        hop = self.vocoder.hop
         chunk = round(DECODE_CHUNK_S * self.info.sample_rate_hz / hop)
         return crossfade(lambda part: self.vocoder(part[None])[0], mel, chunk=chunk, overlap=8, hop=hop)
 

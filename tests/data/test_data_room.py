@@ -33,6 +33,13 @@ def test_shards_come_back_in_order(tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name.endswith((".part", ".facts"))]
 
 
+def test_transposed_arrays_are_stored_as_they_read(tmp_path):
+    rows = np.arange(12.0).reshape(3, 4)
+    write_shard(tmp_path, 0, [({"mel": rows.T}, {}), ({"mel": rows.T + 100}, {})])
+    arrays, _ = read_shards(tmp_path, ["mel"])
+    assert np.array_equal(arrays["mel"], np.stack([rows.T, rows.T + 100]))
+
+
 def test_missing_features_are_named(tmp_path):
     with pytest.raises(ConfigError, match="no features"):
         read_shards(tmp_path, ["mel"])

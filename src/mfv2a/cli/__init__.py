@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import signal
 import sys
 import threading
@@ -19,7 +17,7 @@ from typing import Annotated
 import typer
 
 from mfv2a import __version__
-from mfv2a.cli import bench, console, dub, tta
+from mfv2a.cli import bench, console, dub, evaluate, extract, scenes, train, tta
 from mfv2a.errors import Mfv2aError
 
 EXIT_INTERRUPTED = 130
@@ -61,10 +59,10 @@ def common(
 app.command(epilog=dub.EPILOG)(dub.dub)
 app.command(epilog=tta.EPILOG)(tta.tta)
 app.command(epilog=bench.EPILOG)(bench.bench)
-for _name in ("scenes", "extract", "train", "evaluate"):
-    if importlib.util.find_spec(f"mfv2a.cli.{_name}") is not None:
-        _module = importlib.import_module(f"mfv2a.cli.{_name}")
-        app.command(epilog=getattr(_module, "EPILOG", None))(getattr(_module, _name))
+app.command(epilog=scenes.EPILOG)(scenes.scenes)
+app.command(epilog=extract.EPILOG)(extract.extract)
+app.command(epilog=train.EPILOG)(train.train)
+app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

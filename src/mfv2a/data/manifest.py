@@ -34,7 +34,8 @@ def write_shard(folder: Path, index: int, items: Sequence[Item]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = shard_path(folder, index)
     facts = path.with_suffix(".jsonl")
-    arrays = {name: np.stack([item[0][name] for item in items]).astype(np.float16) for name in items[0][0]}
+    # C order is asked for: safetensors writes an array's memory as it lies, whatever its strides.
+    arrays = {name: np.stack([item[0][name] for item in items]).astype(np.float16, order="C") for name in items[0][0]}
     pending = [path.with_suffix(f".{os.getpid()}.part"), facts.with_suffix(f".{os.getpid()}.facts")]
     save_file(arrays, pending[0])
     pending[1].write_text("".join(json.dumps(dict(item[1])) + "\n" for item in items), encoding="utf-8")

@@ -46,6 +46,7 @@ class GriffinLim(nn.Module):
     def __init__(self, config: GriffinLimConfig | None = None) -> None:
         super().__init__()
         self.config = config or GriffinLimConfig()
+        self.hop = self.config.mel.hop
         filters = mel_filters(self.config.mel)
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("inverse", torch.linalg.pinv(filters), persistent=False)

@@ -63,6 +63,7 @@ class ISTFTVocoder(nn.Module):
     def __init__(self, config: ISTFTConfig) -> None:
         super().__init__()
         self.config = config
+        self.hop = config.hop
         self.stem = nn.Conv1d(config.num_bands, config.dim, 7, padding=3)
         self.norm = nn.LayerNorm(config.dim)
         self.blocks = nn.ModuleList(_Block(config.dim, 1 / config.depth) for _ in range(config.depth))
