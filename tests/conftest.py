@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 # Before anything imports torch. Tests share small machines; two spinning thread pools on one core are slower than none.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# A shell that starts us in the background has Ctrl-C ignored, and children inherit that: tests of Ctrl-C need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent
 MARKERS = ("slow", "gpu", "weights", "browser", "ray")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -147,7 +148,7 @@ def test_uncertain_clips_are_counted_with_what_to_do(
     from mfv2a.pipeline import Pipeline
 
     see = Pipeline._see
-    monkeypatch.setattr(Pipeline, "_see", lambda self, clip: {**see(self, clip), "confidence": 0.1})
+    monkeypatch.setattr(Pipeline, "_see", lambda self, clip: replace(see(self, clip), confidence=0.1))
     make_video(Path("in/a.mp4"), seconds=0.4)
     make_video(Path("in/b.mp4"), seconds=0.4)
     Path("in/b.txt").write_text("rain")
