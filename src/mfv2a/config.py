@@ -43,26 +43,32 @@ class ObjectiveConfig:
     """The generator's loss.
 
     Attributes:
-        name: "flow-matching" or "meanflow".
+        name: "flow-matching", "meanflow" or "alphaflow" (MeanFlow without a derivative).
         time_mean, time_std: of the normal under the logit-normal times.
         equal_share: share of rows with r = t; full_share: of the others, share with r = 0 and t = 1.
         power: p of the adaptive weight; jvp_ramp_steps: steps over which the derivative's term grows to 1.
+        alpha: what "alphaflow" ends at, from 1 (flow matching) over jvp_ramp_steps; towards 0 it is MeanFlow.
         omega, kappa: guidance in the target (omega 1, kappa 0: none).
         drop_both, drop_video, drop_text: shares of rows whose conditions are replaced by the empty features.
     """
 
-    name: Literal["flow-matching", "meanflow"] = "meanflow"
+    name: Literal["flow-matching", "meanflow", "alphaflow"] = "meanflow"
     time_mean: float = -0.4
     time_std: float = 1.0
     equal_share: float = 0.75
     full_share: float = 0.33
     power: float = 1.0
     jvp_ramp_steps: int = 100
+    alpha: float = 0.1
     omega: float = 1.0
     kappa: float = 0.0
     drop_both: float = 0.1
     drop_video: float = 0.15
     drop_text: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha <= 1:
+            raise ConfigError(f"alpha must lie above 0 and at most at 1, not {self.alpha}")
 
 
 @dataclass(frozen=True, kw_only=True)

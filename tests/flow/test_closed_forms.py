@@ -12,7 +12,7 @@ import torch
 
 from mfv2a.errors import ConfigError
 from mfv2a.flow.guidance import combine, guide, guided_target, projection_scale
-from mfv2a.flow.objective import adaptive_weight, flow_matching_loss, meanflow_loss, meanflow_terms
+from mfv2a.flow.objective import adaptive_weight, alphaflow_loss, flow_matching_loss, meanflow_loss, meanflow_terms
 from mfv2a.flow.path import interpolate, sample_times
 from mfv2a.flow.sampler import sample
 
@@ -69,6 +69,49 @@ def test_meanflow_loss_is_flow_matching_where_times_are_equal(noise):
     weighted, error = meanflow_loss(linear_average, linear_average, noise, v, t, t, power=0.0)
     assert torch.allclose(weighted, flow_matching_loss(linear_average, noise, v, t))
     assert torch.allclose(weighted, error)
+
+
+def scaled_average(scale):
+    """`linear_average` times a number that can be learned."""
+    return lambda z, *, r, t: scale * linear_average(z, r=r, t=t)
+
+
+def gradient(loss, noise, power, **options):
+    scale = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+    r, t = torch.tensor([0.0, 0.2, 0.5], dtype=torch.float64), torch.tensor([1.0, 0.7, 0.5], dtype=torch.float64)
+
+    def frozen(z, *, r, t):
+        return scaled_average(scale.detach())(z, r=r, t=t)
+
+    weighted, _ = loss(scaled_average(scale), frozen, noise, RATE * noise, r, t, power=power, **options)
+    weighted.sum().backward()
+    return scale.grad.item()
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_alphaflow_with_a_small_alpha_has_the_gradient_of_meanflow(noise, power):
+    exact = gradient(meanflow_loss, noise, power)
+    near, far = (gradient(alphaflow_loss, noise, power, alpha=alpha) for alpha in (0.01, 0.1))
+    assert near == pytest.approx(exact, rel=0.05)
+    assert abs(near - exact) < abs(far - exact)
+
+
+def test_alphaflow_at_one_is_flow_matching_with_two_times(noise):
+    r, t = torch.tensor([0.0, 0.2, 0.5], dtype=torch.float64), torch.tensor([1.0, 0.7, 0.5], dtype=torch.float64)
+    weighted, error = alphaflow_loss(linear_average, linear_average, noise, RATE * noise, r, t, alpha=1.0, power=0.0)
+    expected = (linear_average(noise, r=r, t=t) - RATE * noise).square().flatten(1).mean(1).float()
+    assert torch.allclose(weighted, expected)
+    assert torch.allclose(error, expected)
+
+
+def test_a_straight_flow_satisfies_alphaflow_at_any_alpha(noise):
+    def straight(z, *, r, t):
+        return torch.full_like(z, 2.0)
+
+    r, t = torch.tensor([0.0, 0.2, 0.5]), torch.tensor([1.0, 0.7, 0.5])
+    for alpha in (0.1, 0.5, 1.0):
+        _, error = alphaflow_loss(straight, straight, noise, torch.full_like(noise, 2.0), r, t, alpha=alpha)
+        assert error.max() == 0
 
 
 def test_adaptive_weight_makes_the_loss_insensitive_to_scale():

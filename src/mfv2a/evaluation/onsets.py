@@ -114,7 +114,9 @@ def spectral_flux(wave: Floats, sample_rate_hz: int, config: OnsetConfig | None 
     if peak < 1e-6:
         return np.zeros(len(bands), np.float32)
     level = np.log1p(config.gain * bands / peak)
-    level = np.concatenate([np.repeat(level[:1] * 0, config.lag, axis=0), level])
+    # What goes on as it began has always been there; a hit at the very start stands out of what follows.
+    before = np.median(level[: round(config.around_s / HOP_S)], axis=0, keepdims=True)
+    level = np.concatenate([np.repeat(before, config.lag, axis=0), level])
     past = level[: -config.lag]
     # The past is widened by a band on each side, so that a gliding tone is no new sound.
     widened = np.maximum(past, np.maximum(np.roll(past, 1, axis=1), np.roll(past, -1, axis=1)))

@@ -1,7 +1,7 @@
 """What a sound is heard as: embeddings of the tagger, and a probe that tells classes by them.
 
-Class agreement of generated sounds: fit a probe on true sounds of *other* clips, then ask it about the
-generated ones.
+Class agreement of generated sounds: fit a probe on the sounds of *other* clips, both true and through the
+generator's codec (else it tells the codec, not the class), then ask it about the generated ones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training losses: flow matching and MeanFlow. Each takes a velocity callable and gives a loss per sample."""
+"""Training losses: flow matching, MeanFlow, alpha-Flow. Each takes a velocity callable, gives a loss per sample."""
 
 from __future__ import annotations
 
@@ -123,3 +123,50 @@ def meanflow_loss(
     terms = meanflow_terms(velocity, frozen, z, v, r, t, jvp_scale=jvp_scale)
     error = mean_square(terms.u, terms.target)
     return adaptive_weight(error, power=power), error.detach()
+
+
+def alphaflow_loss(
+    velocity: Velocity,
+    frozen: Velocity,
+    z: Tensor,
+    v: Tensor,
+    r: Tensor,
+    t: Tensor,
+    *,
+    alpha: float,
+    power: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """MeanFlow without a derivative: the average over [r, t] from a first part by v and the rest by u itself.
+
+    With s = alpha r + (1 - alpha) t and z_s = z - (t - s) v the target is alpha v + (1 - alpha) u(z_s, r, s), u
+    without gradient. At alpha = 1 this is flow matching with two times; as alpha goes to 0 the gradient becomes
+    that of `meanflow_loss`: where r < t the difference shrinks with alpha, so it is divided by it.
+
+    Args:
+        velocity: u(z, *, r, t) on the batch, with gradient.
+        frozen: the same function on the rows with r < t alone, in their order.
+        z: point of the path [B, ...].
+        v: velocity to follow [B, ...].
+        r: start of the interval [B].
+        t: end of the interval [B].
+        alpha: share of the interval that is stepped along v, above 0 and at most 1.
+        power: p of `adaptive_weight`.
+
+    Returns:
+        weighted loss per sample [B] and the plain squared error per sample [B].
+
+    Source: Zhang et al., "AlphaFlow: Understanding and Improving MeanFlow Models", arXiv 2510.20771, the alpha-Flow
+    objective; its adaptive weight alpha / (error + c) is the one for power 1 but for the constant.
+    """
+    u = velocity(z, r=r, t=t)
+    target = v.detach().clone()
+    rows = (r < t).nonzero()[:, 0]
+    if len(rows) and alpha < 1:
+        zs, vs, rs, ts = z[rows], v[rows].detach(), r[rows], t[rows]
+        middle = alpha * rs + (1 - alpha) * ts
+        with torch.no_grad():
+            rest = frozen(zs - expand_time(ts - middle, zs) * vs, r=rs, t=middle)
+        target.index_copy_(0, rows, (alpha * vs + (1 - alpha) * rest).to(target.dtype))
+    error = mean_square(u, target)
+    share = torch.where(r < t, alpha, 1.0).to(error)
+    return adaptive_weight(error / share.square(), power=power) * share, error.detach()

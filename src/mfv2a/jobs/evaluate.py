@@ -39,7 +39,7 @@ class EvaluateOptions:
         text: give the scene's caption as the prompt.
         video: show the scene; without it the model hears the caption only.
         steps, cfg_strength, rescale: sampler settings; None takes the model's own.
-        probe_scenes: true sounds of other scenes that the class probe is fitted on.
+        probe_scenes: other scenes whose sounds the class probe is fitted on.
     """
 
     scenes: int = 200
@@ -105,8 +105,8 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
     Returns:
         onset F1 at 100 ms (mean over scenes with events, and pooled), the same against the events of another
         scene (chance) and for the true sound (what the detector reaches) and the true sound through the codec;
-        class agreement of a probe on the tagger's embeddings; mean log-mel distance; Frechet distance of the
-        embeddings; mean level of scenes in which nothing happens.
+        class agreement of a probe on the tagger's embeddings, fitted on other scenes' sounds, true and coded;
+        mean log-mel distance; Frechet distance of the embeddings; mean level of scenes in which nothing happens.
     """
     first = HELD_OUT_SEED + options.seed
     sampler = SampleOptions(steps=options.steps, cfg_strength=options.cfg_strength, rescale=options.rescale)
@@ -124,7 +124,7 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
     figures = {"scenes": len(scenes), **_onset_figures(scenes, made, true, coded, rate)}
     distances = [log_mel_distance(a, b, rate) for a, b in zip(made, true, strict=True)]
     figures |= {"log_mel_distance": float(np.mean(distances))}
-    figures |= _class_figures(scenes, {"made": made, "true": true, "codec": coded}, rate, options.probe_scenes)
+    figures |= _class_figures(scenes, {"made": made, "true": true, "codec": coded}, pipeline, options.probe_scenes)
     calm = [wave for scene, wave in zip(scenes, made, strict=True) if scene.family == "calm"]
     levels = [20 * np.log10(np.sqrt(np.mean(wave**2)) + 1e-9) for wave in calm]
     return figures | {"calm_scenes": len(calm), "calm_level_dbfs": float(np.mean(levels)) if levels else None}
@@ -171,14 +171,14 @@ def _onset_figures(
 
 
 def _class_figures(
-    scenes: Sequence[Scene], waves: dict[str, list[Wave]], rate: int, probe_scenes: int
+    scenes: Sequence[Scene], waves: dict[str, list[Wave]], pipeline: Pipeline, probe_scenes: int
 ) -> dict[str, Any]:
-    tagger = Tagger.from_assets()
+    tagger, rate = Tagger.from_assets(), pipeline.info.sample_rate_hz
     others = [make_scene(HELD_OUT_SEED + PROBE_OFFSET + k) for k in range(probe_scenes)]
-    probe = fit_probe(
-        embed_sounds([scene.sound(rate) for scene in others], tagger, sample_rate_hz=rate),
-        [scene.label for scene in others],
-    )
+    # The probe hears each sound as it is and through the codec, so that it tells classes and not the vocoder.
+    known = [scene.sound(rate) for scene in others]
+    known += [through_codec(wave, pipeline) for wave in known]
+    probe = fit_probe(embed_sounds(known, tagger, sample_rate_hz=rate), [scene.label for scene in others] * 2)
     labels = [scene.label for scene in scenes]
     embedded = {name: embed_sounds(sounds, tagger, sample_rate_hz=rate) for name, sounds in waves.items()}
     half = embedded["true"].shape[1] // 2

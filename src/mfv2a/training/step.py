@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mfv2a.config import ObjectiveConfig
 from mfv2a.data.batch import TrainingBatch, drop_conditions
 from mfv2a.flow.guidance import Velocity, guided_target
-from mfv2a.flow.objective import flow_matching_loss, meanflow_loss
+from mfv2a.flow.objective import alphaflow_loss, flow_matching_loss, meanflow_loss
 from mfv2a.flow.path import interpolate, sample_times
 from mfv2a.models.mmaudio import MMAudio
 
@@ -34,7 +34,7 @@ def bind_conditions(network: MMAudio, batch: TrainingBatch, rows: Tensor | None 
 
 
 class GeneratorTask:
-    """Flow matching or MeanFlow on latents, jointly with video, text, both or neither.
+    """Flow matching, MeanFlow or alpha-Flow on latents, jointly with video, text, both or neither.
 
     Args:
         network: the generator; `latent_mean` and `latent_std` already set.
@@ -67,11 +67,15 @@ class GeneratorTask:
         rows = (r < t).nonzero()[:, 0]
         ramp = min(1.0, (step + 1) / max(1, o.jvp_ramp_steps))
         velocity = bind_conditions(network, dropped)
-        # Fused attention has no forward-mode derivative; the written-out kernel has.
-        with sdpa_kernel(SDPBackend.MATH):
-            with torch.no_grad():
-                frozen = bind_conditions(network, dropped, rows) if len(rows) else velocity
-            weighted, error = meanflow_loss(velocity, frozen, z, v, r, t, power=o.power, jvp_scale=ramp)
+        with torch.no_grad():
+            frozen = bind_conditions(network, dropped, rows) if len(rows) else velocity
+        if o.name == "alphaflow":
+            alpha = 1 + ramp * (o.alpha - 1)
+            weighted, error = alphaflow_loss(velocity, frozen, z, v, r, t, alpha=alpha, power=o.power)
+        else:
+            # Fused attention has no forward-mode derivative; the written-out kernel has.
+            with sdpa_kernel(SDPBackend.MATH):
+                weighted, error = meanflow_loss(velocity, frozen, z, v, r, t, power=o.power, jvp_scale=ramp)
         apart = error[rows].mean().item() if len(rows) else 0.0
         return weighted.mean(), {"mse": error.mean().item(), "mse_apart": apart}
 
