@@ -3,7 +3,7 @@
     python scripts/ship_embedded.py --vae runs/vae --sync runs/sync --generator runs/meanflow
 
 Takes `final.safetensors` of each run, stores it in half precision under src/mfv2a/assets/embedded (at most 24 MiB a
-file) and rewrites the section [embedded.sha256]. A run that is left out keeps the file that is there.
+file) and rewrites their digests there. A run that is left out keeps the file that is there.
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ def store(kind: str, run: Path) -> Path:
 
 
 def register(register_text: str) -> str:
-    """The register with the hashes of the files that are there."""
-    lines = [f'{kind} = "{file_digest(EMBEDDED / f"{kind}.safetensors")}"\n' for kind in sorted(KINDS)]
-    section = "[embedded.sha256]\n" + "".join(lines)
-    changed, count = re.subn(r"^\[embedded\.sha256\]\n(?:[a-z]+ = .*\n)*", section, register_text, flags=re.M)
-    if count != 1:
-        raise SystemExit(f"{REGISTER} has no section [embedded.sha256]")
-    return changed
+    """The register with the digests of the files that are there."""
+    for kind in KINDS:
+        pattern = rf'^(path = "assets/embedded/{kind}\.safetensors"\ndigest = ")sha256:[0-9a-f]*"'
+        digest = f'\\g<1>sha256:{file_digest(EMBEDDED / f"{kind}.safetensors")}"'
+        register_text, count = re.subn(pattern, digest, register_text, flags=re.M)
+        if count != 1:
+            raise SystemExit(f"{REGISTER} has no digest for the {kind}")
+    return register_text
 
 
 def main() -> None:

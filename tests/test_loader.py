@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import torch
 
 from mfv2a.errors import CheckpointError, ConfigError, DeviceError
-from mfv2a.loader import describe_model, load_pipeline, model_names, pick_device, pick_dtype, read_register
+from mfv2a.hub import digest_of
+from mfv2a.loader import describe_model, load_pipeline, pick_device, pick_dtype
 from mfv2a.models.vae import VAE, VAEConfig
 from mfv2a.models.weights import load_network, save_network
+from mfv2a.register import files_of, find_model, model_names
 
 
 def test_an_unknown_model_names_the_closest():
@@ -30,12 +30,9 @@ def test_every_model_states_its_licence_and_settings():
 
 
 def test_shipped_weights_have_the_digests_of_the_register():
-    package = Path(str(files("mfv2a")))
-    entry = read_register()["embedded"]
-    assert set(entry["sha256"]) == set(entry["files"])
-    for kind, file in entry["files"].items():
-        assert hashlib.sha256((package / file).read_bytes()).hexdigest() == entry["sha256"][kind], kind
-        assert (package / file).stat().st_size <= 24 << 20
+    for file in files_of(find_model("embedded")):
+        assert digest_of(Path(file.path), "sha256") == file.digest, file.name
+        assert Path(file.path).stat().st_size <= 24 << 20
 
 
 def test_the_embedded_model_loads_and_makes_sound():
@@ -104,9 +101,9 @@ def test_a_model_with_a_vocoder_of_its_own_uses_it(monkeypatch):
     from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
     from mfv2a.pipeline import SampleOptions
 
-    networks = loader._tiny_networks()
+    networks = loader._tiny_networks(find_model("tiny"))
     networks["vocoder"] = ISTFTVocoder(ISTFTConfig.tiny()).eval()
-    monkeypatch.setattr(loader, "_tiny_networks", lambda: networks)
+    monkeypatch.setattr(loader, "LAYOUTS", {"tiny": lambda _: networks})
     pipeline = load_pipeline("tiny", device="cpu")
     assert pipeline.vocoder is networks["vocoder"]
     work = pipeline.prepare(None, prompt="rain", duration_s=1.0)

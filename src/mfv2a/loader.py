@@ -1,20 +1,20 @@
-"""Checkpoint name -> ready pipeline: the one place where the register meets the networks.
+"""Checkpoint name -> ready pipeline: the one place where register and hub meet the networks.
 
-`describe_model` and `model_names` read the register only and need no torch.
+`describe_model` reads the register only and needs no torch.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import tomllib
-from functools import lru_cache
-from importlib.resources import files
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from mfv2a import hub
 from mfv2a.errors import CheckpointError, ConfigError, DeviceError
 from mfv2a.records import ModelInfo
+from mfv2a.register import Checkpoint, files_of, find_checkpoint, find_model
 
 if TYPE_CHECKING:
     import torch
@@ -22,26 +22,6 @@ if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-REGISTER = "checkpoints.toml"
-
-
-@lru_cache(maxsize=1)
-def read_register() -> dict[str, dict[str, Any]]:
-    """The register of checkpoints: in the installed package, else at the root of the checkout.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    package = Path(str(files("mfv2a")))
-    for path in (package / REGISTER, package.parents[1] / REGISTER):
-        if path.is_file():
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-    raise CheckpointError("checkpoints.toml is missing", hint="install mfv2a again")
-
-
-def model_names() -> tuple[str, ...]:
-    """Names that `--model` takes."""
-    return tuple(name for name, entry in read_register().items() if entry["role"] == "model")
 
 
 def describe_model(name: str) -> ModelInfo:
@@ -50,23 +30,20 @@ def describe_model(name: str) -> ModelInfo:
     Raises:
         ConfigError: no such model; the closest names are named.
     """
-    if name not in model_names():
-        close = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.4)
-        known = ", ".join(close or model_names())
-        raise ConfigError(f"unknown model {name!r}", hint=f"did you mean {known}?" if close else f"known: {known}")
-    entry = read_register()[name]
-    sums = entry.get("sha256", {})
+    entry = find_model(name)
+    digests = [file.digest or f"{file.repo}/{file.file}@{file.revision}" for file in files_of(entry)]
     return ModelInfo(
         name=name,
-        licence=entry["licence"],
-        licence_url=entry["licence_url"],
-        quality=entry["quality"],
-        sample_rate_hz=entry["sample_rate_hz"],
-        window_s=entry["window_s"],
-        kind=entry["kind"],
-        default_steps=entry["steps"],
-        default_cfg=entry["cfg"],
-        digest=hashlib.sha256("".join(sums[k] for k in sorted(sums)).encode()).hexdigest() if sums else "",
+        licence=entry.licence,
+        licence_url=entry.licence_url,
+        quality=entry.quality,
+        sample_rate_hz=entry.sample_rate_hz,
+        window_s=entry.window_s,
+        kind=entry.kind,
+        default_steps=entry.steps,
+        default_cfg=entry.cfg,
+        gain_db=entry.gain_db,
+        digest=hashlib.sha256("".join(digests).encode()).hexdigest() if digests else "",
     )
 
 
@@ -118,14 +95,19 @@ def load_pipeline(name: str = "embedded", *, device: str = "auto", dtype: str = 
         CheckpointError: its files are missing or damaged.
         DeviceError: the device is not there.
     """
-    info = describe_model(name)
+    entry, info = find_model(name), describe_model(name)
     target = pick_device(device)
     number = pick_dtype(dtype, target)
+    if entry.layout not in LAYOUTS:
+        raise CheckpointError(
+            f"{name} cannot be run by this version: it has no loader for the layout {entry.layout!r}",
+            hint="mfv2a models list tells which models run",
+        )
     from mfv2a.models.griffinlim import GriffinLim
     from mfv2a.models.text import TextEncoder
     from mfv2a.pipeline import Pipeline
 
-    networks: dict[str, Any] = _tiny_networks() if name == "tiny" else _stored_networks(name)
+    networks = LAYOUTS[entry.layout](entry)
     networks["vae"].fold_weights()
     return Pipeline(
         info=info,
@@ -138,14 +120,24 @@ def load_pipeline(name: str = "embedded", *, device: str = "auto", dtype: str = 
     )
 
 
-def _stored_networks(name: str) -> dict[str, Any]:
+def _compact_networks(entry: Checkpoint) -> dict[str, Any]:
+    """The embedded model's networks, and those of models made like it."""
     from mfv2a.models.weights import load_network
 
-    package = Path(str(files("mfv2a")))
-    return {kind: load_network(package / file, kind)[0] for kind, file in read_register()[name]["files"].items()}
+    wanted = {"generator": entry} | {role: find_checkpoint(name) for role, name in entry.components.items()}
+    if missing := {"vae", "sync"} - set(wanted):
+        raise ConfigError(f"{entry.name} needs components {', '.join(sorted(missing))}", hint="see checkpoints.toml")
+    return {role: load_network(_file_of(file), role)[0] for role, file in wanted.items()}
 
 
-def _tiny_networks() -> dict[str, Any]:
+def _file_of(entry: Checkpoint) -> Path:
+    """Files that came with the tool are checked by `mfv2a doctor` and `models verify`, not at every start."""
+    if entry.path and (found := hub.find_file(entry)) is not None:
+        return found
+    return hub.fetch(entry)
+
+
+def _tiny_networks(_: Checkpoint) -> dict[str, Any]:
     """Random weights from a fixed seed, at the shapes of the embedded model's interfaces."""
     import torch
 
@@ -167,3 +159,9 @@ def _load_recognizer() -> Any:
     from mfv2a.models.efficientnet import ImageRecognizer
 
     return ImageRecognizer.from_assets().eval()
+
+
+LAYOUTS: Mapping[str, Callable[[Checkpoint], dict[str, Any]]] = MappingProxyType(
+    {"compact": _compact_networks, "tiny": _tiny_networks}
+)
+"""Layout of the register -> what builds the networks of a model."""

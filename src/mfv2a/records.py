@@ -156,6 +156,7 @@ class ModelInfo:
         kind: "average" (a flow map, serves one step) or "instantaneous" (a velocity, needs many).
         default_steps, default_cfg: sampler settings where the user gives none.
         digest: identifies the weights, "" if they have none.
+        gain_db: added to its sound, as far as the sound does not clip.
     """
 
     name: str
@@ -168,3 +169,4 @@ class ModelInfo:
     default_steps: int
     default_cfg: float
     digest: str
+    gain_db: float = 0.0

@@ -1,0 +1,239 @@
+"""The register of checkpoints: every weights file the tool knows, where it is, its digest and its licence.
+
+Reads TOML only; knows no network, no torch and no hub. `checkpoints.toml` comes with the tool; files named by the
+environment variable MFV2A_CHECKPOINTS add the user's own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from mfv2a.config import build
+from mfv2a.errors import CheckpointError, ConfigError
+
+REGISTER = "checkpoints.toml"
+ENV_CHECKPOINTS = "MFV2A_CHECKPOINTS"
+ENV_MODEL = "MFV2A_MODEL"
+ENV_HOME = "MFV2A_HOME"
+DEFAULT_MODEL = "embedded"
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Another place of the same bytes.
+
+    Attributes:
+        repo: of the hub, OWNER/NAME; file: in the repo; revision: branch, tag or commit.
+    """
+
+    repo: str
+    file: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """One weights file. One whose role is "generator" is a model that `--model` takes.
+
+    Attributes:
+        name: of the entry.
+        role: what it does.
+        licence, licence_url: of the weights.
+        path: of a file that is on this machine, absolute; "" for one of the hub.
+        repo, file, revision: where it is on the hub.
+        mirrors: where the same bytes are too, tried in order.
+        digest: "sha256:..." or "md5:..."; "" if nobody has stated it: then the first download is trusted, and told so.
+        bytes: size, 0 if unknown.
+        evidence: how this is known: "seen" in the project's own code, "third party", "likely" or "measured".
+        note: what people should know.
+        layout: which loader builds the model from it and its components.
+        config: name of the network's configuration in that loader.
+        components: role to name of the other weights the model needs.
+        quality: a word for people, may be empty.
+        kind: "average" (a flow map, serves one step) or "instantaneous" (a velocity, needs many).
+        steps, cfg: sampler settings where the user gives none.
+        guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
+        sample_rate_hz, window_s: of its sound; longest stretch made in one go.
+        gain_db: added to its sound, as far as the sound does not clip.
+    """
+
+    name: str
+    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text"]
+    licence: str
+    licence_url: str
+    path: str = ""
+    repo: str = ""
+    file: str = ""
+    revision: str = "main"
+    mirrors: tuple[Place, ...] = ()
+    digest: str = ""
+    bytes: int = 0
+    evidence: Literal["", "seen", "third party", "likely", "measured"] = ""
+    note: str = ""
+    layout: str = ""
+    config: str = ""
+    components: Mapping[str, str] = field(default_factory=dict)
+    quality: str = ""
+    kind: Literal["average", "instantaneous"] = "average"
+    steps: int = 1
+    cfg: float = 1.0
+    guidance: Literal["none", "baked", "input"] = "none"
+    sample_rate_hz: int = 16000
+    window_s: float = 8.0
+    gain_db: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.digest and not DIGEST.fullmatch(self.digest):
+            raise ConfigError(f"{self.name}: digest {self.digest!r} is neither sha256:<64 hex> nor md5:<32 hex>")
+        if bool(self.repo) != bool(self.file):
+            raise ConfigError(f"{self.name}: repo and file belong together")
+        if self.role == "generator" and not self.layout:
+            raise ConfigError(f"{self.name}: a generator needs a layout")
+        if self.steps < 1:
+            raise ConfigError(f"{self.name}: steps must be at least 1, not {self.steps}")
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where it can be fetched from, in order; empty for a file of this machine."""
+        own = (Place(repo=self.repo, file=self.file, revision=self.revision),) if self.repo else ()
+        return own + self.mirrors
+
+
+def read_register() -> dict[str, Checkpoint]:
+    """All checkpoints by name: the tool's own, then those of the files in MFV2A_CHECKPOINTS.
+
+    Raises:
+        CheckpointError: the tool's register is missing.
+        ConfigError: a register cannot be read, names what is not there, or repeats a name.
+    """
+    return dict(_read_all(os.environ.get(ENV_CHECKPOINTS, "")))
+
+
+def find_checkpoint(name: str) -> Checkpoint:
+    """One entry.
+
+    Raises:
+        ConfigError: there is none; the closest names are named.
+    """
+    return _pick(name, read_register(), "checkpoint")
+
+
+def find_model(name: str) -> Checkpoint:
+    """One generator.
+
+    Raises:
+        ConfigError: no such model; the closest names are named.
+    """
+    return _pick(name, {k: v for k, v in read_register().items() if v.role == "generator"}, "model")
+
+
+def model_names() -> tuple[str, ...]:
+    """Names that `--model` takes."""
+    return tuple(name for name, entry in read_register().items() if entry.role == "generator")
+
+
+def files_of(model: Checkpoint) -> tuple[Checkpoint, ...]:
+    """A model's own weights, if it has any, and those of its components."""
+    register = read_register()
+    own = (model,) if model.path or model.repo else ()
+    return own + tuple(register[name] for name in model.components.values())
+
+
+def home_folder() -> Path:
+    """Where the tool keeps what it remembers: MFV2A_HOME, else the user's folder for settings. Not made here."""
+    if named := os.environ.get(ENV_HOME):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "mfv2a"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "mfv2a"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mfv2a"
+
+
+def default_model() -> str:
+    """The model used where none is named: MFV2A_MODEL, else the one kept by `mfv2a models default`, else embedded."""
+    if named := os.environ.get(ENV_MODEL):
+        return named
+    try:
+        return (home_folder() / "default-model").read_text(encoding="utf-8").strip() or DEFAULT_MODEL
+    except OSError:
+        return DEFAULT_MODEL
+
+
+def keep_default(name: str) -> Path:
+    """Make a model the default of this user.
+
+    Returns:
+        the file that says so.
+
+    Raises:
+        ConfigError: no such model, or the file cannot be written.
+    """
+    find_model(name)
+    path = home_folder() / "default-model"
+    pending = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pending.write_text(name + "\n", encoding="utf-8")
+        pending.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}", hint=f"set {ENV_HOME} to a folder that can be written"
+        ) from error
+    return path
+
+
+def _pick(name: str, known: Mapping[str, Checkpoint], what: str) -> Checkpoint:
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(close)}?" if close else "mfv2a models list names them all"
+    raise ConfigError(f"unknown {what} {name!r}", hint=hint)
+
+
+@lru_cache(maxsize=8)
+def _read_all(extra: str) -> tuple[tuple[str, Checkpoint], ...]:
+    package = Path(str(files("mfv2a")))
+    own = next((p for p in (package / REGISTER, package.parents[1] / REGISTER) if p.is_file()), None)
+    if own is None:
+        raise CheckpointError("checkpoints.toml is missing", hint="install mfv2a again")
+    entries = _read_file(own, package)
+    for path in (Path(part) for part in extra.split(os.pathsep) if part):
+        added = _read_file(path, path.absolute().parent)
+        if twice := sorted(set(added) & set(entries)):
+            raise ConfigError(f"{path}: {twice[0]} is in the register already", hint="choose another name")
+        entries |= added
+    for name, entry in entries.items():
+        for component in entry.components.values():
+            if component not in entries:
+                raise ConfigError(f"checkpoint {name} needs {component}, which is in no register")
+    return tuple(entries.items())
+
+
+def _read_file(path: Path, root: Path) -> dict[str, Checkpoint]:
+    """Entries of a register; their paths become absolute, from `root`."""
+    try:
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        hint = f"see {ENV_CHECKPOINTS} and --checkpoints"
+        raise ConfigError(f"register {path}: {error.strerror}", hint=hint) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"register {path} is not TOML: {error}") from error
+    entries = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {name} must be a table")
+        here = {"path": str(root / table["path"])} if table.get("path") else {}
+        entries[name] = build(Checkpoint, {**table, **here, "name": name}, where=f"{path}: {name}")
+    return entries

@@ -1,0 +1,128 @@
+"""A small hub on 127.0.0.1 that speaks the Hub's protocol for files: metadata by HEAD, a redirect, ranges, its errors.
+
+A file is served as the Hub serves large ones: `/REPO/resolve/REVISION/FILE` answers with commit, ETag and size and
+points to `/cdn/...`, which sends the bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Hub:
+    """What the hub holds and how it behaves.
+
+    Attributes:
+        files: (repo, file) to bytes.
+        gated: repos that want accepted terms; private: repos that want a token at all.
+        token: the one that opens both.
+        cuts: how many of the next downloads break off half way.
+        busy: how many of the next requests are answered with 429.
+        requests: (method, path, range header, authorization) of each request.
+        address: of the hub.
+    """
+
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    gated: set[str] = field(default_factory=set)
+    private: set[str] = field(default_factory=set)
+    token: str = "hf_right"
+    cuts: int = 0
+    busy: int = 0
+    requests: list[tuple[str, str, str, str]] = field(default_factory=list)
+    address: str = ""
+
+
+class Answers(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+    def do_HEAD(self) -> None:
+        self.answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self.answer(with_body=True)
+
+    def answer(self, *, with_body: bool) -> None:
+        hub, path = self.hub, unquote(self.path.split("?")[0])
+        authorization = self.headers.get("Authorization", "")
+        hub.requests.append((self.command, path, self.headers.get("Range", ""), authorization))
+        if hub.busy > 0:
+            hub.busy -= 1
+            return self.reply(429, {"Retry-After": "0"})
+        if path.startswith("/cdn/"):
+            repo, _, file = path.removeprefix("/cdn/").partition("/-/")
+            return self.send_file(hub.files[repo, file], with_body=with_body)
+        repo, _, rest = path.lstrip("/").partition("/resolve/")
+        revision, _, file = rest.partition("/")
+        if repo not in {name for name, _ in hub.files}:
+            return self.reply(401, {"X-Error-Code": "RepoNotFound"})
+        if authorization != f"Bearer {hub.token}" and repo in hub.private:
+            return self.reply(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
+        if authorization != f"Bearer {hub.token}" and repo in hub.gated:
+            return self.reply(403, {"X-Error-Code": "GatedRepo"})
+        if revision not in ("main", COMMIT):
+            return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
+        if (repo, file) not in hub.files:
+            return self.reply(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+        data = hub.files[repo, file]
+        facts = {
+            "X-Repo-Commit": COMMIT,
+            "X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"',
+            "X-Linked-Size": str(len(data)),
+            "Location": f"{hub.address.replace('127.0.0.1', 'localhost')}/cdn/{repo}/-/{file}",
+        }
+        return self.reply(302, facts)
+
+    def reply(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def send_file(self, data: bytes, *, with_body: bool) -> None:
+        hub, wanted = self.hub, self.headers.get("Range", "")
+        start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted.startswith("bytes=") else 0
+        part = data[start:]
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+        self.end_headers()
+        if not with_body:
+            return
+        if hub.cuts > 0:
+            hub.cuts -= 1
+            self.wfile.write(part[: len(part) // 2])
+            self.close_connection = True
+            self.wfile.flush()
+            self.connection.close()
+            return
+        self.wfile.write(part)
+
+
+@contextmanager
+def running_hub() -> Iterator[Hub]:
+    """A hub that answers until the block ends."""
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Answers,), {"hub": hub}))
+    hub.address = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()

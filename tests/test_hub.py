@@ -1,0 +1,200 @@
+"""Fetching from a small hub: what is good arrives once, what is not is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local_hub import COMMIT, running_hub
+from mfv2a import hub
+from mfv2a.errors import CheckpointError
+from mfv2a.register import Checkpoint, Place
+
+REPO, FILE = "someone/model", "weights/net.safetensors"
+DATA = bytes(range(256)) * 12000
+SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    for name in ("HF_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setenv("MFV2A_HOME", str(tmp_path / "home"))
+    with running_hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.address)
+        running.files[REPO, FILE] = DATA
+        yield running
+
+
+def entry(**changes):
+    facts = {"name": "net", "role": "vae", "licence": "MIT", "licence_url": "https://x", "repo": REPO, "file": FILE}
+    return Checkpoint(**{**facts, "digest": SHA256, "bytes": len(DATA), **changes})
+
+
+def paths(server, method):
+    return [path for asked, path, _, _ in server.requests if asked == method]
+
+
+def test_a_fresh_pull_follows_the_redirect_and_lies_under_its_commit(server):
+    path = hub.fetch(entry())
+    assert path.read_bytes() == DATA
+    assert COMMIT in path.parts
+    assert path.is_relative_to(hub.cache_folder())
+    assert f"/cdn/{REPO}/-/{FILE}" in paths(server, "GET")
+
+
+def test_what_is_here_is_neither_asked_for_nor_read_again(server, monkeypatch):
+    first = hub.fetch(entry())
+    server.requests.clear()
+    monkeypatch.setattr(hub, "digest_of", lambda *_: pytest.fail("read again"))
+    assert hub.fetch(entry()) == first
+    assert server.requests == []
+
+
+def test_a_connection_cut_half_way_goes_on_with_a_range(server):
+    server.cuts = 1
+    large = DATA * 10  # what has come is kept by blocks of 10 MB
+    server.files[REPO, FILE] = large
+    assert hub.fetch(entry(bytes=len(large), digest="")).read_bytes() == large
+    ranges = [wanted for _, path, wanted, _ in server.requests if path.startswith("/cdn/") and wanted]
+    assert any(wanted.startswith("bytes=") and not wanted.startswith("bytes=0-") for wanted in ranges)
+
+
+def test_a_flipped_byte_is_told_and_does_not_stay(server):
+    server.files[REPO, FILE] = DATA[:-1] + b"x"
+    with pytest.raises(CheckpointError, match="and not sha256"):
+        hub.fetch(entry())
+    assert hub.find_file(entry()) is None
+    server.files[REPO, FILE] = DATA
+    assert hub.fetch(entry()).read_bytes() == DATA
+
+
+def test_a_file_of_another_size_is_told(server):
+    with pytest.raises(CheckpointError, match="bytes and not 5"):
+        hub.fetch(entry(bytes=5))
+
+
+def test_md5_digests_serve_too(server):
+    assert hub.fetch(entry(digest=f"md5:{hashlib.md5(DATA, usedforsecurity=False).hexdigest()}")).exists()
+
+
+def test_without_a_digest_the_first_download_is_trusted_and_remembered(server):
+    unknown = entry(digest="", bytes=0)
+    path = hub.fetch(unknown)
+    verdict = hub.verify(unknown, path)
+    assert verdict.trusted
+    assert verdict.digest == SHA256
+    facts = json.loads((hub.home_folder() / hub.VERIFIED).read_text())[str(path)]
+    assert facts["trusted"]
+    path.resolve().write_bytes(DATA[:-1] + b"x")
+    with pytest.raises(CheckpointError, match="and not sha256"):
+        hub.verify(unknown, path, again=True)
+
+
+def test_401_names_the_token(server):
+    server.private.add(REPO)
+    with pytest.raises(CheckpointError) as error:
+        hub.fetch(entry())
+    assert "HF_TOKEN" in error.value.hint
+
+
+def test_403_of_a_gated_repo_says_to_accept_its_terms(server):
+    server.gated.add(REPO)
+    with pytest.raises(CheckpointError, match="gated") as error:
+        hub.fetch(entry())
+    assert "HF_TOKEN" in error.value.hint
+    assert REPO in error.value.hint
+
+
+def test_the_token_is_sent_and_opens_a_gated_repo(server, monkeypatch):
+    server.gated.add(REPO)
+    monkeypatch.setenv("HF_TOKEN", server.token)
+    assert hub.fetch(entry()).read_bytes() == DATA
+
+
+def test_a_missing_repo_is_named(server):
+    with pytest.raises(CheckpointError, match="no someone/else"):
+        hub.fetch(entry(repo="someone/else"))
+
+
+def test_404_of_a_file_names_it(server):
+    with pytest.raises(CheckpointError, match=r"has no file other\.bin"):
+        hub.fetch(entry(file="other.bin"))
+
+
+def test_a_missing_revision_is_named(server):
+    with pytest.raises(CheckpointError, match="revision v9"):
+        hub.fetch(entry(revision="v9"))
+
+
+def test_429_is_tried_again(server):
+    server.busy = 1
+    assert hub.fetch(entry()).read_bytes() == DATA
+
+
+def test_offline_serves_what_is_cached_and_refuses_the_rest(server, monkeypatch):
+    path = hub.fetch(entry())
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    server.requests.clear()
+    assert hub.fetch(entry()) == path
+    with pytest.raises(CheckpointError, match="off limits"):
+        hub.fetch(entry(name="other", file="other.bin"))
+    assert server.requests == []
+
+
+def test_a_hub_that_does_not_answer_is_named(server, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(CheckpointError, match=r"127\.0\.0\.1:9 cannot be reached"):
+        hub.fetch(entry())
+
+
+def test_mirrors_are_tried_in_order(server):
+    server.files["a/bad", "x"] = DATA[:-1] + b"x"
+    server.files["a/good", "y"] = DATA
+    mirrors = (Place(repo="a/bad", file="x"), Place(repo="a/good", file="y"))
+    path = hub.fetch(entry(repo="a/gone", file="z", mirrors=mirrors))
+    assert path.read_bytes() == DATA
+    repos = [path.split("/resolve/")[0] for path in paths(server, "HEAD") if "/resolve/" in path]
+    assert list(dict.fromkeys(repos)) == ["/a/gone", "/a/bad", "/a/good"]
+
+
+def test_a_full_disk_is_seen_before_anything_is_fetched(server, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1))
+    with pytest.raises(CheckpointError, match="free"):
+        hub.fetch(entry())
+    assert not any(path.startswith("/cdn/") for path in paths(server, "GET"))
+
+
+def test_a_file_of_the_package_is_verified_and_never_removed(tmp_path, server):
+    path = tmp_path / "own.bin"
+    path.write_bytes(b"wrong")
+    own = replace(entry(), path=str(path), repo="", file="", bytes=0)
+    with pytest.raises(CheckpointError, match="and not sha256"):
+        hub.fetch(own)
+    assert path.exists()
+
+
+def test_two_processes_that_pull_one_file_both_get_it_whole(server):
+    words = "import sys; from mfv2a import hub; from mfv2a.register import Checkpoint; "
+    words += f"print(hub.fetch(Checkpoint(name='net', role='vae', licence='MIT', licence_url='x', repo={REPO!r}, "
+    words += f"file={FILE!r}, digest={SHA256!r})))"
+    both = [
+        subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, env=os.environ.copy(), text=True)
+        for _ in range(2)
+    ]
+    for process in both:
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        assert Path(out.strip()).read_bytes() == DATA
