@@ -31,10 +31,11 @@ check: $(VENV)/.dev-installed ## lint, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
 
-fix: $(VENV)/.dev-installed ## repair what lint and formatting can repair; renew the reference in docs/TRAINING.md
+fix: $(VENV)/.dev-installed ## repair what lint and formatting can repair; renew the tables made from the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/python scripts/run_reference.py --write
+	$(BIN)/python scripts/options_table.py --write
 
 bench: $(VENV)/.demo-installed ## time the stages of a dub here, in one step and in 25
 	$(BIN)/mfv2a bench --steps 1 --steps 25

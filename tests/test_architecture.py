@@ -51,6 +51,7 @@ DOORS = {
     "av": {"media"},
     "cv2": {"media"},
     "soundfile": {"media"},
+    "pyloudnorm": {"media"},
     "fsspec": {"media"},
     "huggingface_hub": {"hub"},
     "numba": {"scenes"},

@@ -121,13 +121,26 @@ def test_runs_are_named_as_they_are_where_help_names_them() -> None:
         assert (ROOT / name).exists(), f"{name} is named and not there"
 
 
-def test_the_reference_of_runs_is_that_of_the_records() -> None:
-    spec = importlib.util.spec_from_file_location("run_reference", ROOT / "scripts" / "run_reference.py")
+def script(name: str) -> Any:
+    """A script of the project as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.reference() in read(ROOT / "docs" / "TRAINING.md"), "run make fix"
+    return module
+
+
+def test_the_reference_of_runs_is_that_of_the_records() -> None:
+    assert script("run_reference").reference() in read(ROOT / "docs" / "TRAINING.md"), "run make fix"
+
+
+def test_the_table_of_options_is_that_of_the_commands() -> None:
+    table = script("options_table").table()
+    told = {word for line in table.splitlines() for word in re.findall(r"(--[a-z-]+)", line.split("|")[1])}
+    known = {option for name in ("dub", "tta") for parameter in COMMANDS[name].params for option in parameter.opts}
+    assert {word for word in known if word.startswith("--")} - {"--help"} <= told
+    assert table in read(README), "run make fix"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -159,7 +159,7 @@ def _discard(checkpoint: Checkpoint, path: Path) -> None:
 
 def _download(checkpoint: Checkpoint, place: Place, progress: bool) -> Path:
     from huggingface_hub import DryRunFileInfo, hf_hub_download
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     ask: dict[str, Any] = {
         "repo_id": place.repo,

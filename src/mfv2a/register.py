@@ -117,7 +117,10 @@ def read_register() -> dict[str, Checkpoint]:
         CheckpointError: the tool's register is missing.
         ConfigError: a register cannot be read, names what is not there, or repeats a name.
     """
-    return dict(_read_all(os.environ.get(ENV_CHECKPOINTS, "")))
+    extra = os.environ.get(ENV_CHECKPOINTS, "")
+    own = [Path(part) for part in extra.split(os.pathsep) if part]
+    stamps = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in own)
+    return dict(_read_all(extra, stamps))
 
 
 def find_checkpoint(name: str) -> Checkpoint:
@@ -203,7 +206,8 @@ def _pick(name: str, known: Mapping[str, Checkpoint], what: str) -> Checkpoint:
 
 
 @lru_cache(maxsize=8)
-def _read_all(extra: str) -> tuple[tuple[str, Checkpoint], ...]:
+def _read_all(extra: str, _stamps: tuple[int, ...]) -> tuple[tuple[str, Checkpoint], ...]:
+    """All entries; read again only if a file of the user's has changed."""
     package = Path(str(files("mfv2a")))
     own = next((p for p in (package / REGISTER, package.parents[1] / REGISTER) if p.is_file()), None)
     if own is None:

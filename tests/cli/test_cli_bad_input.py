@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 
 from made_videos import make_sound_file, make_video
 from mfv2a.cli import main
+from mfv2a.records import VideoInfo
 
 TINY = ["--model", "tiny"]
 
@@ -147,6 +151,114 @@ def test_a_name_that_is_no_utf8_is_dubbed(capsysbinary: pytest.CaptureFixture[by
     assert capsysbinary.readouterr().out == b"out/caf\xe9.mp4\n"
 
 
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are always Unicode there")
+def test_a_name_that_is_no_utf8_passes_through_every_option(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    import json
+
+    name = os.fsdecode(b"caf\xe9_rain_01.mp4")
+    make_video(Path("x.mp4"), seconds=0.3, sound=True).rename(name)
+    Path("t.jsonl").write_text(json.dumps({"path": name, "seed": 5}))
+    common = ["dub", name, "--out", "out", *TINY, "--also-wav", "--prompt-from", "filename", "--loudness", "-30"]
+    for keep in ("mix", "second-track"):
+        command = [*common, "--prompts", "t.jsonl", "--variants", "2", "--keep-audio", keep]
+        for _ in range(2):
+            assert main(command) == 0
+            assert capsysbinary.readouterr().out == b"out/caf\xe9_rain_01.mp4\nout/caf\xe9_rain_01.2.mp4\n"
+    names = sorted(os.fsencode(path.name) for path in Path("out").iterdir())
+    assert names == [
+        b"caf\xe9_rain_01.2.mp4",
+        b"caf\xe9_rain_01.2.wav",
+        b"caf\xe9_rain_01.mp4",
+        b"caf\xe9_rain_01.wav",
+        b"report.jsonl",
+    ]
+    lines = [json.loads(line) for line in Path("out/report.jsonl").read_text("utf-8").splitlines()]
+    assert [line["status"] for line in lines] == ["ok", "ok", "skipped", "skipped"] * 2
+    assert {(line["settings"]["prompt"], line["settings"]["seed"]) for line in lines} == {("caf rain", 5)}
+
+
+def grow(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"\0" * 4096)
+
+
+def shrink(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def replace_by_another(path: Path) -> None:
+    make_video(Path("other.mp4"), seconds=0.9, seed=7).replace(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (grow, b"has changed while it was read"),
+        (shrink, b"has changed while it was read"),
+        (replace_by_another, b"has changed while it was read"),
+        (Path.unlink, b"has vanished while it was read"),
+    ],
+)
+@pytest.mark.parametrize("moment", ["before decoding", "after decoding", "while it is copied"])
+def test_a_file_that_changes_while_it_is_read_fails_alone_and_leaves_nothing(
+    spoil: Callable[[Path], None],
+    told: bytes,
+    moment: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    from mfv2a.jobs import stages
+    from mfv2a.media import mux
+
+    decode, run = stages.decode_clip, mux.run_ffmpeg
+
+    def spoil_around_decoding(info: VideoInfo, *rest: object) -> object:
+        if info.path.name == "b.mp4" and moment == "before decoding":
+            spoil(info.path)
+        clip = decode(info, *rest)  # type: ignore[arg-type]
+        if info.path.name == "b.mp4" and moment == "after decoding":
+            spoil(info.path)
+        return clip
+
+    def spoil_after_copying(*args: object, path: Path, **kwargs: object) -> None:
+        run(*args, path=path, **kwargs)  # type: ignore[arg-type]
+        if path.name == "b.mp4" and moment == "while it is copied":
+            spoil(path)
+
+    monkeypatch.setattr(stages, "decode_clip", spoil_around_decoding)
+    monkeypatch.setattr(mux, "run_ffmpeg", spoil_after_copying)
+    for name in "abc":
+        make_video(Path(f"in/{name}.mp4"), seconds=0.5)
+    assert main(["dub", "in", "--out", "out", *TINY, "--also-wav"]) == 3
+    out, err = capsysbinary.readouterr()
+    assert out == b"out/a.mp4\nout/c.mp4\n"
+    (line,) = [line for line in err.splitlines() if b"failed: " in line]
+    assert told in line
+    assert b"run the same command again" in line
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.mp4", "a.wav", "c.mp4", "c.wav", "report.jsonl"]
+
+
+def test_a_file_that_vanishes_before_it_is_probed_fails_alone(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    from mfv2a.jobs import dub
+
+    find = dub.find_videos
+
+    def find_and_lose(*args: object) -> object:
+        found = find(*args)  # type: ignore[arg-type]
+        Path("in/b.mp4").unlink()
+        return found
+
+    monkeypatch.setattr(dub, "find_videos", find_and_lose)
+    for name in "ab":
+        make_video(Path(f"in/{name}.mp4"), seconds=0.3)
+    assert main(["dub", "in", "--out", "out", *TINY]) == 3
+    out, err = capsysbinary.readouterr()
+    assert out == b"out/a.mp4\n"
+    assert b"in/b.mp4: failed: cannot be read: No such file or directory" in err
+
+
 def test_ten_bit_pictures_are_dubbed() -> None:
     Path("in").mkdir()
     with av.open("in/ten.mkv", "w") as container:
@@ -186,6 +298,17 @@ def run(capsysbinary: pytest.CaptureFixture[bytes], *words: str) -> tuple[int, s
         (["in", "--out", "out", "--sample-rate", "7"], 2, "--sample-rate"),
         (["in", "--out", "out", "--audio-codec", "mp3"], 2, "--audio-codec"),
         (["in", "--out", "out", "--no-such-option"], 2, "--no-such-option"),
+        (["in", "--out", "out", "--prompt-from", "dreams"], 2, "--prompt-from"),
+        (["in", "--out", "out", "--variants", "0"], 2, "--variants"),
+        (["in", "--out", "out", "--keep-audio", "both"], 2, "--keep-audio"),
+        (["in", "--out", "out", "--mix-gain", "-6"], 2, "--mix-gain"),
+        (["in", "--out", "out", "--keep-audio", "mix", "--mix-gain", "99"], 2, "--mix-gain"),
+        (["in", "--out", "out", "--keep-audio", "mix", "--mix-gain", "nan"], 2, "--mix-gain"),
+        (["in", "--out", "out", "--loudness", "loud"], 2, "--loudness"),
+        (["in", "--out", "out", "--loudness", "3"], 2, "--loudness"),
+        (["in", "--out", "out", "--loudness", "nan"], 2, "--loudness"),
+        (["in", "--out", "out", "--prompts", "gone.csv"], 2, "gone.csv"),
+        (["in", "--out", "out", "--prompts", "in/a.mp4"], 2, "not a table"),
         (["in"], 2, "--out"),
         (["--out", "out"], 2, "PATH"),
         (["in", "--out", "out", "--model", "tiny1"], 2, "did you mean tiny?"),
@@ -258,6 +381,79 @@ def test_a_full_disk_stops_the_batch_with_exit_4(
     assert b"the disk is full" in err
     assert sorted(digest("out")) == ["out/report.jsonl"]
     assert Path("out/report.jsonl").read_text().count("\n") == 1
+
+
+def dub_in_a_child(*before: str, limit_bytes: int | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Dubs in/ into out/ in a process of its own, with a limit on the size of the files it may write."""
+
+    def limit() -> None:
+        import resource
+
+        if limit_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+    words = [*before, sys.executable, "-m", "mfv2a", "dub", "in", "--out", "out", *TINY, "--audio-codec", "flac"]
+    return subprocess.run(words, capture_output=True, timeout=120, preexec_fn=limit)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such limit there")
+def test_a_file_that_may_not_grow_so_large_fails_alone_and_leaves_nothing() -> None:
+    make_video(Path("in/a.mkv"), seconds=0.2)
+    make_video(Path("in/b.mkv"), seconds=2, size=(640, 480), codec="ffv1")
+    make_video(Path("in/c.mkv"), seconds=0.2)
+    before = digest("in")
+    done = dub_in_a_child(limit_bytes=200_000)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == b"out/a.mkv\nout/c.mkv\n"
+    assert b"in/b.mkv: failed: out/b.mkv" in done.stderr or b"larger than is allowed" in done.stderr
+    assert sorted(digest("out")) == ["out/a.mkv", "out/c.mkv", "out/report.jsonl"]
+    assert digest("in") == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such limit there")
+def test_where_not_a_byte_can_be_written_the_batch_stops_with_exit_4() -> None:
+    make_video(Path("in/a.mkv"), seconds=0.2)
+    Path("out").mkdir()
+    done = dub_in_a_child(limit_bytes=0)
+    assert done.returncode == 4, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(b"error: out/report.jsonl: ")
+    assert b" - " in last
+    assert done.stdout == b""
+    assert digest("out") == {"out/report.jsonl": hashlib.sha256(b"").hexdigest()}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_report_on_a_full_disk_stops_the_batch_with_exit_4(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    make_video(Path("in/a.mkv"), seconds=0.2)
+    Path("out").mkdir()
+    Path("out/report.jsonl").symlink_to("/dev/full")
+    assert main(["dub", "in", "--out", "out", *TINY]) == 4
+    err = capsysbinary.readouterr().err.splitlines()[-1]
+    assert b"the disk is full" in err
+    assert b"free some space" in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file system in memory")
+def test_a_small_file_system_that_fills_up_stops_the_batch_and_a_rerun_goes_on() -> None:
+    Path("out").mkdir()
+    inside = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    mount = "mount -t tmpfs -o size=600k none out"
+    if shutil.which("unshare") is None or subprocess.run([*inside, mount], capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody mount a small file system")
+    for name in "abcd":
+        make_video(Path(f"in/{name}.mkv"), seconds=0.4, size=(320, 240), codec="ffv1", seed=ord(name))
+    sizes = [path.stat().st_size for path in Path("in").iterdir()]
+    assert max(sizes) < 500_000 < sum(sizes)
+    again = "rm out/a.mkv; ls -A out; " if sizes else ""
+    done = dub_in_a_child(*inside, f'{mount} && "$@"; echo "exit $?"; {again} ls -A out', "sh")
+    out = done.stdout.decode().splitlines()
+    assert "exit 4" in out, done.stderr
+    assert b"the disk is full" in done.stderr.splitlines()[-1]
+    left = out[out.index("exit 4") + 1 :]
+    assert "report.jsonl" in left
+    assert not [name for name in left if name.endswith(".part")]
 
 
 def test_an_unexpected_fault_is_a_line_and_exit_1(

@@ -15,6 +15,7 @@ import soundfile
 
 from made_videos import make_video
 from mfv2a.cli import main
+from mfv2a.media.audio import read_audio
 
 TINY = ["--model", "tiny"]
 
@@ -33,6 +34,11 @@ def packets(path: str | Path) -> list[bytes]:
 def heard(path: str | Path) -> np.ndarray:
     with av.open(f"file:{path}") as container:
         return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=-1)
+
+
+def left(path: str | Path) -> np.ndarray:
+    """The first channel in [-1, 1]."""
+    return read_audio(path, mono=False).samples[:, 0].astype(float)
 
 
 def report(folder: str | Path = "out") -> list[dict[str, object]]:
@@ -193,3 +199,168 @@ def test_a_long_clip_is_dubbed_whole() -> None:
     assert main(["dub", "long.mkv", "-o", "out", *TINY, "--audio-codec", "flac"]) == 0
     assert heard("out/long.mkv").shape[-1] == round(19.2 * 48_000)
     assert report()[0]["details"]["windows"] > 1  # type: ignore[index, operator]
+
+
+def settings_of(name: str) -> dict[str, object]:
+    return next(line["settings"] for line in reversed(report()) if line["name"] == name)  # type: ignore[return-value]
+
+
+def test_a_table_gives_each_clip_its_prompt_its_negative_prompt_and_its_seed(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    for name in "abcd":
+        Path(f"in/{name}.mov").parent.mkdir(exist_ok=True)
+        Path(f"in/{name}.mov").write_bytes(make_video(Path("x.mov"), seconds=0.4).read_bytes())
+    Path("in/b.txt").write_text("a gong")
+    Path("prompts.csv").write_text(
+        "path,prompt,negative_prompt,seed\na.mov,rain,,\nb.mov,rain,,\nc.mov,rain,a dog,\nd.mov,rain,,7\nz.mov,,,\n"
+    )
+    embedded = ["--model", "embedded"]  # the tiny one hears no words
+    command = ["dub", "in", "--out", "out", *embedded, "--audio-codec", "pcm", "--cfg", "3", "--prompts", "prompts.csv"]
+    assert main([*command, "--negative-prompt", "music"]) == 0
+    assert b"note: prompts.csv, line 6: not among the videos: z.mov" in capsysbinary.readouterr().err
+    told = {name: settings_of(f"{name}.mov") for name in "abcd"}
+    assert [told[name]["prompt"] for name in "abcd"] == ["rain"] * 4
+    assert [told[name]["negative_prompt"] for name in "abcd"] == ["music", "music", "a dog", "music"]
+    assert [told[name]["seed"] for name in "abcd"] == [0, 0, 0, 7]
+    sounds = {name: heard(f"out/{name}.mov").astype(float) for name in "abcd"}
+    np.testing.assert_allclose(sounds["a"], sounds["b"], atol=40)
+    for name in "cd":
+        assert np.abs(sounds["a"] - sounds[name]).max() > 100, f"{name} sounds like a"
+    assert {line["details"]["prompt_from"] for line in report()} == {"table"}  # type: ignore[index]
+
+
+def test_a_table_is_part_of_what_a_rerun_compares() -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    make_video(Path("in/b.mp4"), seconds=0.3)
+    table, command = Path("t.jsonl"), ["dub", "in", "--out", "out", *TINY, "--prompts", "t.jsonl"]
+    for line in ('"prompt": "rain"', '"prompt": "rain"', '"prompt": "rain", "seed": 1', '"negative_prompt": "rain"'):
+        table.write_text('{"path": "a.mp4", ' + line + "}\n")
+        assert main(command) == 0
+    made = [(line["name"], line["status"]) for line in report()]
+    assert [status for name, status in made if name == "a.mp4"] == ["ok", "skipped", "ok", "ok"]
+    assert [status for name, status in made if name == "b.mp4"] == ["ok", "skipped", "skipped", "skipped"]
+    assert main(["dub", "in", "--out", "out", *TINY]) == 0
+    assert report()[-2:][0]["status"] == "skipped"
+
+
+def test_a_name_gives_a_prompt_where_nothing_else_does(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    for name in ("rain_on_tin_0001.mp4", "IMG_0002.mp4", "a_dog.mp4"):
+        make_video(Path("in", name), seconds=0.3)
+    Path("in/a_dog.txt").write_text("a gong")
+    command = ["dub", "in", "--out", "out", *TINY, "--prompt-from", "filename", "--prompt", "wind"]
+    assert main([*command, "--dry-run", "--json"]) == 0
+    out, err = capsysbinary.readouterr()
+    told = {
+        Path(line["source"]).name: (line["prompt"], line["prompt_from"]) for line in map(json.loads, out.splitlines())
+    }
+    assert told == {
+        "rain_on_tin_0001.mp4": ("rain on tin", "filename"),
+        "IMG_0002.mp4": ("wind", "option"),
+        "a_dog.mp4": ("a gong", "sidecar"),
+    }
+    assert b"--prompt-from filename: no words in 1 of 3" in err
+
+
+def test_a_negative_prompt_without_guidance_is_told_to_do_nothing(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    make_video(Path("a.mp4"), seconds=0.3)
+    command = ["dub", "a.mp4", "--out", "out", *TINY, "--dry-run", "--negative-prompt", "music", "--cfg"]
+    assert main([*command, "1"]) == 0
+    assert b"acts only where --cfg is above 1" in capsysbinary.readouterr().err
+    assert main([*command, "2"]) == 0
+    assert b"acts only" not in capsysbinary.readouterr().err
+
+
+def test_variants_differ_in_noise_alone_and_share_decoding_and_features(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    from mfv2a.jobs import stages
+    from mfv2a.pipeline import Pipeline
+
+    decode, prepare, decoded, prepared = stages.decode_clip, Pipeline.prepare, [], []
+    monkeypatch.setattr(
+        stages, "decode_clip", lambda info, *rest: decoded.append(info.path.name) or decode(info, *rest)
+    )
+    monkeypatch.setattr(
+        Pipeline, "prepare", lambda self, clip, **words: prepared.append(words["seed"]) or prepare(self, clip, **words)
+    )
+    make_video(Path("in/a.mov"), seconds=0.4)
+    make_video(Path("in/b.mov"), seconds=0.4, seed=1)
+    command = ["dub", "in", "--out", "out", *TINY, "--audio-codec", "pcm", "--prompt", "rain"]
+    assert main([*command, "--variants", "3", "--batch-size", "2"]) == 0
+    out, err = capsysbinary.readouterr()
+    names = ["a.mov", "a.2.mov", "a.3.mov", "b.mov", "b.2.mov", "b.3.mov"]
+    assert out.decode().split() == [f"out/{name}" for name in names]
+    assert b"in/a.mov, variant 3: " in err
+    assert (decoded, len(prepared)) == (["a.mov", "b.mov"], 2)
+    first, *others = (heard(f"out/{name}").astype(float) for name in names[:3])
+    assert all(np.abs(other - first).max() > 100 for other in others)
+    assert [line["settings"].get("variant", 1) for line in report()] == [1, 2, 3] * 2  # type: ignore[attr-defined]
+    assert main(["dub", "in/a.mov", "--out", "alone", *TINY, "--audio-codec", "pcm", "--prompt", "rain"]) == 0
+    np.testing.assert_allclose(heard("alone/in/a.mov"), first, atol=40)
+    Path("out/a.2.mov").unlink()
+    assert main([*command, "--variants", "3"]) == 0
+    assert [line["status"] for line in report()[6:]].count("ok") == 1
+    assert packets("out/a.2.mov") == packets("in/a.mov")
+
+
+def test_sound_that_is_there_is_replaced_mixed_kept_beside_or_left_alone(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    make_video(Path("in/silent.mov"), seconds=0.5)
+    make_video(Path("in/tone.mov"), seconds=0.5, sound=True)
+    command = ["dub", "in", "--out", "out", *TINY, "--audio-codec", "pcm", "--also-wav"]
+
+    def tone(path: str) -> float:
+        """How much of the source's tone of 440 Hz is in the default track."""
+        wave = left(path)[2400:21600]
+        return float(np.abs(np.fft.rfft(wave))[round(440 * 0.4)] / len(wave) * 2)
+
+    made = {}
+    for keep in ("replace", "mix", "second-track", "skip"):
+        capsysbinary.readouterr()
+        assert main([*command, "--keep-audio", keep]) == 0
+        err = capsysbinary.readouterr().err
+        assert (b"in/tone.mov: left alone: it has sound of its own" in err) == (keep == "skip")
+        assert (b"1 left alone" in err) == (keep == "skip")
+        last = {Path(str(line["source"])).name: line for line in report()}
+        made[keep] = last["tone.mov"]["settings"].get("keep_audio", "replace")  # type: ignore[attr-defined]
+        with av.open("out/tone.mov") as container:
+            assert len(container.streams.audio) == (2 if keep in ("second-track", "skip") else 1)
+        if keep != "skip":
+            assert (tone("out/tone.mov") > 0.05) == (keep == "mix")
+        with av.open("out/silent.mov") as container:
+            assert len(container.streams.audio) == 1
+        assert packets("out/tone.mov") == packets("in/tone.mov")
+    assert made == {keep: keep for keep in made}
+    assert main([*command, "--keep-audio", "mix"]) == 0
+    assert main([*command, "--keep-audio", "mix"]) == 0
+    assert main([*command, "--keep-audio", "mix", "--mix-gain", "-12"]) == 0
+    assert [line["status"] for line in report()[-6:]] == ["ok"] * 2 + ["skipped"] * 2 + ["ok"] * 2
+    wave, _ = soundfile.read("out/tone.wav")
+    assert soundfile.info("out/tone.wav").subtype == "PCM_24"
+    mixed = left("out/tone.mov")
+    source = left("in/tone.mov")[: len(mixed)]
+    np.testing.assert_allclose(mixed, wave + np.pad(source, (0, len(mixed) - len(source))), atol=2e-3)
+
+
+def test_a_loudness_is_reached_in_the_file_and_part_of_what_a_rerun_compares(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    from mfv2a.media.loudness import measure_lufs
+
+    make_video(Path("in/a.mp4"), seconds=2)
+    make_video(Path("in/still.mp4"), seconds=0.3)
+    Path("in/a.txt").write_text("rain")
+    command = ["dub", "in", "--out", "out", *TINY]
+    assert main([*command, "--loudness", "-30"]) == 0
+    assert b"1 sound softer than --loudness asks for" in capsysbinary.readouterr().err
+    sound = read_audio("out/a.mp4")
+    assert measure_lufs(sound.samples, sound.sample_rate_hz) == pytest.approx(-30, abs=0.3)
+    details = {line["name"]: line["details"] for line in report()}
+    assert details["a.mp4"]["loudness_lufs"] == pytest.approx(-30, abs=0.1)  # type: ignore[index]
+    assert details["still.mp4"]["loudness_held"] == "quiet"  # type: ignore[index]
+    assert main([*command, "--loudness", "-30.0"]) == 0
+    assert main([*command, "--loudness", "off"]) == 0
+    assert [line["status"] for line in report()[2:]] == ["skipped"] * 2 + ["ok"] * 2
+    assert "loudness_lufs" not in settings_of("a.mp4")

@@ -70,6 +70,18 @@ def test_prompts_come_on_stdin_and_variants_differ(
     assert Path("s/hail.wav").read_bytes() != Path("s/hail-2.wav").read_bytes()
 
 
+def test_sounds_of_one_loudness_are_asked_for_and_told(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    from mfv2a.media.loudness import measure_lufs
+
+    assert main(["tta", "rain", "hail", "-o", "s/", "--loudness", "-30", "--json", *TINY]) == 0
+    for line in map(json.loads, capsysbinary.readouterr().out.splitlines()):
+        wave, rate = soundfile.read(line["output"], dtype="float32")
+        assert measure_lufs(wave, rate) == pytest.approx(-30, abs=0.1)
+        assert line["loudness_lufs"] == pytest.approx(-30, abs=0.1)
+        assert line["settings"]["loudness_lufs"] == -30
+    assert soundfile.info("s/rain.wav").subtype == "PCM_24"
+
+
 def test_the_same_words_and_seed_make_the_same_sound() -> None:
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         assert main(["tta", "rain", "-o", f"{name}.wav", "--seed", seed, *TINY]) == 0
@@ -86,6 +98,8 @@ def test_the_same_words_and_seed_make_the_same_sound() -> None:
         (["rain", "--duration", "0"], "--duration"),
         (["rain", "--duration", "nan"], "--duration"),
         (["rain", "--variants", "0"], "--variants"),
+        (["rain", "--loudness", "loud"], "--loudness"),
+        (["rain", "--loudness", "-200"], "--loudness"),
         (["rain", "--steps", "0"], "--steps"),
         (["rain", "--model", "tini"], "tiny"),
         (["-", "-"], "twice"),

@@ -165,6 +165,58 @@ def test_the_dub_of_another_video_is_not_replaced_while_that_video_is_there(here
     assert len(plan("y").items) == 1
 
 
+def test_variants_are_numbered_have_their_own_noise_and_are_skipped_one_by_one(here: Path) -> None:
+    make_video(Path("in/a.b.mp4"), seconds=0.3)
+    options = replace(OPTIONS, variants=3, also_wav=True)
+    one, two, three = plan("in", options=options).items
+    names = [(item.output.name, item.wav and item.wav.name) for item in (one, two, three)]
+    assert names == [("a.b.mp4", "a.b.wav"), ("a.b.2.mp4", "a.b.2.wav"), ("a.b.3.mp4", "a.b.3.wav")]
+    assert len({one.seed, two.seed, three.seed}) == 3
+    assert one.seed == plan("in").items[0].seed
+    assert one.settings == plan("in").items[0].settings, "the first is as it is without variants"
+    finish(two)
+    left = plan("in", options=options)
+    assert [item.variant for item in left.items] == [1, 3]
+    assert [result.output for result in left.settled] == [Path("out/a.b.2.mp4")]
+    assert len(plan("in").items) == 1
+    finish(one)
+    assert [result.output for result in plan("in").settled] == [Path("out/a.b.mp4")]
+    Path("out/a.b.2.mp4").write_bytes(b"cut")
+    assert [item.variant for item in plan("in", options=options).items] == [2, 3]
+
+
+def test_a_variant_and_another_video_may_not_share_a_name(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    make_video(Path("in/a.2.mp4"), seconds=0.3)
+    assert len(plan("in").items) == 2
+    with pytest.raises(ConfigError, match=r"would both become out/a\.2\.mp4"):
+        plan("in", options=replace(OPTIONS, variants=2))
+
+
+def test_what_was_made_stays_ours_when_a_later_try_fails(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    (item,) = plan("in").items
+    finish(item)
+    Report(OPTIONS.out).append(ItemResult(source=item.source, output=None, status="failed", error="no"))
+    assert [each.output for each in plan("in").items] == [item.output]
+
+
+def test_a_video_that_can_be_heard_is_left_alone_mixed_or_kept_beside(here: Path) -> None:
+    make_video(Path("in/silent.mp4"), seconds=0.3)
+    make_video(Path("in/tone.mp4"), seconds=0.3, sound=True)
+    skipping = plan("in", options=replace(OPTIONS, keep_audio="skip", variants=2))
+    assert [item.output.name for item in skipping.items] == ["silent.mp4", "silent.2.mp4"]
+    (alone,) = skipping.settled
+    assert (alone.source.name, alone.status, alone.output) == ("tone.mp4", "skipped", None)
+    assert alone.details["left_alone"] == "it has sound of its own"
+    expected = {"replace": (None, ()), "mix": (1, ()), "second-track": (None, (1,))}
+    for keep, kept in expected.items():
+        options = replace(OPTIONS, keep_audio=keep, mix_gain_db=-3.0)  # type: ignore[arg-type]
+        silent, tone = plan("in", options=options).items
+        assert (silent.mix_track, silent.beside) == (None, ())
+        assert (tone.mix_track, tone.beside) == kept
+
+
 def test_the_text_beside_a_clip_wins_over_the_prompt(here: Path) -> None:
     make_video(Path("in/a.mp4"), seconds=0.3)
     make_video(Path("in/b.mp4"), seconds=0.3)

@@ -76,6 +76,14 @@ def test_resampling_keeps_pitch_place_and_length(tmp_path: Path, rate: int, new:
     assert np.argmax(np.abs(back.samples - clean)) / new == pytest.approx(1.0, abs=2 / new)
 
 
+@pytest.mark.parametrize("length", [0, 1, 7, 100])
+def test_a_few_samples_can_be_resampled(length: int) -> None:
+    for new in (16000, 48000, 192000):
+        out = audio_room.resample(np.full(length, 0.5, np.float32), 48000, new)
+        assert len(out) == round(length * new / 48000)
+        assert length < 100 or out.max() == pytest.approx(0.5, abs=0.1)
+
+
 def test_the_sound_of_a_video_is_read() -> None:
     sound = read_audio(DATA / "stream_of_water.mp4", 16000)
     assert sound.samples.ndim == 1

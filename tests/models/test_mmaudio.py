@@ -61,7 +61,8 @@ def test_one_item_alone_equals_itself_in_a_batch(tiny):
     with torch.no_grad():
         together = tiny(z, t=t, r=r, conditions=tiny.encode_conditions(clip, sync, text, 12))
         alone = tiny(z[1:2], t=t[1:2], r=r[1:2], conditions=tiny.encode_conditions(clip[1:2], sync[1:2], text[1:2], 12))
-    assert torch.allclose(together[1:2], alone, atol=1e-4)
+    # Outputs are as large as 40 here: a matrix product rounds in another order for another batch.
+    assert (together[1:2] - alone).norm() < 2e-5 * alone.norm()
 
 
 def test_a_missing_modality_equals_its_empty_feature(tiny):

@@ -5,23 +5,26 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from mfv2a import __version__
-from mfv2a.cli import bench, console, dub, evaluate, extract, scenes, train, tta
+from mfv2a.cli import bench, console, doctor, dub, evaluate, extract, models, scenes, train, tta
 from mfv2a.errors import Mfv2aError
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+COMPLETE_VARIABLE = "_MFV2A_COMPLETE"  # set by a shell's completion script
 
 app = typer.Typer(
     name="mfv2a",
@@ -31,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
 )
 
 
@@ -44,6 +48,15 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _print_completion(shell: str | None) -> None:
+    if shell:
+        from typer.completion import get_completion_script
+
+        script = get_completion_script(prog_name="mfv2a", complete_var=COMPLETE_VARIABLE, shell=shell)
+        console.write_stdout(f"{script}\n".encode())
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     context: typer.Context,
@@ -51,8 +64,27 @@ def common(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")] = False,
+    checkpoints: Annotated[
+        str, typer.Option("--checkpoints", metavar="FILE", help="A register of your own models, besides the tool's.")
+    ] = "",
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask the hub; use what is here.")] = False,
+    completion: Annotated[
+        Literal["bash", "zsh", "fish", "powershell"] | None,
+        typer.Option(
+            "--shell-completion",
+            callback=_print_completion,
+            is_eager=True,
+            help="Print the script that completes commands and options in a shell.",
+        ),
+    ] = None,
 ) -> None:
     """Give silent videos sound, in one step."""
+    # Said in the environment, so that whatever this process starts follows too.
+    if checkpoints:
+        known = os.environ.get("MFV2A_CHECKPOINTS", "")
+        os.environ["MFV2A_CHECKPOINTS"] = os.pathsep.join(filter(None, [known, str(Path(checkpoints).absolute())]))
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     console.start_talk(context, quiet=False, verbose=verbose)
 
 
@@ -63,6 +95,8 @@ app.command(epilog=scenes.EPILOG)(scenes.scenes)
 app.command(epilog=extract.EPILOG)(extract.extract)
 app.command(epilog=train.EPILOG)(train.train)
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command(epilog=doctor.EPILOG)(doctor.doctor)
+app.add_typer(models.app, name="models")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,6 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     talk = console.Talk()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if COMPLETE_VARIABLE in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     try:
         with _sigterm_interrupts() as terminated:
             code = app(words, prog_name="mfv2a", standalone_mode=False, obj=talk)

@@ -38,7 +38,7 @@ def bench(
     ] = None,
     cfg: options.CfgOption = None,
     rescale: options.RescaleOption = True,
-    model: options.ModelOption = "embedded",
+    model: options.ModelOption = "",
     seed: options.SeedOption = 0,
     repeats: Annotated[
         int,
@@ -72,7 +72,7 @@ def bench(
     wanted = BenchOptions(
         video=video,
         sound=SoundOptions(
-            model=model,
+            model=options.model_name(model),
             cfg_strength=cfg,
             rescale=rescale,
             seed=seed,

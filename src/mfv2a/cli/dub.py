@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -21,9 +22,14 @@ EPILOG = """
 
 `mfv2a dub 'shots/*.mov' --out dubbed --prompt "footsteps on gravel"` - a glob, and what to hear
 
+`mfv2a dub videos --out dubbed --prompts prompts.csv` - a prompt for each clip, from a table
+
+`mfv2a dub videos --out dubbed --keep-audio mix --mix-gain -6 --loudness -23` - under the sound that is there
+
 `find . -name '*.mp4' -print0 | mfv2a dub - -0 --out dubbed --json` - paths on stdin, JSON on stdout
 
-A prompt for one clip goes into a text file beside it: clip.txt for clip.mp4; it wins over --prompt.
+A prompt for one clip goes into a text file beside it: clip.txt for clip.mp4. Of several, the first counts: --prompts,
+the text file, --prompt-from, --prompt.
 
 Exit codes: 0 all done, 2 a wrong option, 3 some or all failed, 4 nothing could start, 130 Ctrl-C, 143
 SIGTERM.
@@ -46,18 +52,67 @@ def dub(
         typer.Option(
             "--prompt",
             "-p",
-            help="What should be heard, for every clip without a text file of its own. "
+            help="What should be heard, for every clip without a prompt of its own. "
             "Without one, the sound follows the picture alone.",
             metavar="TEXT",
             rich_help_panel=options.SAMPLING,
         ),
     ] = "",
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompts",
+            help="Table of single clips: columns path, prompt, negative_prompt, seed. What it says wins.",
+            metavar="FILE.csv|.jsonl",
+            show_default=False,
+            rich_help_panel=options.SAMPLING,
+        ),
+    ] = None,
+    prompt_from: Annotated[
+        Literal["none", "filename", "metadata"],
+        typer.Option(
+            "--prompt-from",
+            help="Where else to look for a clip's prompt: the words of its name, or its tags, in which "
+            "generators leave theirs.",
+            rich_help_panel=options.SAMPLING,
+        ),
+    ] = "none",
     negative_prompt: options.NegativePromptOption = "",
-    model: options.ModelOption = "embedded",
+    model: options.ModelOption = "",
     steps: options.StepsOption = None,
     cfg: options.CfgOption = None,
     rescale: options.RescaleOption = True,
     seed: options.SeedOption = 0,
+    variants: Annotated[
+        int,
+        typer.Option(
+            "--variants",
+            min=1,
+            help="Takes of each video: NAME.mp4, NAME.2.mp4 and so on.",
+            metavar="N",
+            rich_help_panel=options.SAMPLING,
+        ),
+    ] = 1,
+    keep_audio: Annotated[
+        Literal["replace", "mix", "second-track", "skip"],
+        typer.Option(
+            "--keep-audio",
+            help="For videos with sound that can be heard: replace it, mix the new sound with it, copy it as a "
+            "second track, or skip the video.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = "replace",
+    mix_gain: Annotated[
+        float | None,
+        typer.Option(
+            "--mix-gain",
+            help="Gain of the new sound in a mix, in dB.",
+            metavar="DB",
+            show_default="0",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    loudness: options.LoudnessOption = "off",
     audio_codec: Annotated[
         Literal["auto", "aac", "flac", "opus", "pcm"],
         typer.Option(
@@ -69,7 +124,11 @@ def dub(
     sample_rate: options.SampleRateOption = "48000",
     also_wav: Annotated[
         bool,
-        typer.Option("--also-wav", help="Also write NAME.wav beside each output.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            "--also-wav",
+            help="Also write NAME.wav, the new sound alone in 24 bit, beside each output.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = False,
     overwrite: Annotated[
         bool,
@@ -105,7 +164,7 @@ def dub(
     wanted = DubOptions(
         out=out,
         sound=SoundOptions(
-            model=model,
+            model=options.model_name(model),
             negative_prompt=negative_prompt,
             steps=steps,
             cfg_strength=cfg,
@@ -115,8 +174,14 @@ def dub(
             device=device,
             dtype=dtype,
             sample_rate_hz=options.sample_rate(sample_rate),
+            loudness_lufs=options.loudness(loudness),
         ),
         prompt=prompt,
+        prompts=prompts,
+        prompt_from=prompt_from,
+        variants=variants,
+        keep_audio=keep_audio,
+        mix_gain_db=mix_gain,
         audio_codec=audio_codec,
         also_wav=also_wav,
         overwrite=overwrite,

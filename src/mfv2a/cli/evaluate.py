@@ -26,7 +26,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="First held-out scene, and the noise.")] = 0,
     text: Annotated[bool, typer.Option("--text/--no-text", help="Give each scene's caption as the prompt.")] = True,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Show the scene.")] = True,
-    model: options.ModelOption = "embedded",
+    model: options.ModelOption = "",
     steps: options.StepsOption = None,
     cfg: options.CfgOption = None,
     rescale: options.RescaleOption = True,
@@ -50,7 +50,7 @@ def evaluate(
         if done % 20 == 0:
             talk.say(f"{done}/{scenes} scenes")
 
-    figures = evaluate_model(model, wanted, device=device, dtype=dtype, begin=begin, tick=tick)
+    figures = evaluate_model(options.model_name(model), wanted, device=device, dtype=dtype, begin=begin, tick=tick)
     if json_lines:
         console.print_json(figures)
         return

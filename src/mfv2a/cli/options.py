@@ -30,6 +30,38 @@ def parse_sample_rate(text: str) -> str:
     return text
 
 
+def parse_loudness(text: str) -> str:
+    """Checks the word of --loudness: `off` or a number of LUFS.
+
+    Args:
+        text: as typed.
+
+    Returns:
+        The same word.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if text != "off":
+        try:
+            float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is neither a number of LUFS nor `off`") from None
+    return text
+
+
+def loudness(text: str) -> float | None:
+    """Turns the checked word of --loudness into its value in LUFS, None for `off`."""
+    return None if text == "off" else float(text)
+
+
+def model_name(text: str) -> str:
+    """The model asked for, or this user's default."""
+    from mfv2a.register import default_model
+
+    return text or default_model()
+
+
 def sample_rate(text: str) -> int | Literal["model"]:
     """Turns the checked word of --sample-rate into its value in Hz, or `model`."""
     return "model" if text == "model" else int(text)
@@ -37,7 +69,14 @@ def sample_rate(text: str) -> int | Literal["model"]:
 
 ModelOption = Annotated[
     str,
-    typer.Option("--model", "-m", help="Name of the model.", metavar="NAME", rich_help_panel=SAMPLING),
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name of the model; `mfv2a models list` names them, with their licences.",
+        show_default="MFV2A_MODEL, else what `mfv2a models default` says",
+        metavar="NAME",
+        rich_help_panel=SAMPLING,
+    ),
 ]
 NegativePromptOption = Annotated[
     str,
@@ -108,6 +147,17 @@ SampleRateOption = Annotated[
         help="Sample rate of the sound in Hz, or `model` for the model's own.",
         metavar="HZ|model",
         callback=parse_sample_rate,
+        rich_help_panel=OUTPUT,
+    ),
+]
+LoudnessOption = Annotated[
+    str,
+    typer.Option(
+        "--loudness",
+        help="Integrated loudness of each sound in LUFS by EBU R 128, such as -23, true peaks below -1 dBTP; "
+        "or `off`. Quiet ambience is not raised.",
+        metavar="LUFS|off",
+        callback=parse_loudness,
         rich_help_panel=OUTPUT,
     ),
 ]

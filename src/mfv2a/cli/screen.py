@@ -30,13 +30,13 @@ class Screen:
         self._task: TaskID | None = None
         self._total = self._settled = 0
         self._total_s = self._done_s = 0.0
-        self._lengths_s: dict[Path, float] = {}
+        self._lengths_s: dict[tuple[Path, int], float] = {}
         self._start = time.perf_counter()
 
     def begin(self, info: Any, sample_rate_hz: int, plan: Plan) -> None:
         """The model and the plan are known."""
         self._say(console.model_line(info, sample_rate_hz))
-        self._lengths_s = {item.source: item.info.duration_s for item in plan.items}
+        self._lengths_s = {(item.source, item.variant): item.info.duration_s for item in plan.items}
         self._total = len(plan.items) + len(plan.settled)
         self._total_s = sum(self._lengths_s.values())
         self._start = time.perf_counter()
@@ -55,7 +55,7 @@ class Screen:
     def result(self, result: ItemResult, record: Mapping[str, Any]) -> None:
         """One file is settled."""
         self._settled += 1
-        self._done_s += self._lengths_s.get(result.source, 0.0)
+        self._done_s += self._lengths_s.get((result.source, _variant(result)), 0.0)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done_s)
         self._show(result, record)
@@ -75,12 +75,13 @@ class Screen:
                 console.print_json(record)
             elif result.output is not None:
                 console.print_path(result.output)
-        head = f"[{self._settled}/{self._total}] {console.printable(str(result.source))}: "
+        take = f", variant {_variant(result)}" if _variant(result) > 1 else ""
+        head = f"[{self._settled}/{self._total}] {console.printable(str(result.source))}{take}: "
         if result.status == "failed":
             hint = f" - {result.hint}" if result.hint else ""
             self._write(f"{head}failed: {console.printable(result.error + hint)}")
         elif result.status == "skipped":
-            self._say(f"{head}done already")
+            self._say(head + console.printable(_why_skipped(result)))
         else:
             self._say(head + console.printable(_told(result)) + self._left())
 
@@ -109,6 +110,9 @@ class Screen:
                         "output": str(item.output),
                         "status": "planned",
                         "prompt": item.prompt,
+                        "prompt_from": item.details.get("prompt_from", ""),
+                        "negative_prompt": item.negative_prompt,
+                        "clip_seed": item.seed,
                     }
                 )
             else:
@@ -155,9 +159,15 @@ def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[st
     """The end of a batch for people: counts, speed, what was uncertain and what to do."""
     parts = [f"{summary.ok} dubbed"] if not summary.planned else [f"{summary.planned} would be dubbed"]
     parts += [
-        f"{number} {word}" for number, word in ((summary.skipped, "done already"), (summary.failed, "failed")) if number
+        f"{number} {word}"
+        for number, word in (
+            (summary.skipped, "done already"),
+            (summary.left_alone, "left alone (with sound of their own)"),
+            (summary.failed, "failed"),
+        )
+        if number
     ]
-    if summary.ok + summary.skipped + summary.failed + summary.planned == 0 and not interrupted:
+    if summary.ok + summary.skipped + summary.left_alone + summary.failed + summary.planned == 0 and not interrupted:
         return
     speed = ""
     if summary.audio_s > 0 and summary.wall_s > 0:
@@ -174,6 +184,11 @@ def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[st
             "quiet or generic; say what should be heard with --prompt or a text file beside the clip, or "
             "use a larger --model"
         )
+    if summary.softer:
+        yield (
+            f"{console.count(summary.softer, 'sound')} softer than --loudness asks for: quiet ambience is not raised, "
+            "and hits are not pressed flat"
+        )
     if summary.failed:
         yield "the failed ones are named above and in report.jsonl; the others are not affected"
 
@@ -186,6 +201,15 @@ def _told(result: ItemResult) -> str:
     return f"{details.get('duration_s', 0):.1f} s in {sum(result.seconds.values()):.1f} s" + (
         f", {seen}{doubt}" if seen else doubt
     )
+
+
+def _variant(result: ItemResult) -> int:
+    return int(result.settings.get("variant", 1))
+
+
+def _why_skipped(result: ItemResult) -> str:
+    left_alone = result.details.get("left_alone")
+    return f"left alone: {left_alone}" if left_alone else "done already"
 
 
 def _text(path: Path | None) -> str | None:

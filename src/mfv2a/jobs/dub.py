@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from mfv2a.errors import ConfigError, StartError
+from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.discover import find_videos
-from mfv2a.jobs.plan import Item, Plan, PlanOptions, plan_batch
+from mfv2a.jobs.plan import Item, KeepAudio, Plan, PlanOptions, plan_batch
+from mfv2a.jobs.prompts import Row, match_rows, read_table
 from mfv2a.jobs.report import DISK_FULL, Report, absolute
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.media.mux import AudioCodec
 from mfv2a.records import ItemResult
 
-if TYPE_CHECKING:
-    pass
+MIX_GAINS_DB = (-60.0, 24.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,13 @@ class DubOptions:
     Attributes:
         out: the output folder.
         sound: what makes the sound.
-        prompt: what should be heard, where a clip has no sidecar; "" for what is seen.
+        prompt: what should be heard, where a clip has no prompt of its own; "" for what is seen.
+        prompts: a table with prompt, negative prompt and seed of single clips (.csv, .jsonl), None for no table.
+        prompt_from: what is asked for a clip's prompt where neither the table nor a sidecar says it.
+        variants: outputs of each video, each with its own noise.
+        keep_audio: what becomes of sound that a source brings along and that can be heard: "replace" it, "mix" the
+            new sound with it, keep it as a "second-track", or "skip" the file.
+        mix_gain_db: gain of the new sound in a mix; None for 0, the only choice without a mix.
         audio_codec: "auto" or the codec in the output files.
         also_wav: write NAME.wav beside each output.
         overwrite: do again what is done, and replace files that the tool did not make.
@@ -41,10 +48,33 @@ class DubOptions:
     out: Path
     sound: SoundOptions = field(default_factory=SoundOptions)
     prompt: str = ""
+    prompts: Path | None = None
+    prompt_from: PromptFrom = "none"
+    variants: int = 1
+    keep_audio: KeepAudio = "replace"
+    mix_gain_db: float | None = None
     audio_codec: AudioCodec = "auto"
     also_wav: bool = False
     overwrite: bool = False
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.variants < 1:
+            raise ConfigError(f"--variants {self.variants} cannot work", hint="use 1 or more")
+        if self.mix_gain_db is not None and self.keep_audio != "mix":
+            raise ConfigError("--mix-gain without a mix", hint="add --keep-audio mix, or leave it out")
+        low, high = MIX_GAINS_DB
+        if self.mix_gain_db is not None and not low <= self.mix_gain_db <= high:
+            raise ConfigError(f"--mix-gain {self.mix_gain_db:g} cannot work", hint=f"use {low:g} to {high:g} dB")
+
+    def settings(self) -> dict[str, Any]:
+        """What of all this decides an output, JSON-ready; what is as it ever was is left out."""
+        settings: dict[str, Any] = {"audio_codec": self.audio_codec}
+        if self.keep_audio != "replace":
+            settings["keep_audio"] = self.keep_audio
+        if self.keep_audio == "mix":
+            settings["mix_gain_db"] = self.mix_gain_db or 0.0
+        return settings
 
 
 @dataclass(slots=True)
@@ -54,6 +84,8 @@ class Summary:
     Attributes:
         ok: files dubbed.
         skipped: files that an earlier run had done.
+        left_alone: files that have sound of their own, where such are skipped.
+        softer: dubbed or skipped files that are softer than the loudness asked for.
         failed: files that could not be done.
         planned: files that would be dubbed, in a dry run.
         uncertain: dubbed or skipped files in which little was recognised.
@@ -63,6 +95,8 @@ class Summary:
 
     ok: int = 0
     skipped: int = 0
+    left_alone: int = 0
+    softer: int = 0
     failed: int = 0
     planned: int = 0
     uncertain: int = 0
@@ -71,8 +105,14 @@ class Summary:
 
     def add(self, result: ItemResult) -> None:
         """Counts one result."""
+        if "left_alone" in result.details:
+            self.left_alone += 1
+            return
         setattr(self, result.status, getattr(self, result.status) + 1)
-        if result.status != "failed" and result.details.get("uncertain"):
+        if result.status != "failed" and result.details.get("loudness_held"):
+            self.softer += 1
+        first = result.settings.get("variant", 1) == 1  # the variants of a clip are as uncertain as the first
+        if result.status != "failed" and first and result.details.get("uncertain"):
             self.uncertain += 1
         if result.status == "ok":
             self.audio_s += float(result.details.get("duration_s", 0.0))
@@ -118,11 +158,13 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         info = describe_model(options.sound.model)
         listener.detail(f"ffmpeg: {find_ffmpeg()}")
         _check_out(options.out)
+        table = None if options.prompts is None else read_table(options.prompts)
         discovery = find_videos(arguments, options.out)
-        for note in discovery.notes:
-            listener.note(note)
+        rows, notes = ({}, []) if table is None else match_rows(table, discovery.found)
         report = Report(options.out)
-        plan = plan_batch(discovery, _plan_options(options, info), report)
+        plan = plan_batch(discovery, _plan_options(options, info, rows), report)
+        for note in (*discovery.notes, *(table.notes if table else ()), *notes, *_doubts(plan, options)):
+            listener.note(note)
         listener.begin(info, options.sound.rate_hz(info), plan)
         if options.dry_run:
             for result in plan.settled:
@@ -150,21 +192,37 @@ def _dub_all(plan: Plan, options: DubOptions, report: Report, listener: Listener
 
     sound = options.sound
     pipeline = load_pipeline(sound.model, device=sound.device, dtype=sound.dtype)
-    stages = DubStages(pipeline, sound, options.out, listener.stage)
+    stages = DubStages(pipeline, sound, options.out, plan.items, listener.stage)
     for result in run_batch(plan.items, stages, batch_size=sound.batch_size, tell=listener.detail):
         settle(result)
 
 
-def _plan_options(options: DubOptions, info: Any) -> PlanOptions:
+def _doubts(plan: Plan, options: DubOptions) -> Iterator[str]:
+    """What was asked for and will do nothing."""
+    silent = [item for item in plan.items if item.negative_prompt and item.settings.get("cfg_strength") == 1]
+    if silent:
+        yield f"a negative prompt acts only where --cfg is above 1; here it is 1 ({len(silent)} of {len(plan.items)})"
+    wordless = [item for item in plan.items if item.details.get("prompt_from") in ("", "option")]
+    if options.prompt_from != "none" and wordless:
+        yield f"--prompt-from {options.prompt_from}: no words in {len(wordless)} of {len(plan.items)}"
+
+
+def _plan_options(options: DubOptions, info: Any, rows: Mapping[Path, Row]) -> PlanOptions:
     return PlanOptions(
         out=options.out,
         prompt=" ".join(options.prompt.split()),
+        negative_prompt=options.sound.negative_prompt,
+        rows=rows,
+        prompt_from=options.prompt_from,
         seed=options.sound.seed,
         sample_rate_hz=options.sound.rate_hz(info),
         audio_codec=options.audio_codec,
         also_wav=options.also_wav,
         overwrite=options.overwrite,
-        settings={**options.sound.settings(info), "audio_codec": options.audio_codec},
+        keep_audio=options.keep_audio,
+        mix_gain_db=options.mix_gain_db or 0.0,
+        variants=options.variants,
+        settings={**options.sound.settings(info), **options.settings()},
     )
 
 

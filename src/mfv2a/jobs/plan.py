@@ -6,22 +6,24 @@ what an earlier run has already done. Nothing is written and torch is not needed
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mfv2a.errors import ConfigError, MediaError, Mfv2aError
-from mfv2a.jobs.discover import VIDEO_SUFFIXES, Discovery, Found
+from mfv2a.jobs.carried import PromptFrom
+from mfv2a.jobs.discover import Discovery, Found
+from mfv2a.jobs.outputs import already_done, find_stranger, output_name, refuse_collisions
+from mfv2a.jobs.prompts import Row, choose_prompt
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.seed import clip_seed, content_key
-from mfv2a.jobs.sidecar import read_sidecar
 from mfv2a.media.mux import AudioCodec, MuxPlan, plan_mux
+from mfv2a.media.tracks import audible_track, check_beside, sound_tracks
 from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
 
+KeepAudio = Literal["replace", "mix", "second-track", "skip"]
 _CODEC_RATES_HZ: Mapping[str, tuple[int, ...]] = {
     "opus": (8000, 12000, 16000, 24000, 48000),
     "aac": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
@@ -34,13 +36,19 @@ class PlanOptions:
 
     Attributes:
         out: the output folder.
-        prompt: text for every clip that has no sidecar.
+        prompt: text for every clip that has none of its own.
         seed: the run's seed.
         sample_rate_hz: rate of the sound in the files.
         audio_codec: codec asked for.
         also_wav: write NAME.wav beside each output.
         overwrite: do again what is done, and replace files that the tool did not write.
         settings: everything else that decides an output (model, digest, steps ...), JSON-ready.
+        negative_prompt: what should not be heard, where the table does not say.
+        rows: what the table of prompts says, by source.
+        prompt_from: what else is asked for a clip's prompt: its name or its tags.
+        keep_audio: what becomes of sound that a source brings along and that can be heard.
+        mix_gain_db: gain of the new sound where the source's is mixed under it.
+        variants: outputs of each video, each with its own noise.
     """
 
     out: Path
@@ -51,6 +59,12 @@ class PlanOptions:
     also_wav: bool
     overwrite: bool
     settings: Mapping[str, Any]
+    negative_prompt: str = ""
+    rows: Mapping[Path, Row] = field(default_factory=dict)
+    prompt_from: PromptFrom = "none"
+    keep_audio: KeepAudio = "replace"
+    mix_gain_db: float = 0.0
+    variants: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +81,11 @@ class Item:
         seed: seed of this clip's noise.
         settings: everything that decides the output.
         details: facts for the report that are known before dubbing.
+        negative_prompt: what should not be heard.
+        variant: number of this output among those of the video, from 1.
+        mix_track: stream index of the source's sound that is mixed under the new one, None for none.
+        mix_gain_db: gain of the new sound in that mix.
+        beside: stream indices of the source's sound that is copied beside the new one.
     """
 
     source: Path
@@ -78,6 +97,11 @@ class Item:
     seed: int
     settings: Mapping[str, Any]
     details: Mapping[str, Any]
+    negative_prompt: str = ""
+    variant: int = 1
+    mix_track: int | None = None
+    mix_gain_db: float = 0.0
+    beside: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +137,7 @@ def plan_batch(discovery: Discovery, options: PlanOptions, report: Report) -> Pl
     refused: list[ConfigError] = []
     for found in discovery.found:
         try:
-            planned = _plan_one(found, options, report)
+            planned = _plan_clip(found, options, report)
         except ConfigError as error:  # this container cannot hold that codec; others may
             refused.append(error)
             settled.append(failed(found.source, error, settings=options.settings))
@@ -122,16 +146,14 @@ def plan_batch(discovery: Discovery, options: PlanOptions, report: Report) -> Pl
         except OSError as error:
             settled.append(failed(found.source, unreadable(found.source, error), settings=options.settings))
         else:
-            if isinstance(planned, Item):
-                items.append(planned)
-            else:
-                settled.append(planned)
+            items += [each for each in planned if isinstance(each, Item)]
+            settled += [each for each in planned if isinstance(each, ItemResult)]
     if refused and len(refused) == len(discovery.found):
         raise refused[0]
-    _refuse_collisions(items, settled, discovery.found)
+    refuse_collisions(items, settled, discovery.found)
     kept: list[Item] = []
     for item in items:
-        stranger = None if options.overwrite else _find_stranger(item, report)
+        stranger = None if options.overwrite else find_stranger(item, report)
         if stranger is None:
             kept.append(item)
         else:
@@ -164,111 +186,72 @@ def unreadable(path: Path, error: OSError) -> MediaError:
     return MediaError(path, f"cannot be read: {error.strerror or error}", hint="check the file and its permissions")
 
 
-def _plan_one(found: Found, options: PlanOptions, report: Report) -> Item | ItemResult:
+def _plan_clip(found: Found, options: PlanOptions, report: Report) -> list[Item | ItemResult]:
+    """What becomes of one video: an entry for each of its outputs, or one if it is left alone."""
     stat = found.source.stat()
-    prompt = read_sidecar(found.source) or options.prompt
-    settings = {**options.settings, "prompt": prompt}
+    row = options.rows.get(found.source)
+    own = _row_settings(row)
+    prompt, origin = choose_prompt(found.source, row, options.prompt_from, options.prompt)
+    settings = {**options.settings, **own, "prompt": prompt}
     facts = {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    wanted = {number: settings if number == 1 else {**settings, "variant": number} for number in _variants(options)}
+    done: dict[int, ItemResult | None] = dict.fromkeys(wanted)
     if not options.overwrite:
-        done = _already_done(found, options, report, settings, facts)
-        if done is not None:
-            return done
+        done = {number: already_done(found, options, report, each, facts) for number, each in wanted.items()}
+    if all(done.values()):
+        return [result for result in done.values() if result is not None]
     info = probe_video(found.source)
+    heard = None if options.keep_audio == "replace" else audible_track(info)
+    if heard is not None and options.keep_audio == "skip":
+        return [_left_alone(found.source, settings, facts)]
+    mux = _plan_mux(info, options)
+    beside = sound_tracks(info) if heard is not None and options.keep_audio == "second-track" else ()
+    check_beside(info, mux, beside)
+    key = content_key(found.source)
+
+    def plan(variant: int) -> Item:
+        output = options.out / output_name(found.relative, mux.suffix, variant)
+        return Item(
+            source=found.source,
+            output=output,
+            wav=output.with_suffix(".wav") if options.also_wav else None,
+            info=info,
+            mux=mux,
+            prompt=prompt,
+            negative_prompt=own.get("negative_prompt", options.negative_prompt),
+            seed=clip_seed(own.get("seed", options.seed), key, variant - 1),
+            settings=wanted[variant],
+            details={**facts, "content_key": key, "prompt_from": origin},
+            variant=variant,
+            mix_track=heard if options.keep_audio == "mix" else None,
+            mix_gain_db=options.mix_gain_db,
+            beside=beside,
+        )
+
+    return [done[number] or plan(number) for number in wanted]
+
+
+def _variants(options: PlanOptions) -> range:
+    return range(1, options.variants + 1)
+
+
+def _left_alone(source: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> ItemResult:
+    details = {**facts, "left_alone": "it has sound of its own"}
+    return ItemResult(source=source, output=None, status="skipped", settings=settings, details=details)
+
+
+def _plan_mux(info: VideoInfo, options: PlanOptions) -> MuxPlan:
     mux = plan_mux(info, options.audio_codec)
     rates_hz = _CODEC_RATES_HZ.get(mux.codec)
     if rates_hz and options.sample_rate_hz not in rates_hz:
         known = ", ".join(str(rate) for rate in rates_hz)
         raise ConfigError(f"{mux.codec} cannot hold {options.sample_rate_hz} Hz", hint=f"--sample-rate: one of {known}")
-    output = options.out / _with_suffix(found.relative, mux.suffix)
-    wav = output.with_suffix(".wav") if options.also_wav else None
-    key = content_key(found.source)
-    return Item(
-        source=found.source,
-        output=output,
-        wav=wav,
-        info=info,
-        mux=mux,
-        prompt=prompt,
-        seed=clip_seed(options.seed, key),
-        settings=settings,
-        details={**facts, "content_key": key},
-    )
+    return mux
 
 
-def _with_suffix(relative: Path, suffix: str) -> Path:
-    """The name of an output: the source's own where the suffix may stay, in the case it was written."""
-    if relative.suffix.lower() == suffix.lower():
-        return relative
-    if relative.suffix.lower() in VIDEO_SUFFIXES:
-        return relative.with_suffix(suffix)
-    return relative.with_name(relative.name + suffix)
-
-
-def _find_stranger(item: Item, report: Report) -> MediaError | None:
-    """The error of an output that would replace what the tool did not make, or made from another source."""
-    for path in (item.output, item.wav):
-        if path is None or not os.path.lexists(path):
-            continue
-        maker = report.source_of(path)
-        if maker is None:
-            return MediaError(path, "already there, and not made by mfv2a", hint="move it away, or use --overwrite")
-        if maker != absolute(item.source) and maker.exists():
-            return MediaError(path, f"already there, made from {maker}", hint="use another --out, or --overwrite")
-    return None
-
-
-def _already_done(
-    found: Found, options: PlanOptions, report: Report, settings: Mapping[str, Any], facts: Mapping[str, int]
-) -> ItemResult | None:
-    """The skipped result of a video whose record says that this very output is there, else None."""
-    record = report.last(found.source)
-    if record is None or record.get("status") not in ("ok", "skipped") or not isinstance(record.get("name"), str):
-        return None
-    details = record.get("details", {})
-    output = options.out / record["name"]
-    same = (
-        Path(record["name"]) == _with_suffix(found.relative, output.suffix)
-        and all(details.get(name) == value for name, value in facts.items())
-        and record.get("settings") == json.loads(json.dumps(settings))
-        and _size_bytes(output) == details.get("output_bytes")
-        and (not options.also_wav or _size_bytes(output.with_suffix(".wav")) == details.get("wav_bytes"))
-    )
-    if not same:
-        return None
-    return ItemResult(
-        source=found.source,
-        output=output,
-        status="skipped",
-        settings=record["settings"],
-        seconds=record.get("seconds", {}),
-        details=details,
-    )
-
-
-def _size_bytes(path: Path) -> int:
-    """The size of a file, -1 if it is not there; a recorded None therefore matches nothing."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
-
-
-def _refuse_collisions(items: Sequence[Item], settled: Sequence[ItemResult], found: Sequence[Found]) -> None:
-    """Refuses outputs that two sources share, and outputs that are inputs."""
-    inputs = {os.path.normcase(absolute(each.source)): each.source for each in found}
-    outputs = [(path, item.source) for item in items for path in (item.output, item.wav) if path is not None]
-    outputs += [(result.output, result.source) for result in settled if result.output is not None]
-    taken: dict[str, Path] = {}
-    for output, source in outputs:
-        key = os.path.normcase(absolute(output))
-        if key in inputs:
-            raise ConfigError(
-                f"{source} would be written over the input {inputs[key]}",
-                hint="choose another --out; a source is never touched",
-            )
-        if key in taken:
-            raise ConfigError(
-                f"{taken[key]} and {source} would both become {output}",
-                hint="dub them in two runs with different --out, or rename one",
-            )
-        taken[key] = source
+def _row_settings(row: Row | None) -> dict[str, Any]:
+    """What a row of the table decides in place of the options for all."""
+    if row is None:
+        return {}
+    said = {"negative_prompt": row.negative_prompt or None, "seed": row.seed}
+    return {name: value for name, value in said.items() if value is not None}

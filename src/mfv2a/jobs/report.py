@@ -1,7 +1,7 @@
 """report.jsonl: what a batch did, one JSON object a line, appended and never rewritten.
 
-The last line of a source wins, so a reader needs no other state, and a crash costs at most one cut line. This
-module does not know how a sound is made; it keeps what `jobs.batch` tells it.
+The last line of a source and variant wins, so a reader needs no other state, and a crash costs at most one cut
+line. This module does not know how a sound is made; it keeps what `jobs.batch` tells it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def result_record(result: ItemResult, folder: Path) -> dict[str, Any]:
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
     """Reads the lines of a report, oldest first.
 
-    Lines that are cut, damaged or not ours are passed over; a report that is not there has no lines.
+    Lines that are cut, damaged or not ours are passed over; a report that is not there, or no file, has no lines.
 
     Args:
         path: a report.jsonl.
@@ -86,6 +86,8 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
         One record a line.
     """
     try:
+        if not path.is_file():  # a device could be read for ever
+            return
         file = path.open("rb")
     except OSError:
         return
@@ -129,14 +131,14 @@ class Report:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / REPORT_NAME
-        self._last = {record["source"]: record for record in read_records(self._path)}
+        self._last: dict[tuple[str, int], dict[str, Any]] = {}
         self._source_of: dict[Path, Path] = {}
-        for record in self._last.values():
+        for record in read_records(self._path):
             self._remember(record)
 
-    def last(self, source: Path) -> Mapping[str, Any] | None:
-        """The newest record of a source, None if the report does not know it."""
-        return self._last.get(str(absolute(source)))
+    def last(self, source: Path, variant: int = 1) -> Mapping[str, Any] | None:
+        """The newest record of a source and variant, None if the report does not know it."""
+        return self._last.get((str(absolute(source)), variant))
 
     def source_of(self, output: Path) -> Path | None:
         """The source that this file was made from, None if the tool is not known to have made it."""
@@ -162,11 +164,14 @@ class Report:
             reason = "the disk is full" if full else error.strerror or str(error)
             hint = "free some space" if full else "make the folder writable or choose another --out"
             raise StartError(f"{self._path}: {reason}", hint=f"{hint}, then run the same command again") from error
-        self._last[record["source"]] = record
         self._remember(record)
         return record
 
     def _remember(self, record: dict[str, Any]) -> None:
+        """Takes a record in; what an earlier one says was made stays ours even when a later try failed."""
+        settings = record.get("settings")
+        variant = settings.get("variant") if isinstance(settings, dict) else None
+        self._last[record["source"], variant if isinstance(variant, int) else 1] = record
         for path in _made_files(record, self.folder):
             self._source_of[path] = Path(record["source"])
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mfv2a.pipeline import SampleOptions
 
 SAMPLE_RATES_HZ = (8_000, 192_000)
+LOUDNESS_LUFS = (-60.0, -5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class SoundOptions:
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" or the name of a floating dtype.
         sample_rate_hz: rate of the sound, "model" for the model's own.
+        loudness_lufs: integrated loudness of each sound, None to leave it as the model makes it.
     """
 
     model: str = "embedded"
@@ -45,6 +47,7 @@ class SoundOptions:
     device: str = "auto"
     dtype: str = "auto"
     sample_rate_hz: int | Literal["model"] = 48_000
+    loudness_lufs: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
@@ -53,6 +56,11 @@ class SoundOptions:
             raise ConfigError(f"--batch-size {self.batch_size} cannot work", hint="use 1 or more")
         if self.cfg_strength is not None and not (math.isfinite(self.cfg_strength) and self.cfg_strength >= 0):
             raise ConfigError(f"--cfg {self.cfg_strength} cannot work", hint="use 0 or more; 1 is no guidance")
+        softest, loudest = LOUDNESS_LUFS
+        if self.loudness_lufs is not None and not softest <= self.loudness_lufs <= loudest:
+            raise ConfigError(
+                f"--loudness {self.loudness_lufs:g} cannot work", hint=f"use {softest:g} to {loudest:g} LUFS, or off"
+            )
         low, high = SAMPLE_RATES_HZ
         if self.sample_rate_hz != "model" and not low <= self.sample_rate_hz <= high:
             raise ConfigError(
@@ -82,6 +90,7 @@ class SoundOptions:
         Args:
             info: the model's description.
         """
+        level = {} if self.loudness_lufs is None else {"loudness_lufs": self.loudness_lufs}
         return {
             "model": info.name,
             "digest": info.digest,
@@ -92,6 +101,7 @@ class SoundOptions:
             "seed": self.seed,
             "dtype": self.dtype,
             "sample_rate_hz": self.rate_hz(info),
+            **level,
         }
 
 

@@ -14,8 +14,10 @@ from mfv2a.data.dataset import Arrays, FeatureSet, Source
 from mfv2a.data.targets import band_energies, onset_curve
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.items import SAMPLE_RATE_HZ, load_sounds, mel_of, scene_item, scene_wave, sound_wave
+from mfv2a.media.motion import mirror_motion
 
 MEL_FPS, SYNC_FPS = 62.5, 25
+MAX_STRETCH = 0.25  # of log speed
 
 
 def build_sources(config: RunConfig) -> list[Source]:
@@ -97,9 +99,25 @@ def _sync_row(
     rng: np.random.Generator,
 ) -> Arrays:
     length = round(crop_s * SYNC_FPS)
-    onset = onset_curve([time_s for time_s, _ in facts["events"]], len(motion))
+    # A faster or slower world: `taken` of its frames become `length`.
+    taken = min(len(motion), round(length * float(np.exp(rng.uniform(-MAX_STRETCH, MAX_STRETCH)))))
+    start = int(rng.integers(0, len(motion) - taken + 1))
+    position = start + (np.arange(length) + 0.5) * taken / length - 0.5
+    times_s = [(time_s - start / SYNC_FPS) * length / taken for time_s, _ in facts["events"]]
     bands = band_energies(mel, len(motion))
-    start = int(rng.integers(0, len(motion) - length + 1))
-    window = slice(start, start + length)
-    label = np.array(number[facts["label"]], np.int64)
-    return {"motion": motion[window], "onset": onset[window], "bands": bands[window], "label": label}
+    motion = _rows_at(motion, position) * np.float32(np.sqrt(taken / length))  # flow is stored as its square root
+    return {
+        "motion": mirror_motion(motion) if rng.random() < 0.5 else motion,
+        "onset": onset_curve(times_s, length),
+        "bands": _rows_at(bands, position),
+        "label": np.array(number[facts["label"]], np.int64),
+    }
+
+
+def _rows_at(rows: NDArray[np.float32], position: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows [Y, F] read at fractional positions [K], linearly between neighbours."""
+    position = np.clip(position, 0, len(rows) - 1)
+    low = np.minimum(position.astype(np.int64), max(0, len(rows) - 2))
+    share = (position - low).astype(np.float32)[:, None]
+    read: NDArray[np.float32] = rows[low] * (1 - share) + rows[np.minimum(low + 1, len(rows) - 1)] * share
+    return read

@@ -4,52 +4,89 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mfv2a.errors import MediaError
 from mfv2a.jobs.batch import StoppedError
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
+from mfv2a.jobs.track import Track, make_track
 from mfv2a.media.audio import write_audio
 from mfv2a.media.motion import MotionMeter
-from mfv2a.media.mux import mux_audio
+from mfv2a.media.mux import CHANGED, CHANGED_HINT, mux_audio, stamp
+from mfv2a.media.tracks import read_track
 from mfv2a.media.video import decode_video
 from mfv2a.records import Audio, Clip, ItemResult, VideoInfo
 
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline, Work
 
+Made = TypeVar("Made")
 UNCERTAIN_BELOW = 0.35  # confidence under which a clip counts as not understood
 
 
-class DubStages:
-    """The stages of a batch on real files and a real pipeline."""
+class Shared(Generic[Made]):
+    """What is made once for several items of one video: kept until the last of them has taken it."""
 
-    def __init__(self, pipeline: Pipeline, sound: SoundOptions, out: Path, begin: Callable[[Item, str], None]) -> None:
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._takers = Counter(item.source for item in items)
+        self._kept: dict[Path, Made] = {}
+
+    def take(self, item: Item, make: Callable[[], Made]) -> Made:
+        """The thing for an item: made now, unless an item of the same video has made it."""
+        self._takers[item.source] -= 1
+        made = self._kept.pop(item.source) if item.source in self._kept else make()
+        if self._takers[item.source] > 0:
+            self._kept[item.source] = made
+        return made
+
+
+class DubStages:
+    """The stages of a batch on real files and a real pipeline.
+
+    The variants of a video share its decoded frames and its features: only their noise differs.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sound: SoundOptions,
+        out: Path,
+        items: Sequence[Item],
+        begin: Callable[[Item, str], None],
+    ) -> None:
         self._pipeline = pipeline
         self._sound = sound
         self._out = out
         self._begin = begin
         self._rate_hz = sound.rate_hz(pipeline.info)
+        self._clips: Shared[Clip] = Shared(items)
+        self._works: Shared[Work] = Shared(items)
 
     def decode(self, item: Item, stop: threading.Event) -> Clip:
         """File -> frames and motion."""
         self._begin(item, "decode")
-        return decode_clip(item.info, self._pipeline, stop)
+        try:
+            return self._clips.take(item, lambda: decode_clip(item.info, self._pipeline, stop))
+        except MediaError:
+            _check_unchanged(item)  # if it has changed, that is the reason
+            raise
 
     def prepare(self, item: Item, clip: Clip) -> Work:
         """Frames -> features, window plan and noise seed."""
         self._begin(item, "features")
-        return self._pipeline.prepare(
-            clip, prompt=item.prompt, negative_prompt=self._sound.negative_prompt, seed=item.seed
-        )
+        see, prompt, negative = self._pipeline.prepare, item.prompt, item.negative_prompt
+        work = self._works.take(item, lambda: see(clip, prompt=prompt, negative_prompt=negative, seed=item.seed))
+        return work if work.seed == item.seed else replace(work, seed=item.seed)
 
     def windows(self, work: Work) -> int:
         """How many windows a work has."""
@@ -69,7 +106,8 @@ class DubStages:
         audio = self._pipeline.finish(work, wave, sample_rate_hz=self._rate_hz)
         seconds["vocoder"] = time.perf_counter() - start - seconds["vae"]
         start = time.perf_counter()
-        _write_output(item, audio)
+        track = self._lay(item, work, audio)
+        _write_output(item, track)
         seconds["mux"] = time.perf_counter() - start
         return ItemResult(
             source=item.source,
@@ -77,7 +115,18 @@ class DubStages:
             status="ok",
             settings=item.settings,
             seconds=seconds,
-            details=_describe(item, work, audio, seconds, self._out),
+            details=_describe(item, work, track, seconds, self._out),
+        )
+
+    def _lay(self, item: Item, work: Work, audio: Audio) -> Track:
+        """New sound -> the track of the file: over the source's sound if that is mixed, at its loudness."""
+        source = None if item.mix_track is None else read_track(item.info, item.mix_track, audio.sample_rate_hz)
+        return make_track(
+            audio,
+            loudness_lufs=self._sound.loudness_lufs,
+            quiet=work.quiet,
+            source=source,
+            mix_gain_db=item.mix_gain_db,
         )
 
 
@@ -109,21 +158,33 @@ def decode_clip(info: VideoInfo, pipeline: Pipeline, stop: threading.Event | Non
     return replace(clip, motion=meter.features()) if sinks else clip
 
 
-def _write_output(item: Item, audio: Audio) -> None:
+def _check_unchanged(item: Item) -> None:
+    """Refuses a source that is another one than when the batch was planned: still being written, or replaced.
+
+    Raises:
+        MediaError: it has changed or vanished.
+    """
+    if stamp(item.source) != (item.details["size_bytes"], item.details["mtime_ns"]):
+        raise MediaError(item.source, CHANGED, hint=CHANGED_HINT)
+
+
+def _write_output(item: Item, track: Track) -> None:
     """Writes the sound file, if asked for, then the dubbed video, which marks the item as done."""
+    _check_unchanged(item)
     item.output.parent.mkdir(parents=True, exist_ok=True)
     if item.wav is not None:
-        write_audio(item.wav, audio)
+        write_audio(item.wav, track.stem)
     try:
-        mux_audio(item.info, audio, item.output, item.mux)
+        mux_audio(item.info, track.audio, item.output, item.mux, beside=item.beside)
     except BaseException:
         if item.wav is not None:
             item.wav.unlink(missing_ok=True)
         raise
 
 
-def _describe(item: Item, work: Work, audio: Audio, seconds: Mapping[str, float], out: Path) -> dict[str, Any]:
+def _describe(item: Item, work: Work, track: Track, seconds: Mapping[str, float], out: Path) -> dict[str, Any]:
     """The facts of a dubbed file for the report."""
+    audio = track.audio
     details = {
         **item.details,
         "duration_s": round(item.info.duration_s, 6),
@@ -140,7 +201,10 @@ def _describe(item: Item, work: Work, audio: Audio, seconds: Mapping[str, float]
         "output_bytes": item.output.stat().st_size,
         "rtf": round(sum(seconds.values()) / max(audio.duration_s, 1e-9), 4),
         **level_dbfs(audio.samples),
+        **track.facts,
     }
+    if item.mix_track is not None or item.beside:
+        details["source_sound"] = "mixed" if item.mix_track is not None else "second track"
     if item.wav is not None:
         details["wav"] = absolute(item.wav).relative_to(absolute(out)).as_posix()
         details["wav_bytes"] = item.wav.stat().st_size

@@ -10,12 +10,15 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.seed import clip_seed
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
 from mfv2a.records import Audio
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.track import Track
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 STDOUT = "-"
@@ -113,10 +116,10 @@ def make_sounds(
         shared_s = (time.perf_counter() - start) / len(group)
         for take, work, latent in zip(group, works, latents, strict=True):
             start = time.perf_counter()
-            audio = pipeline.decode(work, latent, sample_rate_hz=rate_hz)
-            _write(take, audio)
-            spent_s = shared_s + time.perf_counter() - start
-            done(take, audio, {"settings": settings, "seconds": round(spent_s, 4), **level_dbfs(audio.samples)})
+            track = _level(pipeline.decode(work, latent, sample_rate_hz=rate_hz), sound.loudness_lufs)
+            _write(take, track.audio)
+            facts = {"settings": settings, "seconds": round(shared_s + time.perf_counter() - start, 4)}
+            done(take, track.audio, {**facts, **level_dbfs(track.audio.samples), **track.facts})
 
 
 def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:
@@ -186,6 +189,12 @@ def _name(takes: Sequence[Take], out: str) -> list[Path]:
 
 def _groups(takes: Sequence[Take], size: int) -> list[Sequence[Take]]:
     return [takes[start : start + size] for start in range(0, len(takes), size)]
+
+
+def _level(audio: Audio, loudness_lufs: float | None) -> Track:
+    from mfv2a.jobs.track import make_track
+
+    return make_track(audio, loudness_lufs=loudness_lufs)
 
 
 def _write(take: Take, audio: Audio) -> None:

@@ -26,7 +26,7 @@ from mfv2a.records import Audio
 
 # suffix -> libsndfile's format and subtype, FFmpeg's muxer and encoder, the rates in Hz both can write (empty: any)
 FORMATS: dict[str, tuple[str, str, str, str, tuple[int, ...]]] = {
-    ".wav": ("WAV", "PCM_16", "wav", "pcm_s16le", ()),
+    ".wav": ("WAV", "PCM_24", "wav", "pcm_s24le", ()),
     ".flac": ("FLAC", "PCM_16", "flac", "flac", ()),
     ".ogg": ("OGG", "VORBIS", "ogg", "libvorbis", ()),
     ".opus": ("OGG", "OPUS", "ogg", "libopus", (8000, 12000, 16000, 24000, 48000)),
@@ -39,6 +39,7 @@ FORMATS: dict[str, tuple[str, str, str, str, tuple[int, ...]]] = {
     ),
 }
 BLOCK_SAMPLES = 1 << 16
+FILTER_SAMPLES = 4096
 
 
 def read_audio(path: Path | str, sample_rate_hz: int | None = None, *, mono: bool = True) -> Audio:
@@ -111,8 +112,9 @@ def resample(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> ND
         return np.stack([resample(channel, rate_hz, new_rate_hz) for channel in samples.T], axis=1)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=new_rate_hz)
     blocks: list[NDArray[np.float32]] = []
-    for start in range(0, len(samples), BLOCK_SAMPLES):
-        block = np.ascontiguousarray(samples[None, start : start + BLOCK_SAMPLES])
+    padded = _fit(samples, max(len(samples), FILTER_SAMPLES))  # of less than its filter nothing comes out
+    for start in range(0, len(padded), BLOCK_SAMPLES):
+        block = np.ascontiguousarray(padded[None, start : start + BLOCK_SAMPLES])
         frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
         frame.sample_rate = rate_hz
         frame.pts = start
@@ -142,8 +144,8 @@ def _fit(samples: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
 
 
 def wav_bytes(audio: Audio) -> bytes:
-    """The sound as a whole WAV file (16-bit PCM)."""
-    return _encode(audio, "WAV", "PCM_16")
+    """The sound as a whole WAV file (24-bit PCM)."""
+    return _encode(audio, "WAV", "PCM_24")
 
 
 def _encode(audio: Audio, form: str, subtype: str) -> bytes:
@@ -179,7 +181,7 @@ def write_audio(path: Path | str, audio: Audio) -> None:
             part.write_bytes(_encode(audio, form, subtype))
         part.replace(path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StartError(f"the disk is full: {path} could not be written", hint="free some space") from error
         raise MediaError(path, f"cannot be written: {error.strerror or error}") from error
     except soundfile.SoundFileError as error:

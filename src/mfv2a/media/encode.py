@@ -5,6 +5,7 @@ For pictures that the tool itself draws; a user's picture is never encoded again
 
 from __future__ import annotations
 
+import errno
 import uuid
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -15,7 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.errors import MediaError
+from mfv2a.errors import MediaError, StartError
 from mfv2a.records import Audio
 
 CRF = 23
@@ -41,6 +42,7 @@ def write_video(
 
     Raises:
         MediaError: there are no frames, or the file cannot be written.
+        StartError: the disk is full.
     """
     path = Path(path)
     part = path.parent / f".mfv2a-{uuid.uuid4().hex}.part"
@@ -52,6 +54,8 @@ def write_video(
         finally:
             part.unlink(missing_ok=True)
     except (av.FFmpegError, OSError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise StartError(f"the disk is full: {path} could not be written", hint="free some space") from error
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"cannot be written ({reason})", hint="check the folder and the space left") from error
     return path

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from functools import lru_cache
@@ -168,5 +169,10 @@ def _raise_failure(talk: str, returncode: int, path: Path) -> None:
     lines = [ADDRESS.sub(r"[\1]", line.strip()) for line in talk.splitlines() if line.strip()]
     if "No space left on device" in talk:
         raise StartError(f"the disk is full: {path} could not be written", hint="free some space and run again")
-    message = lines[0] if lines else f"ffmpeg ended with code {returncode}"
+    if lines:
+        message = lines[0]
+    elif returncode == -getattr(signal, "SIGXFSZ", 0):
+        message = "the file would be larger than is allowed here (ulimit -f)"
+    else:
+        message = f"ffmpeg ended with code {returncode}"
     raise MediaError(path, f"ffmpeg: {message}", detail="\n".join(lines[-DETAIL_LINES:]))

@@ -114,6 +114,25 @@ class MotionMeter:
         return np.concatenate(parts).astype(np.float32)
 
 
+def mirror_motion(motion: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Motion features of the mirrored picture, left for right.
+
+    Args:
+        motion: [T, 168].
+
+    Returns:
+        [T, 168].
+    """
+    flow_columns = CELLS * DIRECTIONS
+    flow = motion[:, :flow_columns].reshape(-1, GRID, GRID, DIRECTIONS)[:, :, ::-1]
+    flow = flow[..., (DIRECTIONS // 2 - np.arange(DIRECTIONS)) % DIRECTIONS]  # angle -> pi - angle
+    cells = motion[:, flow_columns : flow_columns + 2 * CELLS].reshape(-1, 2, GRID, GRID)[..., ::-1]
+    overall = motion[:, flow_columns + 2 * CELLS :].copy()
+    overall[:, 2] *= -1  # the camera's way to the right
+    rows = len(motion)
+    return np.concatenate([flow.reshape(rows, -1), cells.reshape(rows, -1), overall], 1)
+
+
 def motion_features(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Motion features of a whole clip.
 

@@ -1,7 +1,8 @@
 """A video and a sound to a video with that sound: the picture's packets are copied, never coded again.
 
 Everything else that the file held (further pictures, subtitles, chapters, attachments, metadata, rotation) goes
-along on its own clock; the sound it had is left out. This file does not know where the sound comes from.
+along on its own clock; the sound it had is left out, or copied beside the new one. This file does not know where
+the new sound comes from.
 """
 
 from __future__ import annotations
@@ -28,15 +29,17 @@ from mfv2a.media.delay import (
     state_matroska_delay,
     state_mp4_delay,
 )
-from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, run_ffmpeg
+from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, has_encoder, run_ffmpeg
 from mfv2a.media.probe import probe_video
-from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, write_covers
+from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, opus_delays, write_covers
 from mfv2a.records import Audio, VideoInfo
 
-__all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux"]
+__all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux", "stamp"]
 
 log = logging.getLogger(__name__)
 OPUS_HZ = 48000
+CHANGED = "has changed while it was read"
+CHANGED_HINT = "wait until it is whole, then run the same command again"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class _Job:
     rate_hz: int
     tags: Mapping[str, str]
     part: Path
+    beside: tuple[int, ...]
 
     @property
     def channels(self) -> int:
@@ -57,9 +61,15 @@ class _Job:
 
 
 def mux_audio(
-    info: VideoInfo, audio: Audio, out: Path, plan: MuxPlan, *, tags: Mapping[str, str] | None = None
+    info: VideoInfo,
+    audio: Audio,
+    out: Path,
+    plan: MuxPlan,
+    *,
+    tags: Mapping[str, str] | None = None,
+    beside: Sequence[int] = (),
 ) -> Path:
-    """Write the video of `info` with `audio` as its only sound.
+    """Write the video of `info` with `audio` as its default sound.
 
     The sound is cut or padded to round(picture seconds x rate) samples and starts when the picture starts. The
     file is written under a temporary name beside `out` and renamed when whole; the source is only read.
@@ -70,13 +80,14 @@ def mux_audio(
         out: the file to make; its folder must exist.
         plan: container and codec, from `plan_mux`.
         tags: metadata to add to the file.
+        beside: stream indices of the source's sound to copy, packet by packet, after the new track.
 
     Returns:
         `out`.
 
     Raises:
         ConfigError: `out` is the source.
-        MediaError: ffmpeg failed, or `out` cannot be written.
+        MediaError: ffmpeg failed, `out` cannot be written, or the source changed meanwhile.
         StartError: the disk is full.
     """
     if out.exists() and out.samefile(info.path):
@@ -89,11 +100,14 @@ def mux_audio(
     fitted = fit_audio(audio, sample_rate_hz=rate, num_samples=round(info.duration_s * rate))
     samples = np.ascontiguousarray(fitted.samples, dtype="<f4")
     part = out.parent / f".mfv2a-{uuid.uuid4().hex}.part"
-    job = _Job(info=info, plan=plan, samples=samples, rate_hz=rate, tags=tags or {}, part=part)
+    job = _Job(info, plan, samples, rate, tags or {}, part, tuple(beside))
     try:
+        before = stamp(info.path)
         _write(job, find_ffmpeg())
         if info.rotation_deg and probe_video(part).rotation_deg != info.rotation_deg:
             _write_with_bundled(job)
+        if stamp(info.path) != before:
+            raise MediaError(info.path, CHANGED, hint=CHANGED_HINT)
         part.replace(out)
     except OSError as error:
         raise MediaError(out, f"cannot be written: {error.strerror or error}") from error
@@ -101,6 +115,19 @@ def mux_audio(
         with suppress(OSError):
             part.unlink(missing_ok=True)
     return out
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in nanoseconds: what tells that a file has changed.
+
+    Raises:
+        MediaError: the file is not there any more.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise MediaError(path, "has vanished while it was read", hint=CHANGED_HINT) from error
+    return status.st_size, status.st_mtime_ns
 
 
 def _write_with_bundled(job: _Job) -> None:
@@ -137,7 +164,7 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
     if delay_s and plan.container in ("matroska", "webm"):
         habits = delay_habits(program, plan.encoder)
         added_s, stated_s = 0.0 if habits.adds else delay_s, 0.0 if habits.states else delay_s
-    options = _options(job, info.start_s + added_s)
+    options = _options(job, info.start_s + added_s) | _beside_options(job, program)
     if stated_s:
         options |= {"metadata:s:a:0": f"title={PLACE_NAME}", "write_crc32": 0}
     arguments = compile_command(ffmpeg.output(*_streams(job, data), "part", **options), source=info.path, part=job.part)
@@ -156,7 +183,7 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
 
 
 def _streams(job: _Job, data: Sequence[int]) -> list[Any]:
-    """The streams of the output: those that are copied, with the sound right after the picture."""
+    """The streams of the output: those that are copied, with the sound right after the picture: the new one first."""
     # Every stream stays on the source's own clock (copyts). Missing timestamps (AVI, MPEG-PS) are worked out.
     video = ffmpeg.input("source", copyts=None, fflags="+genpts")
     sound = ffmpeg.input("pipe:0", f="f32le", ar=job.rate_hz, ac=job.channels)
@@ -165,6 +192,7 @@ def _streams(job: _Job, data: Sequence[int]) -> list[Any]:
         streams.append(video[str(index)])
         if index == job.info.picture_index:
             streams.append(sound["a:0"])
+            streams += [video[str(track)] for track in job.beside]
     return streams
 
 
@@ -175,9 +203,9 @@ def _options(job: _Job, sound_start_s: float) -> dict[str, Any]:
         "map_metadata": 0,
         "map_chapters": 0,
         "c": "copy",
-        "c:a": job.plan.encoder,
+        "c:a:0": job.plan.encoder,
         # Not itsoffset: newer versions ignore it for raw sound.
-        "af": f"asetpts=PTS+{round(sound_start_s * job.rate_hz)}",
+        "filter:a:0": f"asetpts=PTS+{round(sound_start_s * job.rate_hz)}",
         "disposition:a:0": "default",
         "copyinkf:v": None,
         "max_muxing_queue_size": 9999,
@@ -187,11 +215,23 @@ def _options(job: _Job, sound_start_s: float) -> dict[str, Any]:
     }
 
 
+def _beside_options(job: _Job, program: Path) -> dict[str, Any]:
+    """Options of the source's own sound, which is copied: not the default any more, and in its place."""
+    if not job.beside:
+        return {}
+    options: dict[str, Any] = {f"disposition:a:{n}": "-default" for n in range(1, len(job.beside) + 1)}
+    if job.plan.container in ("matroska", "webm") and has_encoder(program, "libopus"):
+        late = {} if delay_habits(program, "libopus").adds else opus_delays(job.info, job.beside)
+        places = {index: n for n, index in enumerate(job.beside, start=1)}
+        options |= {f"bsf:a:{places[index]}": f"setts=ts=round(TS+{delay_s}/TB)" for index, delay_s in late.items()}
+    return options | {"strict": -2}  # ffmpeg before 6 calls FLAC in MP4 experimental
+
+
 def _codec_options(plan: MuxPlan, channels: int) -> dict[str, Any]:
     if plan.codec == "aac":
-        return {"b:a": "128k" if channels == 1 else "192k"}
+        return {"b:a:0": "128k" if channels == 1 else "192k"}
     if plan.codec == "opus":
-        return {"b:a": "96k" if channels == 1 else "160k"}
+        return {"b:a:0": "96k" if channels == 1 else "160k"}
     if plan.codec == "flac":
         return {"strict": -2}  # ffmpeg before 6 calls FLAC in MP4 experimental
     return {}

@@ -234,7 +234,7 @@ def _check_whole(container: Any, picture: Any, lines: dict[int, _Timeline], dura
     if names == "avi" and picture.frames and picture.average_rate:
         # The demuxer shortens the other statements of a cut AVI to what it finds.
         stated_s, found_s = float(picture.frames / picture.average_rate), duration_s
-    elif picture.duration:
+    elif picture.duration and names != "asf":  # which states the file's length for every stream
         stated_s, found_s = float(picture.duration * picture.time_base), duration_s
     elif container.duration and "mpegts" not in names:
         # Only the file's length is stated: the longest stream has to reach it, not the picture.

@@ -49,11 +49,27 @@ def data_streams(info: VideoInfo) -> list[int]:
     return sorted(index for index in wanted - timecodes if packets[index])
 
 
+def opus_delays(info: VideoInfo, indices: Sequence[int]) -> dict[int, float]:
+    """Seconds that come before the sound in each Opus track of `indices`; older muxers forget them when copying.
+
+    Source: RFC 7845, 5.1: the identification header holds the samples to skip, at 48 kHz, in its bytes 10 and 11.
+    """
+    opus = [index for index in indices if info.streams[index].codec == "opus"]
+    delays: dict[int, float] = {}
+    if opus:
+        with open_media(info.path) as container:
+            for index in opus:
+                head = container.streams[index].codec_context.extradata or b""
+                if head[:8] == b"OpusHead" and len(head) >= 12:
+                    delays[index] = int.from_bytes(head[10:12], "little") / 48000
+    return delays
+
+
 def can_hold(info: VideoInfo, container: str, index: int, *, part: Path, ffmpeg_program: Path) -> bool:
     """Try whether a container takes one stream beside the picture, on a tenth of a second written to `part`."""
     video = ffmpeg.input("source", t=0.1, fflags="+genpts")
     streams = [video[str(wanted)] for wanted in sorted({info.picture_index, index})]
-    command = ffmpeg.output(*streams, "part", f=container, c="copy")
+    command = ffmpeg.output(*streams, "part", f=container, c="copy", strict=-2)
     try:
         run_ffmpeg(compile_command(command, source=info.path, part=part), path=info.path, ffmpeg=ffmpeg_program)
     except MediaError:

@@ -15,6 +15,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
+from mfv2a.media.hdr import tone_table
 from mfv2a.media.probe import CUT_HINT, open_media, probe_video, slack_seconds
 from mfv2a.records import Clip, FrameRequest, VideoInfo
 
@@ -173,6 +174,8 @@ class _Grid:
             interpolation=Interpolation.AREA if shrinks else Interpolation.BILINEAR,
         )
         image = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        table = tone_table(int(getattr(frame, "color_trc", 0)))
+        image = image if table is None else table[image]
         side = self._request.size_px
         top, left = (height - side) // 2, (width - side) // 2
         return np.rot90(image[top : top + side, left : left + side], k=-self._turns)

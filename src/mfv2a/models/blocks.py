@@ -1,4 +1,4 @@
-"""Pieces that the transformers share: attention, gated MLPs, norms, rotary and time embeddings.
+"""Pieces that the transformers share: attention, gated MLPs, norms, rotary and time embeddings, the last layer.
 
 Knows nothing of conditions, audio or video. Key names follow the public MMAudio checkpoints, so that their
 files load into these modules by name.
@@ -192,3 +192,39 @@ class StreamBlock(nn.Module):
         """Self-attention of this stream alone: [B, N, D] to [B, N, D]."""
         qkv, gates = self.project(x, condition, table)
         return self.update(x, attend(*qkv), gates)
+
+
+class FinalLayer(nn.Module):
+    """Modulated norm and a convolution to the latent channels.
+
+    Conditioned on the shared condition only, not on sync: the public weights were trained so.
+
+    Args:
+        dim: width D.
+        latent_dim: channels C.
+    """
+
+    def __init__(self, dim: int, latent_dim: int) -> None:
+        super().__init__()
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
+        self.conv = TokenConv(dim, latent_dim, 7)
+
+    def forward(self, x: Tensor, shared: Tensor) -> Tensor:
+        """Map [B, N, D] to [B, N, C]."""
+        shift, scale = self.adaLN_modulation(shared).chunk(2, -1)
+        out: Tensor = self.conv(modulate(x, shift, scale))
+        return out
+
+
+def linear_guess(z: Tensor, t: Tensor) -> Tensor:
+    """The best linear guess of v = e - x from z = (1 - t) x + t e, for data and noise of unit variance.
+
+    Args:
+        z: [B, N, C].
+        t: [B], 1 is noise.
+
+    Returns:
+        (2 t - 1) / (t^2 + (1 - t)^2) z, [B, N, C].
+    """
+    gain = (2 * t - 1) / (t.square() + (1 - t).square())
+    return gain.to(z.dtype)[:, None, None] * z

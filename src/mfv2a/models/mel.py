@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -36,6 +38,8 @@ MEL_16K = MelConfig()
 MEL_44K = MelConfig(
     sample_rate_hz=44100, n_fft=2048, hop=512, num_bands=128, fmax_hz=22050.0, log="ln"
 )  # fmt: skip
+CONFIGS: Mapping[str, MelConfig] = MappingProxyType({"16k": MEL_16K, "44k": MEL_44K})
+"""The public front ends."""
 FLOOR = 1e-5
 
 

@@ -1,7 +1,7 @@
 """The multimodal transformer of MMAudio, also as an average velocity u(z, r, t).
 
 Written once, at any size: the public MMAudio checkpoints and the embedded model are configurations of it.
-It does not know which way the clock runs, how it is sampled or trained, or where conditions come from.
+It does not know how it is sampled or trained, or where conditions come from.
 
 Source: Cheng et al., "MMAudio: Taming Multimodal Joint Training for High-Quality Video-to-Audio Synthesis",
 arXiv 2412.15322; the second time input after Geng et al., "Mean Flows for One-step Generative Modeling",
@@ -10,7 +10,9 @@ arXiv 2505.13447.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -19,12 +21,13 @@ from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
 from mfv2a.models.blocks import (
+    FinalLayer,
     GatedMLP,
     StreamBlock,
     TimeEmbedding,
     TokenConv,
     attend,
-    modulate,
+    linear_guess,
     rotary_table,
 )
 
@@ -41,6 +44,8 @@ class MMAudioConfig:
         dim: width D; num_heads: heads H.
         joint_depth: blocks where audio, CLIP and text attend together; fused_depth: audio-only blocks after them.
         mlp_ratio: hidden width of the gated MLPs over D.
+        feature_scale: factor of CLIP and text features before their projections. Features of unit length are tiny in
+            each column, and the gated projections square them: with 1 a small network hardly learns to listen.
         time_scale: fastest angle of the time embedding, rad per unit of time (ignored for v2: 10000).
         v2: the variant of `large_44k_v2` (SiLU, one more activation, D-wide time embedding).
         average: predict the average velocity u(z, r, t): a second embedding of t - r whose last layer starts
@@ -48,6 +53,8 @@ class MMAudioConfig:
         skip: add the best linear guess of the velocity from z and t alone, so that the blocks need not carry the
             noise through (preconditioning after Karras et al., arXiv 2206.00364, for the straight path with
             t = 1 noise: only for networks trained so).
+        noise_at_zero: the weights were trained on a clock with noise at 0 and data at 1, as all public ones: time
+            and sign are turned in `forward`, so that outside there is one clock, with noise at 1.
     """
 
     latent_dim: int
@@ -60,14 +67,18 @@ class MMAudioConfig:
     joint_depth: int = 4
     fused_depth: int = 8
     mlp_ratio: float = 4.0
+    feature_scale: float = 1.0
     time_scale: float = 1.0
     v2: bool = False
     average: bool = False
     skip: bool = False
+    noise_at_zero: bool = False
 
     def __post_init__(self) -> None:
         if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
             raise ConfigError(f"dim {self.dim} must split into {self.num_heads} heads of an even width")
+        if self.noise_at_zero and (self.average or self.skip):
+            raise ConfigError("a network on the turned clock is an instantaneous velocity without skip")
 
     @classmethod
     def tiny(cls) -> MMAudioConfig:
@@ -76,6 +87,22 @@ class MMAudioConfig:
             latent_dim=20, clip_dim=384, sync_dim=64, text_dim=384, text_len=16, dim=64, num_heads=2,
             joint_depth=1, fused_depth=1, mlp_ratio=1.0, time_scale=5.0, average=True,
         )  # fmt: skip
+
+
+CONFIGS: Mapping[str, MMAudioConfig] = MappingProxyType(
+    {
+        "small_16k": MMAudioConfig(latent_dim=20, noise_at_zero=True),
+        "small_44k": MMAudioConfig(latent_dim=40, noise_at_zero=True),
+        "medium_44k": MMAudioConfig(latent_dim=40, dim=896, num_heads=14, noise_at_zero=True),
+    }
+    | {
+        name: MMAudioConfig(
+            latent_dim=40, dim=896, num_heads=14, joint_depth=7, fused_depth=14, v2=v2, noise_at_zero=True
+        )
+        for name, v2 in (("large_44k", False), ("large_44k_v2", True))
+    }
+)
+"""The public networks; all are instantaneous velocities."""
 
 
 class Conditions(NamedTuple):
@@ -133,24 +160,6 @@ class JointBlock(nn.Module):
         return out[0], out[1], out[2]
 
 
-class FinalLayer(nn.Module):
-    """Modulated norm and a convolution to the latent channels.
-
-    Conditioned on the shared condition only, not on sync: the public weights were trained so.
-    """
-
-    def __init__(self, config: MMAudioConfig) -> None:
-        super().__init__()
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(config.dim, 2 * config.dim))
-        self.conv = TokenConv(config.dim, config.latent_dim, 7)
-
-    def forward(self, x: Tensor, shared: Tensor) -> Tensor:
-        """Map [B, N, D] to [B, N, C]."""
-        shift, scale = self.adaLN_modulation(shared).chunk(2, -1)
-        out: Tensor = self.conv(modulate(x, shift, scale))
-        return out
-
-
 class MMAudio(nn.Module):
     """Velocity of audio latents given video, sync and text features.
 
@@ -185,7 +194,7 @@ class MMAudio(nn.Module):
             StreamBlock(d, config.num_heads, mlp_ratio=config.mlp_ratio, kernel_size=3)
             for _ in range(config.fused_depth)
         )
-        self.final_layer = FinalLayer(config)
+        self.final_layer = FinalLayer(d, config.latent_dim)
         self.register_buffer("latent_mean", torch.zeros(1, 1, config.latent_dim))
         self.register_buffer("latent_std", torch.ones(1, 1, config.latent_dim))
         self.empty_string_feat = nn.Parameter(torch.zeros(config.text_len, config.text_dim))
@@ -241,9 +250,10 @@ class MMAudio(nn.Module):
             num_latents: N.
         """
         position = torch.arange(sync_f.shape[1], device=sync_f.device) % SYNC_PERIOD
-        clip = self.clip_input_proj(clip_f)
+        scale = self.config.feature_scale
+        clip = self.clip_input_proj(scale * clip_f)
         sync = self.sync_input_proj(sync_f + self.sync_pos_emb[0, 0, position])
-        text = self.text_input_proj(text_f)
+        text = self.text_input_proj(scale * text_f)
         # nearest-exact with float32 arithmetic: two outputs of the 44k default sit on exact ties.
         sync = F.interpolate(sync.transpose(1, 2), size=num_latents, mode="nearest-exact").transpose(1, 2)
         pooled = self.clip_cond_proj(clip.mean(1)) + self.text_cond_proj(text.mean(1))
@@ -254,7 +264,7 @@ class MMAudio(nn.Module):
 
         Args:
             z: noisy latent [B, N, C], normalised.
-            t: time [B].
+            t: time [B], 1 is noise; in float64 it is turned without rounding where the network's clock is turned.
             r: end of the interval [B]; only for a network of the average velocity, where None means r = t.
             conditions: projected conditions of the same batch.
 
@@ -264,7 +274,7 @@ class MMAudio(nn.Module):
         Raises:
             ConfigError: r was given to a network of the instantaneous velocity.
         """
-        embedded = self.t_embed(t)
+        embedded = self.t_embed(1 - t if self.config.noise_at_zero else t)
         if self.config.average:
             embedded = embedded + self.h_embed(torch.zeros_like(t) if r is None else t - r)
         elif r is not None:
@@ -281,18 +291,6 @@ class MMAudio(nn.Module):
         for block in self.fused_blocks:
             latent = block(latent, per_token, table)
         out: Tensor = self.final_layer(latent, shared)
+        if self.config.noise_at_zero:
+            return -out
         return out + linear_guess(z, t) if self.config.skip else out
-
-
-def linear_guess(z: Tensor, t: Tensor) -> Tensor:
-    """The best linear guess of v = e - x from z = (1 - t) x + t e, for data and noise of unit variance.
-
-    Args:
-        z: [B, N, C].
-        t: [B], 1 is noise.
-
-    Returns:
-        (2 t - 1) / (t^2 + (1 - t)^2) z, [B, N, C].
-    """
-    gain = (2 * t - 1) / (t.square() + (1 - t).square())
-    return gain.to(z.dtype)[:, None, None] * z

@@ -10,7 +10,9 @@ Source: MMAudio, arXiv 2412.15322, section 3 and appendix; magnitude-preserving 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +39,12 @@ class VAEConfig:
     def tiny(cls) -> VAEConfig:
         """A narrow codec for tests."""
         return cls(dim=8)
+
+
+CONFIGS: Mapping[str, VAEConfig] = MappingProxyType(
+    {"16k": VAEConfig(), "44k": VAEConfig(num_bands=128, dim=512, latent_dim=40)}
+)
+"""The public codecs."""
 
 
 def unit_rms(x: Tensor, dim: int | tuple[int, ...]) -> Tensor:

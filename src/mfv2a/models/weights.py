@@ -117,15 +117,42 @@ def load_strict(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -
     """Copy tensors into a network, every key and shape matching.
 
     Raises:
-        CheckpointError: keys missing, left over, or of a wrong shape; names the first ones and the file.
+        CheckpointError: see `check_keys`.
     """
+    check_keys(network, tensors, path)
     own = network.state_dict()
-    missing, surplus = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
-    wrong = sorted(k for k in set(own) & set(tensors) if own[k].shape != tensors[k].shape)
-    for what, keys in (("lacks", missing), ("has unknown keys", surplus), ("has wrong shapes for", wrong)):
-        if keys:
-            raise CheckpointError(f"{path} {what} {', '.join(keys[:4])}" + (" ..." if len(keys) > 4 else ""))
     network.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, strict=True)
+
+
+def check_keys(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Make sure that tensors are a network's, every key and shape; the network may be on the meta device.
+
+    Raises:
+        CheckpointError: keys missing, left over, or of a wrong shape; names the first ones of each and the file.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wrong = sorted(name for name in set(own) & set(found) if own[name] != found[name])
+    faults = [
+        ("lacks", sorted(set(own) - set(found))),
+        ("has unknown keys", sorted(set(found) - set(own))),
+        ("has wrong shapes for", [f"{name} ({_shape(found[name])}, not {_shape(own[name])})" for name in wrong]),
+    ]
+    parts = [
+        f"{what} {', '.join(keys[:4])}" + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+        for what, keys in faults
+        if keys
+    ]
+    if parts:
+        raise CheckpointError(
+            f"{path} {'; '.join(parts)}",
+            hint=f"it is not a file of this {type(network).__name__}, or one of another size: check the name, "
+            "or download it again",
+        )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(str(n) for n in shape) or "scalar"
 
 
 def file_digest(path: Path) -> str:

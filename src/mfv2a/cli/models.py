@@ -1,0 +1,127 @@
+"""`mfv2a models`: what can be used, under which licence, and where its files are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mfv2a.cli import console, options
+
+EPILOG = """
+**Examples**
+
+`mfv2a models list` - every model, with its licence
+
+`mfv2a models info mmaudio-large-44k-v2` - files, digests, and how each is known
+
+`mfv2a models pull meanaudio-s-full` - fetch and verify
+
+`mfv2a models default embedded` - what is used where no --model is given
+
+Weights have licences of their own, which every line names; many public ones are not for commercial use.
+"""
+app = typer.Typer(
+    help="List, fetch and verify models.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    epilog=EPILOG,
+)
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Of a model or one of its files.")]
+
+
+@app.command("list")
+def list_all(as_json: options.JsonOption = False) -> None:
+    """Every model: kind, steps, sample rate, licence, whether it is here and whether this version runs it."""
+    from mfv2a.jobs.models import list_models
+
+    rows = list_models()
+    if as_json:
+        for row in rows:
+            console.print_json(row.record())
+        return
+    width = max(len(row.entry.name) for row in rows)
+    for row in rows:
+        entry = row.entry
+        words = [
+            f"{'*' if row.default else ' '} {entry.name:<{width}}",
+            f"{entry.kind:<13}",
+            f"{entry.steps:>2} {'step ' if entry.steps == 1 else 'steps'}",
+            f"{console.khz(entry.sample_rate_hz):>8}",
+            f"{row.state:<16}",
+            f"{'runs' if row.runs else 'not yet run by this version':<27}",
+            entry.licence,
+        ]
+        console.write_stdout(("  ".join(words).rstrip() + "\n").encode())
+
+
+@app.command()
+def info(name: NameArgument, as_json: options.JsonOption = False) -> None:
+    """All that is known of a model: files, digests, licences and how each is known."""
+    from mfv2a.jobs.models import describe
+
+    record = describe(name).record()
+    if as_json:
+        console.print_json(record)
+        return
+    files = record.pop("files")
+    for key, value in record.items():
+        console.write_stdout(f"{key:<16}{value}\n".encode())
+    for file in files:
+        console.write_stdout(f"\n{file.pop('role')} {file.pop('name')}\n".encode())
+        for key, value in file.items():
+            if value:
+                console.write_stdout(f"  {key:<14}{value}\n".encode())
+
+
+@app.command()
+def pull(context: typer.Context, name: NameArgument, quiet: options.QuietOption = False) -> None:
+    """Fetch a model's files from the hub and verify them; prints their paths."""
+    from mfv2a.jobs.models import pull as fetch
+
+    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    for file, path in fetch(name, progress=not quiet and console.stderr_is_terminal()):
+        told = "" if file.digest else "; no digest is known, so this download is trusted and remembered"
+        talk.say(f"{file.name}: licence {file.licence} ({file.licence_url}){told}")
+        console.print_path(path)
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of a model; all that is here without.")] = None,
+) -> None:
+    """Read the files that are here again and compare them with the register."""
+    from mfv2a.jobs.models import verify as check
+
+    for file, verdict in check(name):
+        if verdict is None:
+            if name:
+                console.write_stdout(f"{file.name}: not here\n".encode())
+            continue
+        told = " (of the first download)" if verdict.trusted else ""
+        console.write_stdout(f"{file.name}: as stated, {verdict.digest}{told}\n".encode())
+
+
+@app.command()
+def path(name: NameArgument) -> None:
+    """Paths of a model's files on this machine, a line each."""
+    from mfv2a.errors import CheckpointError
+    from mfv2a.jobs.models import locate
+
+    found = locate(name)
+    if not found:
+        raise CheckpointError(f"no file of {name} is here", hint=f"mfv2a models pull {name}")
+    for each in found:
+        console.print_path(each)
+
+
+@app.command()
+def default(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of the model to use from now on.")] = None,
+) -> None:
+    """Print the model used where none is named, or choose it; the variable MFV2A_MODEL goes before."""
+    from mfv2a.register import default_model, keep_default
+
+    if name is not None:
+        keep_default(name)
+    console.write_stdout(f"{default_model()}\n".encode())

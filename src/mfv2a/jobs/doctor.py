@@ -1,0 +1,122 @@
+"""Whether `mfv2a dub` can work here, and with what: looked at, nothing changed."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfv2a import hub
+from mfv2a.errors import Mfv2aError
+from mfv2a.register import DEFAULT_MODEL, default_model, files_of, find_model
+
+ENCODERS = ("aac", "libopus", "flac", "pcm_s16le", "libmp3lame")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what; state: how it is, in words; hint: what to do if it is not well.
+        ok: it is well; needed: `mfv2a dub` cannot work without it.
+    """
+
+    name: str
+    state: str
+    ok: bool = True
+    needed: bool = False
+    hint: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at Python, torch, device, ffmpeg, hub, cache and models, in this order."""
+    return [_examined(look) for look in LOOKS]
+
+
+def can_dub(findings: list[Finding]) -> bool:
+    """Whether nothing that is needed is amiss."""
+    return all(finding.ok for finding in findings if finding.needed)
+
+
+def _examined(look: Callable[[], Finding]) -> Finding:
+    name = look.__name__.removeprefix("_look_at_")
+    try:
+        return look()
+    except Mfv2aError as error:
+        return Finding(name=name, state=str(error), ok=False, needed=name != "hub", hint=error.hint)
+    except Exception as error:  # noqa: BLE001 - whatever is broken here is a finding
+        return Finding(name=name, state=f"{type(error).__name__}: {error}", ok=False, needed=True)
+
+
+def _look_at_python() -> Finding:
+    return Finding(name="python", state=f"{platform.python_version()} at {sys.executable}, {platform.platform()}")
+
+
+def _look_at_torch() -> Finding:
+    import torch
+
+    from mfv2a.loader import pick_device
+
+    device = pick_device("auto")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return Finding(name="torch", state=f"{torch.__version__} on {device} ({name})", needed=True)
+
+
+def _look_at_ffmpeg() -> Finding:
+    from mfv2a.media.ffmpeg import ffmpeg_version, find_ffmpeg, has_encoder
+
+    program = find_ffmpeg()
+    there = [name for name in ENCODERS if has_encoder(program, name)]
+    words = f"{ffmpeg_version(program)} at {program}, encodes {', '.join(there)}"
+    return Finding(
+        name="ffmpeg", state=words, ok="aac" in there, needed=True, hint="install an ffmpeg that encodes aac"
+    )
+
+
+def _look_at_hub() -> Finding:
+    state = "off limits (HF_HUB_OFFLINE)" if hub.is_offline() else hub.endpoint()
+    return Finding(name="hub", state=f"{state}; the embedded model needs none")
+
+
+def _look_at_cache() -> Finding:
+    folder = hub.cache_folder()
+    size = (
+        sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and not f.is_symlink()) if folder.is_dir() else 0
+    )
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    return Finding(name="cache", state=f"{folder}, {size / 1e9:.2f} GB used, {free / 1e9:.0f} GB free")
+
+
+def _look_at_embedded() -> Finding:
+    model = find_model(DEFAULT_MODEL)
+    for file in files_of(model):
+        hub.verify(file, Path(file.path), again=True)
+    state = f"{len(files_of(model))} files as stated; licence {model.licence}"
+    return Finding(name="embedded", state=state, needed=True)
+
+
+def _look_at_default() -> Finding:
+    from mfv2a.jobs.models import describe
+
+    row = describe(default_model())
+    ok = row.runs and row.here == len(row.files)
+    hint = f"mfv2a models pull {row.entry.name}" if row.runs else "choose another with mfv2a models default NAME"
+    return Finding(
+        name="default", state=f"{row.entry.name}: {row.state}; licence {row.entry.licence}", ok=ok, hint=hint
+    )
+
+
+LOOKS = (
+    _look_at_python,
+    _look_at_torch,
+    _look_at_ffmpeg,
+    _look_at_hub,
+    _look_at_cache,
+    _look_at_embedded,
+    _look_at_default,
+)

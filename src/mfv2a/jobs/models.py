@@ -1,0 +1,132 @@
+"""What is known of the models and their files: list, fetch, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfv2a import hub
+from mfv2a.loader import LAYOUTS
+from mfv2a.register import Checkpoint, default_model, files_of, find_checkpoint, find_model, read_register
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow:
+    """A model in a list.
+
+    Attributes:
+        entry: of the register.
+        files: its weights and those of its components.
+        here: how many of them are on this machine, unverified.
+        runs: this version has a loader for it.
+        default: it is used where none is named.
+    """
+
+    entry: Checkpoint
+    files: tuple[Checkpoint, ...]
+    here: int
+    runs: bool
+    default: bool
+
+    @property
+    def state(self) -> str:
+        """Where its files are, in words."""
+        if self.here == len(self.files):
+            return "here"
+        return f"{self.here} of {len(self.files)} files here" if self.here else "not here"
+
+    def record(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        entry = self.entry
+        return {
+            "name": entry.name,
+            "kind": entry.kind,
+            "steps": entry.steps,
+            "cfg": entry.cfg,
+            "guidance": entry.guidance,
+            "sample_rate_hz": entry.sample_rate_hz,
+            "window_s": entry.window_s,
+            "licence": entry.licence,
+            "licence_url": entry.licence_url,
+            "state": self.state,
+            "runs": self.runs,
+            "default": self.default,
+            "note": entry.note,
+            "files": [_file_record(file) for file in self.files],
+        }
+
+
+def list_models() -> list[ModelRow]:
+    """Every model of the register.
+
+    Raises:
+        ConfigError: a register cannot be read.
+    """
+    return [describe(name) for name, entry in read_register().items() if entry.role == "generator"]
+
+
+def describe(name: str) -> ModelRow:
+    """One model.
+
+    Raises:
+        ConfigError: there is no such model; the closest names are named.
+    """
+    entry = find_model(name)
+    files = files_of(entry)
+    here = sum(hub.find_file(file) is not None for file in files)
+    return ModelRow(entry=entry, files=files, here=here, runs=entry.layout in LAYOUTS, default=name == default_model())
+
+
+def pull(name: str, *, progress: bool) -> Iterator[tuple[Checkpoint, Path]]:
+    """Fetch and verify a model's files, or one checkpoint that is no model.
+
+    Raises:
+        ConfigError: no such entry.
+        CheckpointError: a file cannot be fetched or is wrong.
+    """
+    for file in _wanted(name):
+        yield file, hub.fetch(file, progress=progress)
+
+
+def verify(name: str | None) -> Iterator[tuple[Checkpoint, hub.Verdict | None]]:
+    """Read again what is on this machine and compare it; None for a file that is not here.
+
+    Args:
+        name: of a model or checkpoint; None for all.
+
+    Raises:
+        ConfigError: no such entry.
+        CheckpointError: a file is wrong.
+    """
+    every = [entry for entry in read_register().values() if entry.path or entry.repo]
+    for file in _wanted(name) if name else every:
+        path = hub.find_file(file)
+        yield file, None if path is None else hub.verify(file, path, again=True)
+
+
+def locate(name: str) -> list[Path]:
+    """Paths of the files that are on this machine, the model's own first."""
+    return [path for file in _wanted(name) if (path := hub.find_file(file)) is not None]
+
+
+def _wanted(name: str) -> tuple[Checkpoint, ...]:
+    entry = find_checkpoint(name)
+    return files_of(entry) if entry.role == "generator" else (entry,)
+
+
+def _file_record(file: Checkpoint) -> dict[str, Any]:
+    path = hub.find_file(file)
+    return {
+        "name": file.name,
+        "role": file.role,
+        "from": f"{file.repo}/{file.file}" if file.repo else "comes with the tool or its register",
+        "revision": file.revision if file.repo else "",
+        "digest": file.digest,
+        "bytes": file.bytes or (path.stat().st_size if path else 0),
+        "licence": file.licence,
+        "evidence": file.evidence,
+        "note": file.note,
+        "path": str(path) if path else "",
+    }

@@ -1,0 +1,125 @@
+"""`mfv2a models` and `mfv2a doctor`, against a small hub with small weights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from local_hub import running_hub
+from made_videos import make_video
+from mfv2a.cli import main
+from mfv2a.loader import _tiny_networks
+from mfv2a.models.weights import save_network
+from mfv2a.register import find_model
+
+REGISTER = """
+[small]
+role = "generator"
+repo = "someone/small"
+file = "generator.safetensors"
+licence = "MIT"
+licence_url = "https://example.org/licence"
+layout = "compact"
+components = { vae = "small-vae", sync = "small-sync" }
+
+[small-vae]
+role = "vae"
+repo = "someone/small"
+file = "vae.safetensors"
+licence = "MIT"
+licence_url = "https://example.org/licence"
+
+[small-sync]
+role = "sync"
+repo = "someone/small"
+file = "sync.safetensors"
+licence = "MIT"
+licence_url = "https://example.org/licence"
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in ("HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "MFV2A_MODEL", "MFV2A_CHECKPOINTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MFV2A_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    return tmp_path
+
+
+@pytest.fixture
+def server(home, monkeypatch):
+    register = home / "own.toml"
+    register.write_text(REGISTER)
+    monkeypatch.setenv("MFV2A_CHECKPOINTS", str(register))
+    with running_hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        for role, network in _tiny_networks(find_model("tiny")).items():
+            path = save_network(home / f"{role}.safetensors", role, network)
+            hub.files["someone/small", path.name] = path.read_bytes()
+        yield hub
+
+
+def test_the_list_names_kind_licence_and_state(home, capsysbinary):
+    assert main(["models", "list"]) == 0
+    lines = capsysbinary.readouterr().out.decode().splitlines()
+    embedded = next(line for line in lines if " embedded " in line)
+    assert embedded.startswith("*")
+    assert "Apache-2.0" in embedded
+    assert any("mmaudio-large-44k-v2" in line and "not here" in line and "CC-BY-NC-4.0" in line for line in lines)
+
+
+def test_info_tells_every_file_and_its_evidence(home, capsysbinary):
+    assert main(["models", "info", "mmaudio-small-16k", "--json"]) == 0
+    record = json.loads(capsysbinary.readouterr().out)
+    assert [file["role"] for file in record["files"]] == ["generator", "vae", "vocoder", "clip", "sync"]
+    assert record["files"][0]["digest"] == "md5:af93cde404179f58e3919ac085b8033b"
+    assert record["files"][1]["evidence"] == "likely"
+
+
+def test_a_model_of_ones_own_is_pulled_verified_and_dubs(server, home, capsysbinary):
+    assert main(["models", "pull", "small"]) == 0
+    told = capsysbinary.readouterr()
+    assert len(told.out.splitlines()) == 3
+    assert b"licence MIT" in told.err
+    assert b"trusted and remembered" in told.err
+    assert main(["--offline", "models", "verify", "small"]) == 0
+    assert capsysbinary.readouterr().out.count(b"of the first download") == 3
+    video = make_video(home / "clip.mp4")
+    assert main(["dub", str(video), "--out", str(home / "out"), "--model", "small"]) == 0
+    assert b"licence MIT" in capsysbinary.readouterr().err
+    assert (home / "out" / "clip.mp4").exists()
+
+
+def test_a_model_without_a_loader_is_refused_in_one_line(server, home, capsysbinary, monkeypatch):
+    video = make_video(home / "clip.mp4")
+    assert main(["dub", str(video), "--out", str(home / "out"), "--model", "woosh-dflow"]) == 4
+    assert b"cannot be run by this version" in capsysbinary.readouterr().err
+
+
+def test_paths_of_what_is_not_here_are_refused(home, capsysbinary):
+    assert main(["models", "path", "mmaudio-small-16k"]) == 4
+    assert b"mfv2a models pull mmaudio-small-16k" in capsysbinary.readouterr().err
+    assert main(["models", "path", "embedded"]) == 0
+    assert capsysbinary.readouterr().out.splitlines()[0].endswith(b"generator.safetensors")
+
+
+def test_the_default_is_kept_and_used(home, capsysbinary):
+    assert main(["models", "default", "tiny"]) == 0
+    assert main(["tta", "rain", "--duration", "0.5", "-o", str(home / "rain.wav")]) == 0
+    assert b"model tiny" in capsysbinary.readouterr().err
+    assert main(["models", "default", "tinny"]) == 2
+
+
+def test_the_doctor_is_well_here_and_says_so_in_json(home, capsysbinary):
+    assert main(["doctor", "--json"]) == 0
+    told = json.loads(capsysbinary.readouterr().out)
+    assert told["ok"]
+    assert [f["name"] for f in told["findings"]] == ["python", "torch", "ffmpeg", "hub", "cache", "embedded", "default"]
+
+
+def test_the_doctor_exits_with_4_without_ffmpeg(home, capsysbinary, monkeypatch):
+    monkeypatch.setenv("MFV2A_FFMPEG", str(home / "no-ffmpeg"))
+    assert main(["doctor"]) == 4
+    assert b"--  ffmpeg" in capsysbinary.readouterr().out

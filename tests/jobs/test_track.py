@@ -1,0 +1,82 @@
+"""What goes into a file: the new sound, levelled, alone or over the source's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mfv2a.jobs.track import make_track
+from mfv2a.media.loudness import measure_lufs, true_peak_dbtp
+from mfv2a.records import Audio
+
+RATE = 16000
+
+
+def noise(seed: int, level: float = 0.1, channels: int = 1) -> np.ndarray:
+    wave = level * np.random.default_rng(seed).standard_normal((RATE * 3, channels))
+    return (wave[:, 0] if channels == 1 else wave).astype(np.float32)
+
+
+def sound(samples: np.ndarray) -> Audio:
+    return Audio(samples=samples, sample_rate_hz=RATE)
+
+
+def test_without_a_wish_the_sound_is_the_very_same() -> None:
+    new = sound(noise(0))
+    track = make_track(new)
+    assert track.audio is new
+    assert track.stem is new
+    assert track.facts == {}
+
+
+def test_a_mix_is_the_source_as_it_was_and_the_new_sound_at_its_gain() -> None:
+    new, source = sound(noise(0)), noise(1, channels=2)
+    track = make_track(new, source=source, mix_gain_db=-6.0)
+    factor = 10 ** (-6 / 20)
+    np.testing.assert_allclose(track.audio.samples, source + factor * new.samples[:, None], atol=1e-6)
+    np.testing.assert_allclose(track.stem.samples, factor * new.samples, atol=1e-6)
+    assert track.facts == {"limited_db": 0.0}
+
+
+@pytest.mark.parametrize("length", [RATE, RATE * 5])
+def test_a_source_of_another_length_is_cut_or_goes_silent(length: int) -> None:
+    new = sound(noise(0))
+    track = make_track(new, source=np.full((length, 1), 0.25, np.float32))
+    expected = np.where(np.arange(len(new.samples)) < length, 0.25, 0.0)
+    np.testing.assert_allclose(track.audio.samples - track.stem.samples, expected, atol=1e-6)
+
+
+def test_a_mix_that_would_clip_is_limited_and_the_stem_with_it() -> None:
+    new, source = sound(noise(0, 0.35)), noise(1, 0.35)[:, None]
+    track = make_track(new, source=source)
+    assert true_peak_dbtp(track.audio.samples, RATE) <= -1.0
+    assert track.facts["limited_db"] > 1
+    gain = track.audio.samples / (new.samples + source[:, 0])
+    np.testing.assert_allclose(track.stem.samples, new.samples * gain, atol=1e-3)
+
+
+def test_loudness_is_that_of_the_whole_track() -> None:
+    track = make_track(sound(noise(0)), source=noise(1, 0.2)[:, None], loudness_lufs=-20.0)
+    assert measure_lufs(track.audio.samples, RATE) == pytest.approx(-20, abs=0.1)
+    assert measure_lufs(track.stem.samples, RATE) < -25
+    assert track.facts["loudness_lufs"] == pytest.approx(-20, abs=0.1)
+    assert track.facts["loudness_held"] == ""
+
+
+def test_quiet_ambience_is_not_raised_but_may_be_lowered() -> None:
+    new = sound(noise(0, 0.003))
+    track = make_track(new, loudness_lufs=-23.0, quiet=True)
+    np.testing.assert_array_equal(track.audio.samples, new.samples)
+    assert (track.facts["loudness_held"], track.facts["gain_db"]) == ("quiet", 0.0)
+    assert make_track(new, loudness_lufs=-23.0).facts["loudness_held"] == "gain"
+    assert make_track(new, loudness_lufs=-60.0, quiet=True).facts["loudness_held"] == ""
+
+
+def test_silence_has_no_level_to_report() -> None:
+    track = make_track(sound(np.zeros(RATE, np.float32)), loudness_lufs=-23.0)
+    assert track.facts == {
+        "loudness_lufs": None,
+        "true_peak_dbtp": None,
+        "gain_db": 0.0,
+        "loudness_held": "silent",
+    }

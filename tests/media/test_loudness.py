@@ -1,0 +1,136 @@
+"""Loudness and true peaks, checked by another meter: the ffmpeg program's ebur128 filter."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from media_clips import BUNDLED
+
+from mfv2a.media.loudness import CEILING_DBTP, apply_gain, level_sound, limit_peaks, measure_lufs, true_peak_dbtp
+
+RATES = [16000, 44100, 48000]
+
+
+def heard_by_ffmpeg(samples: np.ndarray, rate: int, folder: Path) -> tuple[float, float]:
+    """Integrated loudness in LUFS and true peak in dBTP, as ffmpeg measures them."""
+    path = folder / "measured.wav"
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+    line = [BUNDLED, "-nostdin", "-hide_banner", "-i", path, "-af", "ebur128=peak=true", "-f", "null", "-"]
+    talk = subprocess.run([str(word) for word in line], capture_output=True, text=True, check=True).stderr
+    summary = talk[talk.rindex("Summary:") :]
+    found = [re.search(pattern, summary) for pattern in (r"I: +(\S+) LUFS", r"Peak: +(\S+) dBFS")]
+    loudness, peak = (float(match.group(1)) for match in found if match is not None)
+    return loudness, peak
+
+
+def sounds(rate: int) -> dict[str, np.ndarray]:
+    """Four seconds of several kinds: [S] or [S, 2] float32."""
+    rng, times = np.random.default_rng(0), np.arange(rate * 4) / rate
+    noise = rng.standard_normal(len(times))
+    hits = sum(noise * np.exp(-60 * np.maximum(times - at, 0)) * (times >= at) for at in (0.5, 1.5, 2.75))
+    kinds = {
+        "tone": 0.3 * np.sin(2 * np.pi * 997 * times),
+        "rumble": 0.3 * np.sin(2 * np.pi * 60 * times),
+        "noise": 0.1 * noise,
+        "hits": 0.25 * np.asarray(hits),
+        "pause": np.where((times > 1) & (times < 3), 1e-4, 0.1) * noise,
+        "wide": np.stack([0.1 * noise, 0.05 * np.sin(2 * np.pi * 440 * times)], axis=1),
+    }
+    return {name: wave.astype(np.float32) for name, wave in kinds.items()}
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("target", [-23.0, -16.0])
+def test_a_level_is_reached_within_three_tenths_by_another_meter(tmp_path: Path, rate: int, target: float) -> None:
+    for name, wave in sounds(rate).items():
+        level = level_sound(wave, rate, target)
+        levelled = apply_gain(wave, level.gain)
+        loudness, peak_db = heard_by_ffmpeg(levelled, rate, tmp_path)
+        wanted = level.loudness_lufs if level.held else target
+        assert loudness == pytest.approx(wanted, abs=0.3), name
+        assert peak_db <= CEILING_DBTP + 0.15, name
+        assert level.true_peak_dbtp == pytest.approx(peak_db, abs=0.3), name
+        assert level.held in (("", "peak") if name == "hits" else ("",)), name
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_peaks_between_the_samples_are_found(tmp_path: Path, rate: int) -> None:
+    """A tone at a quarter of the rate, sampled 45 degrees beside its crests, is 3 dB above its samples."""
+    wave = (0.9 * np.sin(2 * np.pi * 0.25 * np.arange(rate * 2) + np.pi / 4)).astype(np.float32)
+    wave *= np.minimum(1, np.minimum(np.arange(len(wave)), np.arange(len(wave))[::-1]) / 1000).astype(np.float32)
+    sample_peak_db = 20 * math.log10(float(np.abs(wave).max()))
+    assert true_peak_dbtp(wave, rate) == pytest.approx(sample_peak_db + 3.01, abs=0.15)
+    assert true_peak_dbtp(wave, rate) == pytest.approx(heard_by_ffmpeg(wave, rate, tmp_path)[1], abs=0.2)
+    limited = apply_gain(wave, limit_peaks(wave, rate))
+    assert heard_by_ffmpeg(limited, rate, tmp_path)[1] <= CEILING_DBTP + 0.05
+
+
+def test_the_meter_agrees_with_the_standards_tone() -> None:
+    """BS.1770-4: a sine of 997 Hz at full scale in one channel reads -3.01 LKFS."""
+    wave = np.sin(2 * np.pi * 997 * np.arange(48000 * 4) / 48000).astype(np.float32)
+    assert measure_lufs(wave, 48000) == pytest.approx(-3.01, abs=0.02)
+    assert measure_lufs(np.stack([wave, wave], axis=1), 48000) == pytest.approx(0.0, abs=0.02)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.399, 0.4, 0.41])
+def test_a_clip_shorter_than_the_meters_block_is_one_block(seconds: float) -> None:
+    wave = (0.1 * np.random.default_rng(0).standard_normal(round(48000 * seconds))).astype(np.float32)
+    whole = (0.1 * np.random.default_rng(0).standard_normal(48000 * 4)).astype(np.float32)
+    assert measure_lufs(wave, 48000) == pytest.approx(measure_lufs(whole, 48000), abs=0.6)
+    level = level_sound(wave, 48000, -23)
+    assert measure_lufs(apply_gain(wave, level.gain), 48000) == pytest.approx(-23, abs=0.1)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 7])
+def test_a_few_samples_and_silence_pass_as_they_are(length: int) -> None:
+    for wave in (np.zeros(length, np.float32), np.zeros((length, 2), np.float32), np.zeros(48000 * length, np.float32)):
+        level = level_sound(wave, 48000, -23)
+        assert (level.held, level.gain_db, level.loudness_lufs) == ("silent", 0.0, -math.inf)
+        np.testing.assert_array_equal(apply_gain(wave, level.gain), wave)
+    few = np.full(length, 0.5, np.float32)
+    assert np.isfinite(apply_gain(few, level_sound(few, 48000, -23).gain)).all()
+
+
+def test_a_faint_sound_is_raised_by_no_more_than_is_allowed_and_that_is_said() -> None:
+    wave = sounds(48000)["noise"] / 300
+    before = measure_lufs(wave, 48000)
+    for most_db in (20.0, 6.0, 0.0):
+        level = level_sound(wave, 48000, -23, max_gain_db=most_db)
+        assert (level.held, level.gain_db) == ("gain", most_db)
+        assert level.loudness_lufs == pytest.approx(before + most_db, abs=0.05)
+    assert level_sound(wave * 300, 48000, -40, max_gain_db=0.0).held == ""
+
+
+def test_a_lone_hit_is_pressed_down_by_a_few_decibels_at_most_and_that_is_said() -> None:
+    wave = sounds(48000)["hits"]
+    level = level_sound(wave, 48000, -8)
+    assert level.held == "peak"
+    assert level.loudness_lufs < -8.3
+    pressed_db = level.gain_db - 20 * np.log10(level.gain.min())
+    assert 4 < pressed_db < 6.5
+
+
+def test_the_gain_is_down_before_the_peak_and_touches_nothing_far_from_it() -> None:
+    wave = np.full(48000, 0.01, np.float32)
+    wave[24000:24010] = 1.5
+    gain = limit_peaks(wave, 48000)
+    assert np.abs(gain[:23000] - 1).max() == 0
+    assert np.abs(gain[25000:] - 1).max() == 0
+    assert gain[23995] == pytest.approx(gain[24005], rel=0.01)
+    assert np.abs(np.diff(gain)).max() < 0.01, "no step that could be heard as a click"
+    assert true_peak_dbtp(apply_gain(wave, gain), 48000) <= CEILING_DBTP
+
+
+def test_long_sound_is_measured_in_pieces_without_a_seam() -> None:
+    wave = (0.2 * np.sin(2 * np.pi * 440 * np.arange(8000 * 65) / 8000)).astype(np.float32)
+    wave[8000 * 30 - 1 : 8000 * 30 + 1] = 1.2
+    gain = limit_peaks(wave, 8000)
+    assert len(gain) == len(wave)
+    assert np.flatnonzero(gain < 1).min() > 8000 * 29.9
+    assert np.flatnonzero(gain < 1).max() < 8000 * 30.1
