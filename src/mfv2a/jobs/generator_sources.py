@@ -19,6 +19,7 @@ from mfv2a.errors import ConfigError
 from mfv2a.jobs.extract import STATISTICS
 
 SEEN_SHARE = 0.5
+VOICED_SHARE = 0.25
 SEEN_SIMILARITY = 0.45
 SEEN_CHOICES = 8
 SYNC_DIM = 64
@@ -138,7 +139,7 @@ def _row(stored: FeatureSet, words: Words, sights: Sights, crop_s: float, rng: n
     offset = int(rng.integers(0, stored.arrays["latent"].shape[1] // LATENTS_PER_SYNC - blocks + 1))
     start = offset * LATENTS_PER_SYNC
     has_video = "sync" in stored.arrays
-    voiced = "voice" in fact and rng.random() < 0.5
+    voiced = "voice" in fact and rng.random() < VOICED_SHARE
     latent = stored.crop("voiced_latent" if voiced else "latent", item, start, length)
     prefix = "voice_" if voiced else ""
     captions = fact[prefix + "captions"]
