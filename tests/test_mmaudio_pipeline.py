@@ -323,3 +323,21 @@ def test_in_half_precision_the_sound_is_nearly_the_same(home, small, dtype):
     assert rms(latents[0] - latents[1]) < 0.1 * rms(latents[1])
     work = half.prepare(clip(1.0), **asked)
     assert np.isfinite(half.decode(work, latents[0]).samples).all()
+
+
+def test_a_drawn_scene_is_seen_and_its_sound_passes_through_the_codec(pipeline):
+    from mfv2a.jobs.evaluate import see_scene, through_codec
+    from mfv2a.scenes import make_scene
+
+    scene = make_scene(5, duration_s=1.0)
+    seen = see_scene(scene, pipeline)
+    assert {name: frames.shape for name, frames in seen.frames.items()} == {
+        "clip": (8, 384, 384, 3),
+        "sync": (25, 224, 224, 3),
+    }
+    assert seen.motion is None
+    assert pipeline.prepare(seen).sync.shape == (16, 24)
+    rate = pipeline.info.sample_rate_hz
+    wave = through_codec(scene.sound(rate), pipeline)
+    assert rate - 2 * pipeline.spec.latent_samples < len(wave) <= rate
+    assert np.isfinite(wave).all()
