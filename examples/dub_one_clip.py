@@ -46,7 +46,7 @@ def dub(video: Path, out: Path, *, prompt: str, seed: int, model: str) -> None:
     print("recognised:", ", ".join(work.recognized) or "nothing")
     print("strikes at:", ", ".join(f"{time_s:.2f}" for time_s in work.strikes_s) or "none")
 
-    (latent,) = pipeline.sample([work], SampleOptions(steps=1))  # noise to sound in one step
+    (latent,) = pipeline.sample([work], SampleOptions())  # noise to sound in the model's own number of steps
     audio = pipeline.decode(work, latent, sample_rate_hz=48_000)
     mux_audio(info, audio, out, plan)  # picture packets copied bit for bit
     print(out)

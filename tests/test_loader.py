@@ -101,9 +101,9 @@ def test_a_model_with_a_vocoder_of_its_own_uses_it(monkeypatch):
     from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
     from mfv2a.pipeline import SampleOptions
 
-    networks = loader._tiny_networks(find_model("tiny"))
+    networks = loader._tiny_networks()
     networks["vocoder"] = ISTFTVocoder(ISTFTConfig.tiny()).eval()
-    monkeypatch.setattr(loader, "LAYOUTS", {"tiny": lambda _: networks})
+    monkeypatch.setattr(loader, "_tiny_networks", lambda: networks)
     pipeline = load_pipeline("tiny", device="cpu")
     assert pipeline.vocoder is networks["vocoder"]
     work = pipeline.prepare(None, prompt="rain", duration_s=1.0)

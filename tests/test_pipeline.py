@@ -101,9 +101,9 @@ def test_settings_that_cannot_work_are_refused(options):
 
 
 def test_what_shows_nothing_is_held_down_to_quiet(pipeline):
-    pipeline.sync_encoder.onset.bias.data.fill_(-9.0)
+    pipeline.encoders.sync.onset.bias.data.fill_(-9.0)
     work = pipeline.prepare(still(2))
-    pipeline.sync_encoder.onset.bias.data.fill_(0.0)
+    pipeline.encoders.sync.onset.bias.data.fill_(0.0)
     assert work.quiet
     assert work.confidence < 0.35
     assert work.strikes_s == ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
 import torch
 
+from mfv2a.encoders import COMPACT
 from mfv2a.timeline import Window, blend, crossfade, noise_field, plan_windows
 
 
@@ -21,6 +23,21 @@ def test_windows_cover_the_timeline_and_overlap(num_latents):
         assert windows == (Window(0, num_latents),)
     elif len(windows) > 1:
         assert windows[-2].stop < num_latents, "no window that is not needed"
+
+
+def test_the_embedded_model_has_the_timeline_it_was_trained_on():
+    for hundredths in range(1, 4000):
+        seconds = hundredths / 100
+        num_latents = math.ceil(seconds * 31.25)
+        assert COMPACT.latents(seconds) == num_latents
+        windows = COMPACT.plan(num_latents)
+        assert windows == plan_windows(num_latents)
+        for window in (windows[0], windows[-1]):
+            lengths = COMPACT.lengths(window, seconds)
+            assert lengths.clip == max(1, int(window.length / 31.25))
+            assert lengths.sync == max(1, round(window.length * 25 / 31.25))
+            assert COMPACT.clip_at(window) == int(window.start / 31.25)
+            assert COMPACT.sync_at(window) == window.start * 4 // 5
 
 
 def test_noise_is_a_function_of_seed_and_place_alone():
@@ -66,3 +83,22 @@ def test_long_decoding_in_pieces_covers_every_sample():
 
 def test_a_short_mel_is_decoded_in_one_go():
     assert torch.equal(crossfade(lambda m: m[0], torch.arange(6.0)[None], chunk=6, overlap=2, hop=1), torch.arange(6.0))
+
+
+@pytest.mark.parametrize("agree", [False, True])
+def test_pieces_of_a_long_wave_join_at_their_level(agree):
+    """Pieces of the same phases add up to what they are; pieces of others keep their power."""
+    noise = torch.Generator().manual_seed(0)
+    mel = torch.ones(1, 2000)
+    steady = torch.ones(10)
+
+    def decode(part):
+        frames = part.shape[1]
+        return steady.repeat(frames) if agree else torch.randn(10 * frames, generator=noise)
+
+    wave = crossfade(decode, mel, chunk=200, overlap=32, hop=10, agree=agree)
+    assert len(wave) == 20_000
+    if agree:
+        assert torch.allclose(wave, torch.ones(20_000), atol=1e-4)
+    else:
+        assert wave.square().mean().item() == pytest.approx(1, abs=0.05)

@@ -132,6 +132,24 @@ def verify(checkpoint: Checkpoint, path: Path, *, again: bool = False, hint: str
     return Verdict(path=path, digest=digest, trusted=not checkpoint.digest)
 
 
+def copy_path(checkpoint: Checkpoint, path: Path, kind: str) -> Path:
+    """Where a converted copy of a verified file is kept: by its digest, so that another file never takes its place.
+
+    Args:
+        checkpoint: of the register.
+        path: of its file.
+        kind: what it was converted to.
+    """
+    digest = checkpoint.digest or verify(checkpoint, path).digest
+    return home_folder() / "converted" / f"{kind}-{digest.replace(':', '-')}.safetensors"
+
+
+def has_space(folder: Path, size: int) -> bool:
+    """Whether a file of `size` bytes fits on the disk of a folder, which may not be there yet."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return shutil.disk_usage(there).free >= size + SPARE_BYTES
+
+
 def digest_of(path: Path, algorithm: str) -> str:
     """Digest of a file as the register writes it: "sha256:..." or "md5:..."."""
     digest = hashlib.new(algorithm, usedforsecurity=False)

@@ -6,53 +6,32 @@ the generator's learned empty features.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mfv2a.encoders import COMPACT, Encoders
 from mfv2a.flow.guidance import Velocity, guide
 from mfv2a.flow.sampler import ignore_interval, sample
-from mfv2a.models.compact import SyncEncoder
+from mfv2a.models.bigvgan import BigVGAN
 from mfv2a.models.griffinlim import GriffinLim
 from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.mmaudio import MMAudio
-from mfv2a.models.text import TextEncoder
 from mfv2a.models.vae import VAE
 from mfv2a.records import Audio, Clip, FrameRequest, ModelInfo
-from mfv2a.timeline import (
-    LATENT_RATE_HZ,
-    SYNC_RATE_HZ,
-    Window,
-    blend,
-    crossfade,
-    find_strikes,
-    noise_field,
-    plan_windows,
-)
+from mfv2a.timeline import Lengths, SequenceSpec, Window, blend, crossfade, noise_field
 from mfv2a.work import SampleOptions, Seen, Work
 
 __all__ = ["Pipeline", "SampleOptions", "Work"]
 
-# On 192 held-out scenes 88 % of those with events reach SURE_STRIKE somewhere, 15 % of those without any.
-SURE_STRIKE = 0.75
-STRIKE_THRESHOLD = 0.5
-UNSURE = 0.4
 DEFAULT_S = 8.0
 QUIET_PEAK = 0.02
 LOUD_PEAK = 0.9
 DECODE_CHUNK_S = 60.0
-FRAME_REQUESTS: Mapping[str, FrameRequest] = MappingProxyType(
-    {
-        "motion": FrameRequest(fps=SYNC_RATE_HZ, size_px=112, gray=True),
-        "image": FrameRequest(fps=1.0, size_px=224, fit="crop"),
-    }
-)
+VOCODE_CHUNK_S = 20.0  # of a network, which needs far more memory than iterations over spectra
 
 
 class Pipeline:
@@ -63,9 +42,8 @@ class Pipeline:
         generator: velocity network.
         vae: latent <-> mel, its weights folded.
         vocoder: mel -> wave.
-        sync: motion -> sync features.
-        text: prompts -> token vectors.
-        load_recognizer: makes the image recogniser when the first picture comes (text to audio needs none).
+        encoders: pictures and words -> features.
+        spec: how its sequences lie on a timeline.
     """
 
     def __init__(
@@ -74,18 +52,19 @@ class Pipeline:
         info: ModelInfo,
         generator: MMAudio,
         vae: VAE,
-        vocoder: GriffinLim | ISTFTVocoder,
-        sync: SyncEncoder,
-        text: TextEncoder,
-        load_recognizer: Callable[[], Any],
+        vocoder: GriffinLim | ISTFTVocoder | BigVGAN,
+        encoders: Encoders,
+        spec: SequenceSpec = COMPACT,
     ) -> None:
-        self.info = info
-        self.generator, self.vae, self.vocoder, self.sync_encoder, self.text = generator, vae, vocoder, sync, text
-        self._load_recognizer = load_recognizer
-        self._recognizer: Any = None
+        self.info, self.encoders, self.spec = info, encoders, spec
+        self.generator, self.vae, self.vocoder = generator, vae, vocoder
         self.device = generator.latent_mean.device
         self.dtype = generator.empty_clip_feat.dtype
-        self.frame_requests = FRAME_REQUESTS
+
+    @property
+    def frame_requests(self) -> Mapping[str, FrameRequest]:
+        """Frames that it wants of a video, by name."""
+        return self.encoders.frame_requests
 
     @torch.inference_mode()
     def prepare(
@@ -96,53 +75,37 @@ class Pipeline:
         negative_prompt: str = "",
         duration_s: float | None = None,
         seed: int = 0,
+        semantics: bool = True,
     ) -> Work:
         """Encode a clip and a prompt.
 
         Args:
-            clip: frames "image" (RGB, 224 px, 1 per second) and motion features, or None for text to audio.
+            clip: the frames of `frame_requests`, "motion" as features, or None for text to audio.
             prompt: what should be heard, "" for what is seen.
             negative_prompt: what guidance steers away from.
             duration_s: length of the sound; the clip's by default, 8 s without a clip.
             seed: of the noise.
+            semantics: go by what is seen, too, and not only by when it moves.
 
         Returns:
             the work; its windows cover the whole length.
         """
         length = duration_s if duration_s is not None else clip.duration_s if clip is not None else DEFAULT_S
-        tokens, _ = self.text.encode([prompt, negative_prompt])
-        seen = Seen() if clip is None else self._see(clip)
-        asked = bool(prompt.strip())
+        tokens = self.encoders.encode_text([prompt, negative_prompt])
+        seen = Seen() if clip is None else self.encoders.see(clip, duration_s=length, semantics=semantics)
+        asked, blank = bool(prompt.strip()), self.encoders.encode_blank
         return Work(
             duration_s=length,
             seed=seed,
-            windows=plan_windows(max(1, math.ceil(length * LATENT_RATE_HZ))),
+            windows=self.spec.plan(self.spec.latents(length)),
             confidence=1.0 if asked else seen.confidence,
             recognized=seen.recognized,
             strikes_s=seen.strikes_s,
-            text=tokens[0] if asked else None,
-            negative=tokens[1] if negative_prompt.strip() else None,
-            quiet=not asked and clip is not None and not seen.recognized and not seen.strikes_s,
+            text=tokens[0] if asked or blank else None,
+            negative=tokens[1] if negative_prompt.strip() or blank else None,
+            quiet=not asked and clip is not None and seen.confidence < 1 and not seen.recognized and not seen.strikes_s,
             clip=seen.clip,
             sync=seen.sync,
-        )
-
-    def _see(self, clip: Clip) -> Seen:
-        """Semantic vectors, sync features, and how sure they are."""
-        self._recognizer = self._recognizer or self._load_recognizer().to(self.device)
-        seen = self._recognizer.recognize(clip.frames["image"])
-        motion = clip.motion if clip.motion is not None and len(clip.motion) else np.zeros((1, 168), np.float32)
-        out = self.sync_encoder(torch.from_numpy(motion).to(self.device)[None])
-        onset = out.onset[0].float().sigmoid().cpu().numpy()
-        top = float(onset.max())
-        strikes = find_strikes(onset, STRIKE_THRESHOLD) if top >= SURE_STRIKE else []
-        sure = top if strikes else UNSURE * top
-        return Seen(
-            clip=seen.vectors.to(self.device),
-            sync=out.features[0],
-            confidence=max(float(seen.confidence.max()), sure),
-            recognized=tuple(seen.names) if float(seen.confidence.max()) > 0 else (),
-            strikes_s=tuple(round(float(k) / SYNC_RATE_HZ, 3) for k in strikes),
         )
 
     @torch.inference_mode()
@@ -159,59 +122,58 @@ class Pipeline:
         jobs = [(i, window) for i, work in enumerate(works) for window in work.windows]
         done: list[list[Tensor]] = [[] for _ in works]
         # Only windows of one length share a batch: the network takes no padding, so one item alone equals itself.
-        lengths = sorted({window.length for _, window in jobs})
-        for length in lengths:
-            same = [job for job in jobs if job[1].length == length]
+        shapes = [self.spec.lengths(window, works[i].duration_s) for i, window in jobs]
+        for lengths in sorted(set(shapes)):
+            same = [job for job, shape in zip(jobs, shapes, strict=True) if shape == lengths]
             for start in range(0, len(same), options.batch_size):
                 part = same[start : start + options.batch_size]
-                latents = self._sample_batch([(works[i], window) for i, window in part], options)
+                latents = self._sample_batch([(works[i], window) for i, window in part], lengths, options)
                 for (i, _), latent in zip(part, latents, strict=True):
                     done[i].append(latent.float())
         return [blend(parts, work.windows) for parts, work in zip(done, works, strict=True)]
 
-    def _sample_batch(self, jobs: Sequence[tuple[Work, Window]], options: SampleOptions) -> Tensor:
-        """One batch of windows of one length: [B, N, C]."""
+    def _sample_batch(self, jobs: Sequence[tuple[Work, Window]], lengths: Lengths, options: SampleOptions) -> Tensor:
+        """One batch of windows of the same lengths: [B, N, C]."""
         strength = self.info.default_cfg if options.cfg_strength is None else options.cfg_strength
-        guided = strength != 1.0
-        net, length = self.generator, jobs[0][1].length
-        rows = [self._features(work, window) for work, window in jobs]
+        guided, net, length = self.info.guides(strength), self.generator, lengths.latents
+        rows = [self._features(work, window, lengths) for work, window in jobs]
         if guided:
-            rows += [self._empty_features(work, window) for work, window in jobs]
-        clip, sync, text = (torch.stack([row[k] for row in rows]).to(self.dtype) for k in range(3))
+            rows += [self._empty_features(work.negative, lengths) for work, _ in jobs]
+        clip, sync, text = (torch.stack([row[k].to(self.dtype) for row in rows]) for k in range(3))
         velocity: Velocity = partial(net, conditions=net.encode_conditions(clip, sync, text, length))
         if not net.config.average:
             velocity = ignore_interval(velocity)
         if guided:
-            velocity = guide(velocity, strength, rescale=options.rescale)
+            rescale = self.info.default_rescale if options.rescale is None else options.rescale
+            velocity = guide(velocity, strength, rescale=rescale)
         noise = torch.stack(
             [noise_field(work.seed, window.start, length, net.config.latent_dim) for work, window in jobs]
         )
         steps = self.info.default_steps if options.steps is None else options.steps
-        return sample(velocity, noise.to(self.device, self.dtype), steps=steps)
+        exact = net.config.noise_at_zero and self.device.type != "mps"  # which knows no float64
+        clock = torch.float64 if exact else torch.float32
+        return sample(velocity, noise.to(self.device, self.dtype), steps=steps, time_dtype=clock)
 
-    def _features(self, work: Work, window: Window) -> tuple[Tensor, Tensor, Tensor]:
+    def _features(self, work: Work, window: Window, lengths: Lengths) -> tuple[Tensor, Tensor, Tensor]:
         """Conditions of a window: clip [V, D], sync [Y, D], text [L, D]."""
-        clip, sync, text = self._empty_features(work, window, negative=False)
-        if work.clip is not None and work.sync is not None:
-            times = torch.arange(len(clip)) + int(window.start / LATENT_RATE_HZ)
-            clip = work.clip[times.clamp(max=len(work.clip) - 1)]
-            index = torch.arange(len(sync)) + round(window.start * SYNC_RATE_HZ / LATENT_RATE_HZ)
-            sync = work.sync[index.clamp(max=len(work.sync) - 1)]
-        return clip, sync, text if work.text is None else work.text
+        clip, sync, text = self._empty_features(work.text, lengths)
+        if work.clip is not None:
+            clip = _stretch(work.clip, self.spec.clip_at(window), lengths.clip)
+        if work.sync is not None:
+            sync = _stretch(work.sync, self.spec.sync_at(window), lengths.sync)
+        return clip, sync, text
 
-    def _empty_features(self, work: Work, window: Window, *, negative: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        """The learned empty features at a window's lengths, with the negative prompt's text if there is one."""
+    def _empty_features(self, text: Tensor | None, lengths: Lengths) -> tuple[Tensor, Tensor, Tensor]:
+        """The learned empty features at a window's lengths; text [L, D] in place of the empty one if there is any."""
         net = self.generator
-        seconds = max(1, int(window.length / LATENT_RATE_HZ))
-        frames = max(1, round(window.length * SYNC_RATE_HZ / LATENT_RATE_HZ))
-        text = work.negative if negative and work.negative is not None else net.empty_string_feat
-        return net.empty_clip_feat.expand(seconds, -1), net.empty_sync_feat.expand(frames, -1), text
+        clip, sync = net.empty_clip_feat.expand(lengths.clip, -1), net.empty_sync_feat.expand(lengths.sync, -1)
+        return clip, sync, net.empty_string_feat if text is None else text
 
     @torch.inference_mode()
     def decode_mel(self, latent: Tensor) -> Tensor:
         """Log-mel [M, F] of a normalised latent [N, C]; long ones in windows, cross-faded."""
         raw = latent * self.generator.latent_std[0].float() + self.generator.latent_mean[0].float()
-        windows = plan_windows(len(raw))
+        windows = self.spec.plan(len(raw))
         padded = torch.nn.functional.pad(raw, (0, 0, 0, windows[-1].stop - len(raw)))
         parts = [self.vae.decode(padded[None, w.start : w.stop])[0].T for w in windows]
         doubled = tuple(Window(2 * w.start, 2 * w.length) for w in windows)
@@ -219,10 +181,13 @@ class Pipeline:
 
     @torch.inference_mode()
     def vocode(self, mel: Tensor) -> Tensor:
-        """Waveform [S] of a log-mel [M, F]; more than a minute in pieces, cross-faded."""
-        hop = self.vocoder.hop
-        chunk = round(DECODE_CHUNK_S * self.info.sample_rate_hz / hop)
-        return crossfade(lambda part: self.vocoder(part[None])[0], mel, chunk=chunk, overlap=8, hop=hop)
+        """Waveform [S] of a log-mel [M, F]; a long one in pieces, cross-faded."""
+        hop, network = self.vocoder.hop, isinstance(self.vocoder, BigVGAN)
+        chunk = round((VOCODE_CHUNK_S if network else DECODE_CHUNK_S) * self.info.sample_rate_hz / hop)
+        overlap = 32 if network else 8
+        return crossfade(
+            lambda part: self.vocoder(part[None])[0], mel, chunk=chunk, overlap=overlap, hop=hop, agree=network
+        )
 
     @torch.inference_mode()
     def decode(self, work: Work, latent: Tensor, *, sample_rate_hz: int | None = None) -> Audio:
@@ -249,3 +214,8 @@ class Pipeline:
         samples = round(work.duration_s * rate)
         wave = torch.nn.functional.pad(wave, (0, max(0, samples - len(wave))))[:samples]
         return Audio(samples=wave.clamp(-1, 1).cpu().numpy().astype(np.float32), sample_rate_hz=rate)
+
+
+def _stretch(features: Tensor, start: int, length: int) -> Tensor:
+    """`length` rows of features [T, D] from `start` on; the last one stands for all after it."""
+    return features[(torch.arange(length) + start).clamp(max=len(features) - 1)]

@@ -23,12 +23,17 @@ class FrameRequest:
         size_px: side of the square output.
         fit: "squash" resizes the whole picture to the square; "crop" resizes the shorter side and cuts the centre.
         gray: one luma channel [T, H, W] instead of RGB [T, H, W, 3].
+        whole: hand out the upright picture at the video's own size: who asked scales it to `size_px`.
+        summed: the times of the grid are sums of 1 / fps in floating point, rounding included, and are compared with
+            those of the source exactly: what public models were trained on.
     """
 
     fps: float
     size_px: int
     fit: Literal["squash", "crop"] = "squash"
     gray: bool = False
+    whole: bool = False
+    summed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +162,7 @@ class ModelInfo:
         default_steps, default_cfg: sampler settings where the user gives none.
         digest: identifies the weights, "" if they have none.
         gain_db: added to its sound, as far as the sound does not clip.
+        default_rescale: scalar rescaling of the guidance where the user does not choose.
     """
 
     name: str
@@ -170,3 +176,8 @@ class ModelInfo:
     default_cfg: float
     digest: str
     gain_db: float = 0.0
+    default_rescale: bool = True
+
+    def guides(self, strength: float) -> bool:
+        """Whether a guidance weight asks for the unconditional branch; to instantaneous models less than 1 is none."""
+        return strength > 1 if self.kind == "instantaneous" else strength != 1

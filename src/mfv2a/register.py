@@ -66,10 +66,11 @@ class Checkpoint:
         guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
         sample_rate_hz, window_s: of its sound; longest stretch made in one go.
         gain_db: added to its sound, as far as the sound does not clip.
+        rescale: scalar rescaling of the guidance where the user does not choose.
     """
 
     name: str
-    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text"]
+    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer"]
     licence: str
     licence_url: str
     path: str = ""
@@ -92,6 +93,7 @@ class Checkpoint:
     sample_rate_hz: int = 16000
     window_s: float = 8.0
     gain_db: float = 0.0
+    rescale: bool = True
 
     def __post_init__(self) -> None:
         if self.digest and not DIGEST.fullmatch(self.digest):

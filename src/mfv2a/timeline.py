@@ -1,4 +1,4 @@
-"""A clip's timeline of latents: windows, the noise field under them, and how they join.
+"""A clip's timeline: how a model's sequences lie on it, windows, the noise field under them, and how they join.
 
 Windows of one clip overlap and share one noise field, so that where they meet they nearly agree.
 """
@@ -6,7 +6,9 @@ Windows of one clip overlap and share one noise field, so that where they meet t
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-LATENT_RATE_HZ = 31.25
-SYNC_RATE_HZ = 25.0
 WINDOW = 250
 OVERLAP = 50
 FADE = 10
@@ -26,7 +26,7 @@ class Window(NamedTuple):
     """A stretch of the timeline, in latents.
 
     Attributes:
-        start: first latent; a multiple of 5, where video frames of 25 per second fall on latents.
+        start: first latent.
         length: number of latents.
     """
 
@@ -39,18 +39,97 @@ class Window(NamedTuple):
         return self.start + self.length
 
 
-def plan_windows(num_latents: int, *, window: int = WINDOW, overlap: int = OVERLAP) -> tuple[Window, ...]:
+class Lengths(NamedTuple):
+    """Lengths of a window's sequences.
+
+    Attributes:
+        latents: N; clip: semantic vectors V; sync: sync features Y.
+    """
+
+    latents: int
+    clip: int
+    sync: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceSpec:
+    """How the sequences of a model lie on a clip's timeline.
+
+    Attributes:
+        sample_rate_hz: of its sound; latent_samples: samples that a latent stands for.
+        clip_rate_hz: semantic vectors a second; sync_rate_hz: sync features a second.
+        segment: frames, at the rate of the sync features, that the sync encoder looks at together; 1 if a feature
+            stands for its own frame.
+        stride: features of a segment, and frames from one segment to the next; windows begin where segments do.
+        window_s: longest stretch sampled in one go; hop_s: seconds from one window to the next.
+    """
+
+    sample_rate_hz: int = 16000
+    latent_samples: int = 512
+    clip_rate_hz: float = 1.0
+    sync_rate_hz: float = 25.0
+    segment: int = 1
+    stride: int = 1
+    window_s: float = 8.0
+    hop_s: float = 6.4
+
+    @property
+    def latent_rate_hz(self) -> float:
+        """Latents a second."""
+        return self.sample_rate_hz / self.latent_samples
+
+    def latents(self, duration_s: float) -> int:
+        """Latents N of a sound, one at least; its last one may reach past the end."""
+        return max(1, math.ceil(duration_s * self.sample_rate_hz / self.latent_samples))
+
+    def plan(self, num_latents: int) -> tuple[Window, ...]:
+        """Windows over a timeline of N latents; see `plan_windows`."""
+        return plan_windows(num_latents, window=self.latents(self.window_s), hop=self.hop_s * self.latent_rate_hz)
+
+    def lengths(self, window: Window, duration_s: float) -> Lengths:
+        """Lengths of a window's sequences.
+
+        Args:
+            window: one of `plan`.
+            duration_s: of the clip, which decides those of a window that is the only one.
+        """
+        if self.segment == 1:
+            seconds = window.length / self.latent_rate_hz
+            features = round(window.length * self.sync_rate_hz / self.latent_rate_hz)
+        else:
+            seconds = min(duration_s, self.window_s) if window.start == 0 else self.window_s
+            segments = math.floor((seconds * self.sync_rate_hz - self.segment) / self.stride) + 1
+            features = max(1, segments) * self.stride
+        return Lengths(window.length, max(1, int(seconds * self.clip_rate_hz)), max(1, features))
+
+    def clip_at(self, window: Window) -> int:
+        """The semantic vector that stands for what is seen when a window begins."""
+        return int((window.start + 0.5) / self.latent_rate_hz * self.clip_rate_hz)  # starts are rounded to latents
+
+    def sync_at(self, window: Window) -> int:
+        """The sync feature with which a window begins: the first of a segment."""
+        return self.stride * round(window.start * self.sync_rate_hz / self.latent_rate_hz / self.stride)
+
+    def extent(self, duration_s: float) -> Lengths:
+        """Lengths of the sequences over all windows of a clip."""
+        windows = self.plan(self.latents(duration_s))
+        last = self.lengths(windows[-1], duration_s)
+        return Lengths(windows[-1].stop, self.clip_at(windows[-1]) + last.clip, self.sync_at(windows[-1]) + last.sync)
+
+
+def plan_windows(num_latents: int, *, window: int = WINDOW, hop: float = WINDOW - OVERLAP) -> tuple[Window, ...]:
     """Windows that cover a timeline.
 
     Args:
         num_latents: N of the clip, at least 1.
         window: length of each; a clip no longer than it gets one window of its own length.
-        overlap: latents shared by neighbours. The last window may reach past the end of the clip.
+        hop: latents from one window to the next, which need not be whole: each window starts at the nearest latent.
+            The last window may reach past the end of the clip.
     """
-    if num_latents <= window:
-        return (Window(0, num_latents),)
-    count = -(-(num_latents - overlap) // (window - overlap))
-    return tuple(Window(k * (window - overlap), window) for k in range(count))
+    windows = [Window(0, min(num_latents, window))]
+    while windows[-1].stop < num_latents:
+        windows.append(Window(round(len(windows) * hop), window))
+    return tuple(windows)
 
 
 def noise_field(seed: int, start: int, length: int, channels: int) -> Tensor:
@@ -88,8 +167,10 @@ def blend(parts: Sequence[Tensor], windows: Sequence[Window]) -> Tensor:
     return out
 
 
-def crossfade(decode: Callable[[Tensor], Tensor], mel: Tensor, *, chunk: int, overlap: int, hop: int) -> Tensor:
-    """Decode a long mel [M, F] piece by piece, joined by equal-power fades, in bounded memory.
+def crossfade(
+    decode: Callable[[Tensor], Tensor], mel: Tensor, *, chunk: int, overlap: int, hop: int, agree: bool = False
+) -> Tensor:
+    """Decode a long mel [M, F] piece by piece, joined by fades, in bounded memory.
 
     Args:
         decode: mel [M, F'] -> wave [F' * hop].
@@ -97,12 +178,14 @@ def crossfade(decode: Callable[[Tensor], Tensor], mel: Tensor, *, chunk: int, ov
         chunk: frames a piece; a mel no longer than this is decoded in one go.
         overlap: frames shared by neighbours.
         hop: samples a frame.
+        agree: neighbours have the same phases where they meet, so that the fades add up to one; else their squares do.
     """
     frames = mel.shape[1]
     if frames <= chunk:
         return decode(mel)
     out = mel.new_zeros(frames * hop)
     ramp = torch.linspace(0, torch.pi / 2, overlap * hop, device=mel.device).sin()
+    ramp = ramp.square() if agree else ramp
     for start in range(0, frames - overlap, chunk - overlap):
         wave = decode(mel[:, start : start + chunk]).clone()
         if start > 0:

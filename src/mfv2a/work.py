@@ -17,13 +17,13 @@ class SampleOptions:
     Attributes:
         steps: sampler steps.
         cfg_strength: guidance weight w; 1 is none and costs one evaluation a step.
-        rescale: rescale the unconditional prediction by the projection scalar.
+        rescale: rescale the unconditional prediction by the projection scalar; None as the model's register says.
         batch_size: windows sampled together.
     """
 
     steps: int | None = None
     cfg_strength: float | None = None
-    rescale: bool = True
+    rescale: bool | None = None
     batch_size: int = 8
 
     def __post_init__(self) -> None:
@@ -45,8 +45,8 @@ class Work:
         recognized: names of what was recognised, surest first.
         strikes_s: when something strikes, as the sync encoder sees it.
         quiet: nothing was asked for, recognised or seen to strike: the sound is held down to quiet ambience.
-        clip: semantic vectors [V, D], one a second, or None.
-        sync: [Y, D] at 25 per second over the whole timeline, or None.
+        clip: semantic vectors [V, D] over the whole timeline, or None.
+        sync: [Y, D] over the whole timeline, or None.
         text: [L, D] or None.
         negative: [L, D] or None.
     """

@@ -151,10 +151,12 @@ def test_paths_come_on_stdin(
 def test_uncertain_clips_are_counted_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    from mfv2a.pipeline import Pipeline
+    from mfv2a.encoders import CompactEncoders
 
-    see = Pipeline._see
-    monkeypatch.setattr(Pipeline, "_see", lambda self, clip: replace(see(self, clip), confidence=0.1))
+    see = CompactEncoders.see
+    monkeypatch.setattr(
+        CompactEncoders, "see", lambda self, clip, **words: replace(see(self, clip, **words), confidence=0.1)
+    )
     make_video(Path("in/a.mp4"), seconds=0.4)
     make_video(Path("in/b.mp4"), seconds=0.4)
     Path("in/b.txt").write_text("rain")
@@ -364,3 +366,23 @@ def test_a_loudness_is_reached_in_the_file_and_part_of_what_a_rerun_compares(
     assert main([*command, "--loudness", "off"]) == 0
     assert [line["status"] for line in report()[2:]] == ["skipped"] * 2 + ["ok"] * 2
     assert "loudness_lufs" not in settings_of("a.mp4")
+
+
+def test_without_semantics_nothing_is_recognised_and_a_rerun_knows(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    from mfv2a.encoders import CompactEncoders
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the recogniser was made")
+
+    make_video(Path("in/a.mov"), seconds=1.2)
+    command = ["dub", "in", "--out", "out", *TINY, "--audio-codec", "pcm"]
+    assert main(command) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mfv2a.loader._load_recognizer", fail)
+        assert main([*command, "--no-video-semantics"]) == 0
+    assert main([*command, "--no-video-semantics"]) == 0
+    assert CompactEncoders.frame_requests.keys() == {"motion", "image"}
+    lines = report()
+    assert [line["status"] for line in lines] == ["ok", "ok", "skipped"]
+    assert [line["settings"].get("semantics") for line in lines] == [None, False, False]  # type: ignore[attr-defined]
+    assert lines[1]["details"]["recognized"] == []  # type: ignore[index]

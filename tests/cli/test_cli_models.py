@@ -11,7 +11,6 @@ from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.loader import _tiny_networks
 from mfv2a.models.weights import save_network
-from mfv2a.register import find_model
 
 REGISTER = """
 [small]
@@ -55,7 +54,7 @@ def server(home, monkeypatch):
     monkeypatch.setenv("MFV2A_CHECKPOINTS", str(register))
     with running_hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
-        for role, network in _tiny_networks(find_model("tiny")).items():
+        for role, network in _tiny_networks().items():
             path = save_network(home / f"{role}.safetensors", role, network)
             hub.files["someone/small", path.name] = path.read_bytes()
         yield hub
@@ -73,7 +72,7 @@ def test_the_list_names_kind_licence_and_state(home, capsysbinary):
 def test_info_tells_every_file_and_its_evidence(home, capsysbinary):
     assert main(["models", "info", "mmaudio-small-16k", "--json"]) == 0
     record = json.loads(capsysbinary.readouterr().out)
-    assert [file["role"] for file in record["files"]] == ["generator", "vae", "vocoder", "clip", "sync"]
+    assert [file["role"] for file in record["files"]] == ["generator", "vae", "vocoder", "clip", "sync", "tokenizer"]
     assert record["files"][0]["digest"] == "md5:af93cde404179f58e3919ac085b8033b"
     assert record["files"][1]["evidence"] == "likely"
 

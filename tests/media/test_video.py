@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import av
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from media_clips import DATA, level, picture_index, run_bundled, write_video
 
+from golden.parity import ROOT
 from mfv2a.errors import MediaError
+from mfv2a.media import video
 from mfv2a.media.video import decode_video, frame_count, probe_video
 from mfv2a.records import FrameRequest
 
@@ -217,3 +220,45 @@ def test_damage_in_the_middle_is_bridged(tmp_path: Path) -> None:
     found = decode_video(clip, {"x": request(25)}).frames["x"]
     assert len(found) == 100
     assert picture_index(found[99]) == 99 % 28
+
+
+CHOICES = json.loads((ROOT / "frames" / "selection.json").read_text(encoding="utf-8"))["cases"]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice["case"])
+@pytest.mark.parametrize(("fps", "name"), [(8.0, "clip_index"), (25.0, "sync_index")])
+def test_summed_times_choose_the_frames_of_the_public_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: dict[str, list[int]], fps: float, name: str
+) -> None:
+    info = probe_video(write_video(tmp_path / "a.mp4", 3))
+    grid = video._Grid(request(fps, summed=True), info, None)
+    grid._total, grid._stack = len(choice[name]), np.zeros((len(choice[name]), SMALL, SMALL), np.int64)
+    monkeypatch.setattr(grid, "_convert", lambda number: number)
+    for number, time_s in enumerate(choice["frame_times"]):
+        grid.offer(number, time_s)
+    assert grid.finish(-1)[:, 0, 0].tolist() == choice[name]
+
+
+def test_whole_pictures_are_handed_out_upright_at_their_own_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 9)
+    with av.open(f"file:{path}") as container:
+        wanted = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    asked = {"x": FrameRequest(fps=25, size_px=SMALL, whole=True)}
+    assert np.array_equal(decode_video(path, asked).frames["x"], wanted)
+    monkeypatch.setattr(video, "CHUNK_BYTES", 2 * wanted[0].nbytes)
+    parts: list[np.ndarray] = []
+    clip = decode_video(path, asked, on_frames={"x": parts.append})
+    assert clip.frames == {}
+    assert [len(part) for part in parts] == [2, 2, 2, 2, 1]
+    assert np.array_equal(np.concatenate(parts), wanted)
+
+
+@pytest.mark.parametrize(("turn", "shown"), [(90, "gwrb"), (180, "wbgr")])
+def test_a_turned_video_is_handed_out_whole_and_upright(tmp_path: Path, turn: int, shown: str) -> None:
+    run_bundled("-display_rotation", turn, "-i", quadrants(tmp_path / "q.mp4"), "-c", "copy", tmp_path / "t.mp4")
+    info = probe_video(tmp_path / "t.mp4")
+    (stack,) = decode_video(info.path, {"x": FrameRequest(fps=1, size_px=SMALL, whole=True)}).frames.values()
+    assert stack.shape[1:3] == (info.height_px, info.width_px)
+    assert "".join(corners(stack[0])) == shown

@@ -16,6 +16,8 @@ EPILOG = """
 `mfv2a bench --steps 1` - one step, on a scene made for this, 8 s at 720p
 
 `mfv2a bench clip.mp4 --steps 1 --steps 25 --json` - side by side with the ratio, as JSON
+
+`mfv2a bench --model mmaudio-small-16k --random-weights` - a public model's size, without its files
 """
 
 
@@ -37,9 +39,17 @@ def bench(
         ),
     ] = None,
     cfg: options.CfgOption = None,
-    rescale: options.RescaleOption = True,
+    rescale: options.RescaleOption = None,
     model: options.ModelOption = "",
     seed: options.SeedOption = 0,
+    random_weights: Annotated[
+        bool,
+        typer.Option(
+            "--random-weights",
+            help="A public model at full size with random weights: needs none of its files, makes noise.",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = False,
     repeats: Annotated[
         int,
         typer.Option("--repeats", min=1, help="Measured runs.", metavar="N", rich_help_panel=options.MACHINE),
@@ -81,6 +91,7 @@ def bench(
             dtype=dtype,
             sample_rate_hz=options.sample_rate(sample_rate),
         ),
+        random_weights=random_weights,
         steps=tuple(steps or ()),
         repeats=repeats,
         warmup=warmup,
@@ -97,7 +108,8 @@ def _print_table(report: dict[str, Any]) -> None:
     from rich.table import Table
 
     machine = f"{report['device']}, {report['dtype']}, {console.count(report['threads'], 'thread')}"
-    title = f"{report['duration_s']:.2f} s at {report['picture']} on {machine}"
+    weights = ", random weights" if report["random_weights"] else ""
+    title = f"{report['duration_s']:.2f} s at {report['picture']} on {machine}: {report['model']}{weights}"
     table = Table(title=title, title_justify="left")
     table.add_column("seconds")
     for entry in report["entries"]:

@@ -78,10 +78,18 @@ def dub(
         ),
     ] = "none",
     negative_prompt: options.NegativePromptOption = "",
+    no_video_semantics: Annotated[
+        bool,
+        typer.Option(
+            "--no-video-semantics",
+            help="Go by when it moves, not by what is seen: the prompt alone says what should be heard.",
+            rich_help_panel=options.SAMPLING,
+        ),
+    ] = False,
     model: options.ModelOption = "",
     steps: options.StepsOption = None,
     cfg: options.CfgOption = None,
-    rescale: options.RescaleOption = True,
+    rescale: options.RescaleOption = None,
     seed: options.SeedOption = 0,
     variants: Annotated[
         int,
@@ -169,6 +177,7 @@ def dub(
             steps=steps,
             cfg_strength=cfg,
             rescale=rescale,
+            semantics=not no_video_semantics,
             seed=seed,
             batch_size=batch_size,
             device=device,

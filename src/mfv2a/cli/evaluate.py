@@ -29,7 +29,7 @@ def evaluate(
     model: options.ModelOption = "",
     steps: options.StepsOption = None,
     cfg: options.CfgOption = None,
-    rescale: options.RescaleOption = True,
+    rescale: options.RescaleOption = None,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     json_lines: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,

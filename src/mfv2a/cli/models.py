@@ -17,12 +17,14 @@ EPILOG = """
 
 `mfv2a models pull meanaudio-s-full` - fetch and verify
 
+`mfv2a models check mmaudio-small-16k` - fetch, load, dub a drawn scene: does it work here?
+
 `mfv2a models default embedded` - what is used where no --model is given
 
 Weights have licences of their own, which every line names; many public ones are not for commercial use.
 """
 app = typer.Typer(
-    help="List, fetch and verify models.",
+    help="List, fetch, verify and check models.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     epilog=EPILOG,
@@ -100,6 +102,34 @@ def verify(
             continue
         told = " (of the first download)" if verdict.trusted else ""
         console.write_stdout(f"{file.name}: as stated, {verdict.digest}{told}\n".encode())
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a model.")],
+    device: options.DeviceOption = "auto",
+    dtype: options.DtypeOption = "auto",
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Fetch a model, load it strictly, dub a drawn scene with it and test the sound; exits with 4 if a test fails.
+
+    Prints a table to paste into a report. Where the package of the model's authors is installed, both are compared.
+    """
+    from mfv2a.jobs.check import check_model
+
+    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    failed = False
+    show = not quiet and console.stderr_is_terminal()
+    for line in check_model(name, device=device, dtype=dtype, progress=show, begin=talk.detail):
+        failed = failed or line.ok is False
+        if as_json:
+            console.print_json({"name": line.name, "state": line.state, "ok": line.ok})
+        else:
+            mark = {True: "ok", False: "FAILED", None: "--"}[line.ok]
+            console.write_stdout(f"{mark:<8}{line.name:<11}{console.printable(line.state)}\n".encode())
+    raise typer.Exit(4 if failed else 0)
 
 
 @app.command()

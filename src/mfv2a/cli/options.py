@@ -110,10 +110,11 @@ CfgOption = Annotated[
     ),
 ]
 RescaleOption = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--rescale/--no-rescale",
         help="Scale the guidance so that it distorts less.",
+        show_default="the model's own",
         rich_help_panel=SAMPLING,
     ),
 ]

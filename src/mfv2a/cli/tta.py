@@ -62,7 +62,7 @@ def tta(
     model: options.ModelOption = "",
     steps: options.StepsOption = None,
     cfg: options.CfgOption = None,
-    rescale: options.RescaleOption = True,
+    rescale: options.RescaleOption = None,
     seed: options.SeedOption = 0,
     loudness: options.LoudnessOption = "off",
     sample_rate: options.SampleRateOption = "48000",
@@ -104,6 +104,8 @@ def tta(
 
     def begin(info: Any, sample_rate_hz: int) -> None:
         talk.say(console.model_line(info, sample_rate_hz))
+        for doubt in wanted.sound.doubts(info):
+            talk.say(doubt)
 
     def done(take: Take, audio: Audio, facts: dict[str, Any]) -> None:
         _show(take, audio, facts, as_json=as_json)

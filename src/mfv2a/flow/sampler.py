@@ -11,7 +11,7 @@ from mfv2a.errors import ConfigError
 from mfv2a.flow.guidance import Velocity
 
 
-def sample(velocity: Velocity, noise: Tensor, *, steps: int = 1) -> Tensor:
+def sample(velocity: Velocity, noise: Tensor, *, steps: int = 1, time_dtype: torch.dtype = torch.float32) -> Tensor:
     """Carry noise to data along an average velocity, or along an instantaneous one by Euler's method.
 
     Each step is z <- z - (t - r) u(z, r, t) on an even grid from t = 1 to 0. An instantaneous velocity
@@ -21,6 +21,7 @@ def sample(velocity: Velocity, noise: Tensor, *, steps: int = 1) -> Tensor:
         velocity: u(z, *, r, t) with r and t of shape [B].
         noise: e [B, ...].
         steps: number of steps; each costs one evaluation of `velocity`.
+        time_dtype: of t and r; float64 for a network that turns its clock, so that 1 - t is rounded once.
 
     Returns:
         x [B, ...].
@@ -32,7 +33,7 @@ def sample(velocity: Velocity, noise: Tensor, *, steps: int = 1) -> Tensor:
     """
     if steps < 1:
         raise ConfigError(f"steps must be at least 1, not {steps}")
-    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float32, device=noise.device)
+    times = torch.linspace(1.0, 0.0, steps + 1, dtype=time_dtype, device=noise.device)
     z = noise
     for t, r in pairwise(times):
         z = z - (t - r).to(z.dtype) * velocity(z, r=r.expand(len(z)), t=t.expand(len(z)))

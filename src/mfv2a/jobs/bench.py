@@ -37,6 +37,7 @@ class BenchOptions:
     Attributes:
         video: the video to dub, None for a made scene of 8 s at 720p.
         sound: what makes the sound; its steps are replaced by each of `steps`.
+        random_weights: at the model's full size but with random weights, which need no files.
         steps: sampler steps to compare, () for the model's own.
         repeats: measured runs.
         warmup: runs before that, not counted.
@@ -44,6 +45,7 @@ class BenchOptions:
 
     video: Path | None = None
     sound: SoundOptions = field(default_factory=SoundOptions)
+    random_weights: bool = False
     steps: tuple[int, ...] = ()
     repeats: int = 5
     warmup: int = 1
@@ -111,11 +113,15 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         info = probe_video(source)
         start = time.perf_counter()
         sound = options.sound
-        pipeline = load_pipeline(sound.model, device=sound.device, dtype=sound.dtype)
+        pipeline = load_pipeline(
+            sound.model, device=sound.device, dtype=sound.dtype, random_weights=options.random_weights
+        )
         load_s = time.perf_counter() - start
         entries = []
         for steps in options.steps or (described.default_steps,):
             say(f"{steps} step{'s' if steps > 1 else ''}: {options.warmup} + {options.repeats} runs")
+            for doubt in replace(sound, steps=steps).doubts(described):
+                say(doubt)
             entry = _measure_steps(pipeline, info, replace(sound, steps=steps), options, Path(folder))
             entries.append(entry)
         for entry in entries[1:]:
@@ -129,6 +135,7 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         "duration_s": info.duration_s,
         "model": described.name,
         "digest": described.digest,
+        "random_weights": options.random_weights,
         "sample_rate_hz": sound.rate_hz(described),
         "load_s": load_s,
         "warmup": options.warmup,
@@ -177,7 +184,7 @@ def _measure_steps(
     return {
         "steps": sound.steps,
         "cfg_strength": cfg,
-        "nfe": (sound.steps or 1) * (1 if cfg == 1 else 2),
+        "nfe": (sound.steps or 1) * (2 if pipeline.info.guides(cfg) else 1),
         "seconds": seconds,
         "repeats": kept,
         "rtf": seconds["total"]["median"] / info.duration_s,
@@ -200,7 +207,7 @@ def _run_once(
     with watch.stage("decode"):
         clip = decode_clip(info, pipeline)
     with watch.stage("features"):
-        work = pipeline.prepare(clip, negative_prompt=sound.negative_prompt, seed=seed)
+        work = pipeline.prepare(clip, negative_prompt=sound.negative_prompt, seed=seed, semantics=sound.semantics)
     with watch.stage("sample"):
         latent = pipeline.sample([work], sound.sampler())[0]
     with watch.stage("vae"):

@@ -163,7 +163,13 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         rows, notes = ({}, []) if table is None else match_rows(table, discovery.found)
         report = Report(options.out)
         plan = plan_batch(discovery, _plan_options(options, info, rows), report)
-        for note in (*discovery.notes, *(table.notes if table else ()), *notes, *_doubts(plan, options)):
+        for note in (
+            *discovery.notes,
+            *(table.notes if table else ()),
+            *notes,
+            *options.sound.doubts(info),
+            *_doubts(plan, options, info),
+        ):
             listener.note(note)
         listener.begin(info, options.sound.rate_hz(info), plan)
         if options.dry_run:
@@ -197,11 +203,15 @@ def _dub_all(plan: Plan, options: DubOptions, report: Report, listener: Listener
         settle(result)
 
 
-def _doubts(plan: Plan, options: DubOptions) -> Iterator[str]:
+def _doubts(plan: Plan, options: DubOptions, info: Any) -> Iterator[str]:
     """What was asked for and will do nothing."""
-    silent = [item for item in plan.items if item.negative_prompt and item.settings.get("cfg_strength") == 1]
+    silent = [item for item in plan.items if item.negative_prompt and not info.guides(item.settings["cfg_strength"])]
     if silent:
-        yield f"a negative prompt acts only where --cfg is above 1; here it is 1 ({len(silent)} of {len(plan.items)})"
+        strength = silent[0].settings["cfg_strength"]
+        yield (
+            f"a negative prompt acts only where --cfg is above 1; here it is {strength:g} "
+            f"({len(silent)} of {len(plan.items)})"
+        )
     wordless = [item for item in plan.items if item.details.get("prompt_from") in ("", "option")]
     if options.prompt_from != "none" and wordless:
         yield f"--prompt-from {options.prompt_from}: no words in {len(wordless)} of {len(plan.items)}"

@@ -48,7 +48,7 @@ class EvaluateOptions:
     video: bool = True
     steps: int | None = None
     cfg_strength: float | None = None
-    rescale: bool = True
+    rescale: bool | None = None
     probe_scenes: int = 600
 
     def __post_init__(self) -> None:
@@ -86,12 +86,13 @@ def evaluate_model(
 
 
 def see_scene(scene: Scene, pipeline: Pipeline) -> Clip:
-    """A scene as the pipeline's encoders get it: motion frames, and pictures for the recogniser."""
-    requests = pipeline.frame_requests
-    motion, image = requests["motion"], requests["image"]
-    gray = scene.render(motion.fps, motion.size_px, motion.size_px, gray=True)
-    pictures = scene.render(image.fps, image.size_px, image.size_px)
-    return Clip(duration_s=scene.duration_s, frames={"image": pictures}, motion=motion_features(gray))
+    """A scene as the pipeline's encoders get it: a square picture at each rate and size, motion as features."""
+    frames = {
+        name: scene.render(request.fps, request.size_px, request.size_px, gray=request.gray)
+        for name, request in pipeline.frame_requests.items()
+    }
+    motion = frames.pop("motion", None)
+    return Clip(duration_s=scene.duration_s, frames=frames, motion=None if motion is None else motion_features(motion))
 
 
 def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable[[int], None]) -> dict[str, Any]:
@@ -134,14 +135,15 @@ def through_codec(wave: Wave, pipeline: Pipeline) -> Wave:
     """A true sound after mel, latent, mel and vocoder: the best the generator could do."""
     import torch
 
-    from mfv2a.models.mel import MelSpectrogram
+    from mfv2a.models.mel import CONFIGS, MelSpectrogram
 
+    front = next(config for config in CONFIGS.values() if config.sample_rate_hz == pipeline.info.sample_rate_hz)
     with torch.inference_mode():
-        mel = MelSpectrogram()(torch.from_numpy(wave)[None])
+        mel = MelSpectrogram(front)(torch.from_numpy(wave)[None]).to(pipeline.device)
         latent: Tensor = pipeline.vae.encode(mel[..., : mel.shape[-1] // 2 * 2])[0][0]
         net = pipeline.generator
         decoded = pipeline.vocode(pipeline.decode_mel((latent - net.latent_mean[0]) / net.latent_std[0]))
-    return decoded.numpy()[: len(wave)]
+    return decoded.cpu().numpy()[: len(wave)]
 
 
 def _onset_figures(

@@ -45,6 +45,7 @@ class ModelRow:
             "kind": entry.kind,
             "steps": entry.steps,
             "cfg": entry.cfg,
+            "rescale": entry.rescale,
             "guidance": entry.guidance,
             "sample_rate_hz": entry.sample_rate_hz,
             "window_s": entry.window_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +28,8 @@ class SoundOptions:
         negative_prompt: what should not be heard.
         steps: sampler steps, None for the model's own.
         cfg_strength: guidance weight, None for the model's own.
-        rescale: scalar rescaling of the guidance.
+        rescale: scalar rescaling of the guidance, None for the model's own.
+        semantics: go by what is seen, too, and not only by when it moves.
         seed: the run's seed.
         batch_size: windows sampled together.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
@@ -41,7 +42,8 @@ class SoundOptions:
     negative_prompt: str = ""
     steps: int | None = None
     cfg_strength: float | None = None
-    rescale: bool = True
+    rescale: bool | None = None
+    semantics: bool = True
     seed: int = 0
     batch_size: int = 8
     device: str = "auto"
@@ -91,18 +93,34 @@ class SoundOptions:
             info: the model's description.
         """
         level = {} if self.loudness_lufs is None else {"loudness_lufs": self.loudness_lufs}
+        blind = {} if self.semantics else {"semantics": False}
         return {
             "model": info.name,
             "digest": info.digest,
             "negative_prompt": self.negative_prompt,
             "steps": info.default_steps if self.steps is None else self.steps,
             "cfg_strength": info.default_cfg if self.cfg_strength is None else self.cfg_strength,
-            "rescale": self.rescale,
+            "rescale": info.default_rescale if self.rescale is None else self.rescale,
             "seed": self.seed,
             "dtype": self.dtype,
             "sample_rate_hz": self.rate_hz(info),
             **level,
+            **blind,
         }
+
+    def doubts(self, info: Any) -> Iterator[str]:
+        """What people should know before they hear it, in sentences.
+
+        Args:
+            info: the model's description.
+        """
+        served = info.default_steps
+        if info.kind == "instantaneous" and self.steps is not None and self.steps < served:
+            badly = "step serves it badly" if self.steps == 1 else "steps serve it badly"
+            yield (
+                f"{info.name} predicts an instantaneous velocity; {self.steps} {badly}: use --steps {served} or more, "
+                "or a model that `mfv2a models list` calls average, which one step serves"
+            )
 
 
 def level_dbfs(samples: NDArray[np.float32]) -> dict[str, float]:

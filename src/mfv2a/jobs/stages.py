@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -84,8 +85,9 @@ class DubStages:
     def prepare(self, item: Item, clip: Clip) -> Work:
         """Frames -> features, window plan and noise seed."""
         self._begin(item, "features")
-        see, prompt, negative = self._pipeline.prepare, item.prompt, item.negative_prompt
-        work = self._works.take(item, lambda: see(clip, prompt=prompt, negative_prompt=negative, seed=item.seed))
+        see = partial(self._pipeline.prepare, clip, semantics=self._sound.semantics)
+        prompt, negative = item.prompt, item.negative_prompt
+        work = self._works.take(item, lambda: see(prompt=prompt, negative_prompt=negative, seed=item.seed))
         return work if work.seed == item.seed else replace(work, seed=item.seed)
 
     def windows(self, work: Work) -> int:
@@ -145,17 +147,21 @@ def decode_clip(info: VideoInfo, pipeline: Pipeline, stop: threading.Event | Non
         MediaError: the file cannot be decoded.
         StoppedError: `stop` was set.
     """
-    meter = MotionMeter()
+    meter, shrunk = MotionMeter(), {name: list[NDArray[np.uint8]]() for name in pipeline.encoders.shrinkers}
 
-    def add(frames: NDArray[np.uint8]) -> None:
+    def take(name: str, frames: NDArray[np.uint8]) -> None:
         if stop is not None and stop.is_set():
             raise StoppedError
-        meter.add(frames)
+        if name == "motion":
+            meter.add(frames)
+        else:
+            shrunk[name].append(pipeline.encoders.shrinkers[name](frames))
 
     requests = pipeline.frame_requests
-    sinks = {"motion": add} if "motion" in requests else {}
+    sinks = {name: partial(take, name) for name in requests if name == "motion" or name in shrunk}
     clip = decode_video(info.path, requests, info=info, on_frames=sinks)
-    return replace(clip, motion=meter.features()) if sinks else clip
+    frames = {**clip.frames, **{name: np.concatenate(parts) for name, parts in shrunk.items()}}
+    return replace(clip, frames=frames, motion=meter.features() if "motion" in requests else None)
 
 
 def _check_unchanged(item: Item) -> None:

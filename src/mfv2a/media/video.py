@@ -20,6 +20,7 @@ from mfv2a.media.probe import CUT_HINT, open_media, probe_video, slack_seconds
 from mfv2a.records import Clip, FrameRequest, VideoInfo
 
 CHUNK_FRAMES = 64
+CHUNK_BYTES = 64 << 20  # of pictures handed out whole
 CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
 FrameSink = Callable[[NDArray[np.uint8]], None]
@@ -43,13 +44,15 @@ def decode_video(
 
     Output frame k of a request is the first source frame shown at or after k / fps, counted from the first
     picture frame; the last source frame fills the end. Frames are upright (the file's display matrix is applied).
+    Requests that are `summed` or `whole` differ as `FrameRequest` says.
 
     Args:
         path: the video.
         requests: name -> frames wanted.
         info: an earlier probe of the same file, to spare another.
         on_frames: name -> callback that takes the frames of that request in order, at most 64 at a time
-            ([t, H, W, 3] or [t, H, W] uint8, its own copy), in place of keeping them.
+            ([t, H, W, 3] or [t, H, W] uint8, its own copy), in place of keeping them; pictures handed out whole
+            come in smaller numbers if they are large.
 
     Returns:
         The clip: frames of every request that no callback took, [T, H, W, 3] or [T, H, W] uint8 with
@@ -128,17 +131,29 @@ class _Grid:
         self._size = _scaled_size(request, info)
         self._reformatter = VideoReformatter()
         self._sink = sink
-        side = request.size_px
-        rows = self._total if sink is None else min(self._total, CHUNK_FRAMES)
-        self._stack = np.empty((rows, side, side) if request.gray else (rows, side, side, 3), dtype=np.uint8)
+        shape = _shown_size(request, info) if request.gray else (*_shown_size(request, info), 3)
+        chunk = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // int(np.prod(shape))))
+        rows = self._total if sink is None else min(self._total, chunk)
+        self._stack = np.empty((rows, *shape), dtype=np.uint8)
         self._filled = 0  # rows of the stack in use
         self._next = 0  # index k of the next output frame
+        self._sum_s = 0.0  # time of the next output frame, where times are summed
 
     def offer(self, frame: Any, time_s: float) -> None:
         """Take a source frame for every output frame that is due at its time; convert it only then."""
-        due = min(self._total, int((time_s + CLOCK_SLACK_S) * self._request.fps + 1e-9) + 1)
+        due = min(self._total, self._due(time_s))
         if due > self._next:
             self._append(self._convert(frame), due - self._next)
+
+    def _due(self, time_s: float) -> int:
+        """How many output frames begin at a time or before."""
+        if not self._request.summed:
+            return int((time_s + CLOCK_SLACK_S) * self._request.fps + 1e-9) + 1
+        due = self._next
+        while time_s >= self._sum_s:
+            due += 1
+            self._sum_s += 1 / self._request.fps
+        return due
 
     def finish(self, last: Any) -> NDArray[np.uint8] | None:
         """Fill what is left with the last source frame; return the frames, or None if a callback took them."""
@@ -171,23 +186,32 @@ class _Grid:
             width=width,
             height=height,
             format="gray" if self._request.gray else "rgb24",
-            interpolation=Interpolation.AREA if shrinks else Interpolation.BILINEAR,
+            interpolation=Interpolation.AREA if shrinks and not self._request.whole else Interpolation.BILINEAR,
         )
         image = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
         table = tone_table(int(getattr(frame, "color_trc", 0)))
         image = image if table is None else table[image]
+        if self._request.whole:
+            return np.rot90(image, k=-self._turns)
         side = self._request.size_px
         top, left = (height - side) // 2, (width - side) // 2
         return np.rot90(image[top : top + side, left : left + side], k=-self._turns)
 
 
+def _shown_size(request: FrameRequest, info: VideoInfo) -> tuple[int, int]:
+    """Height and width in pixels of the frames of a request."""
+    return (info.height_px, info.width_px) if request.whole else (request.size_px, request.size_px)
+
+
 def _scaled_size(request: FrameRequest, info: VideoInfo) -> tuple[int, int]:
     """Width and height in pixels to scale a stored (not yet turned) frame to, before the centre is cut."""
     side = request.size_px
-    if request.fit == "squash":
-        return side, side
     shown = (info.width_px, info.height_px)
     width, height = shown if info.rotation_deg in (0, 180) else shown[::-1]
+    if request.whole:
+        return width, height
+    if request.fit == "squash":
+        return side, side
     shorter = min(width, height)
     return (
         min(round(side * width / shorter), side * MAX_ASPECT),

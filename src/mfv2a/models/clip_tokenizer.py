@@ -94,6 +94,11 @@ class CLIPTokenizer:
             hint = "a tokenizer.json or merges.txt of CLIP is expected: download it again"
             raise CheckpointError(f"cannot read {path}: {error or type(error).__name__}", hint=hint) from error
 
+    @classmethod
+    def of_letters(cls) -> CLIPTokenizer:
+        """A tokenizer that spells every word: for networks with random weights, to which no word means anything."""
+        return cls(*_read_merges(""))
+
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Token ids of prompts: start, pieces, end, then zeros; cut to 77 with the end kept last.
 

@@ -99,21 +99,30 @@ def cut_duration(asked_s: float, num_clip: int, num_sync: int) -> float:
 
 def clip_frames(frames: Tensor) -> Tensor:
     """Frames for CLIP: [T, H, W, 3] uint8 to [T, 3, 384, 384] float32 in [0, 1], the aspect ratio not kept."""
-    return _resize(frames, CLIP_PX, CLIP_PX).float() / 255
+    return shrink_clip(frames).permute(0, 3, 1, 2).float() / 255
 
 
 def sync_frames(frames: Tensor) -> Tensor:
     """Frames for Synchformer: [T, H, W, 3] uint8 to [T, 3, 224, 224] float32 in [-1, 1], the middle of the picture."""
+    return shrink_sync(frames).permute(0, 3, 1, 2).float() / 255 * 2 - 1
+
+
+def shrink_clip(frames: Tensor) -> Tensor:
+    """`clip_frames` in bytes, to be kept: [T, H, W, 3] to [T, 384, 384, 3]."""
+    return _resize(frames, CLIP_PX, CLIP_PX)
+
+
+def shrink_sync(frames: Tensor) -> Tensor:
+    """`sync_frames` in bytes, to be kept: [T, H, W, 3] to [T, 224, 224, 3]."""
     height, width = frames.shape[1:3]
     short = min(height, width)
     rows, columns = (SYNC_PX if side == short else int(SYNC_PX * side / short) for side in (height, width))
     top, left = round((rows - SYNC_PX) / 2), round((columns - SYNC_PX) / 2)  # halves to even
-    cut = _resize(frames, rows, columns)[..., top : top + SYNC_PX, left : left + SYNC_PX]
-    return cut.float() / 255 * 2 - 1
+    return _resize(frames, rows, columns)[:, top : top + SYNC_PX, left : left + SYNC_PX].contiguous()
 
 
 def _resize(frames: Tensor, rows: int, columns: int) -> Tensor:
-    """Antialiased bicubic resize of [T, H, W, 3] uint8 to [T, 3, rows, columns], rounded after each axis."""
+    """Antialiased bicubic resize of [T, H, W, 3] uint8 to [T, rows, columns, 3], rounded after each axis."""
     from torchvision.transforms.v2.functional import InterpolationMode, resize
 
     if frames.dtype != torch.uint8:
@@ -121,4 +130,4 @@ def _resize(frames: Tensor, rows: int, columns: int) -> Tensor:
     out: Tensor = resize(
         frames.permute(0, 3, 1, 2), [rows, columns], interpolation=InterpolationMode.BICUBIC, antialias=True
     )
-    return out
+    return out.permute(0, 2, 3, 1)

@@ -1,0 +1,343 @@
+"""Public MMAudio models through the ordinary pipeline, in small."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+import tiny_mmaudio
+from golden.parity import ROOT
+from local_hub import running_hub
+from mfv2a.encoders import mmaudio_spec
+from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.flow.guidance import guide
+from mfv2a.flow.sampler import ignore_interval, sample
+from mfv2a.loader import load_pipeline
+from mfv2a.models.mel import MEL_16K, MEL_44K
+from mfv2a.models.preprocess import sequence_lengths
+from mfv2a.pipeline import SampleOptions
+from mfv2a.records import Clip
+from mfv2a.register import home_folder
+from mfv2a.timeline import Lengths, Window, noise_field
+
+SPECS = {"16k": mmaudio_spec(16000, 256), "44k": mmaudio_spec(44100, 512)}
+MELS = {"16k": MEL_16K, "44k": MEL_44K}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A machine whose hub has the models; each is loaded once."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch, running_hub() as hub:
+        for name in ("HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("MFV2A_HOME", str(folder / "home"))
+        patch.setenv("HF_HOME", str(folder / "hf"))
+        patch.setenv("HF_ENDPOINT", hub.address)
+        tiny_mmaudio.add_sizes(patch)
+        tiny_mmaudio.write_register(folder, patch)
+        hub.files |= tiny_mmaudio.files()
+        yield folder
+
+
+@pytest.fixture(scope="module", params=["16k", "44k"])
+def pipeline(home, request):
+    return load_pipeline(f"tiny-mm-{request.param}", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def small(home):
+    return load_pipeline("tiny-mm-16k", device="cpu")
+
+
+def clip(seconds, seed=0):
+    rng = np.random.default_rng(seed)
+
+    def frames(fps, side):
+        rough = rng.integers(0, 255, (max(1, round(seconds * fps)), 8, 8, 3), dtype=np.uint8)
+        return rough.repeat(side // 8, 1).repeat(side // 8, 2)
+
+    return Clip(duration_s=seconds, frames={"clip": frames(8, 384), "sync": frames(25, 224)})
+
+
+def rms(a):
+    return a.square().mean().sqrt().item()
+
+
+@pytest.mark.parametrize("rate", SPECS)
+@pytest.mark.parametrize("seconds", [0.64, 1.0, 1.96, 4.98, 5.0, 5.12, 7.999, 8.0])
+def test_lengths_of_a_single_window_are_those_of_the_reference(rate, seconds):
+    spec, wanted = SPECS[rate], sequence_lengths(seconds, MELS[rate])
+    (window,) = spec.plan(spec.latents(seconds))
+    assert spec.lengths(window, seconds) == Lengths(wanted.latents, wanted.clip, wanted.sync) == spec.extent(seconds)
+
+
+@pytest.mark.parametrize("rate", SPECS)
+@pytest.mark.parametrize("seconds", [8.04, 14.4, 20.0, 61.3])
+def test_windows_of_a_long_clip_begin_where_segments_do(rate, seconds):
+    spec, windows = SPECS[rate], SPECS[rate].plan(SPECS[rate].latents(seconds))
+    full = sequence_lengths(8.0, MELS[rate])
+    assert windows[-1].stop >= spec.latents(seconds) > windows[-2].stop
+    for k, window in enumerate(windows):
+        assert window == Window(round(k * 6.4 * spec.latent_rate_hz), full.latents)
+        assert spec.lengths(window, seconds) == Lengths(full.latents, 64, 192)
+        assert spec.sync_at(window) == 160 * k
+        assert abs(spec.clip_at(window) / 8 - 6.4 * k) < 1 / 8
+    assert all(0.15 < (a.stop - b.start) / a.length < 0.25 for a, b in pairwise(windows))
+    assert spec.extent(seconds).sync == 160 * (len(windows) - 1) + 192
+
+
+@pytest.mark.parametrize("seconds", [0.04, 0.3, 0.7, 3.003, 8.0, 20.0])
+def test_sound_is_as_long_as_the_picture(pipeline, seconds):
+    work = pipeline.prepare(clip(seconds), seed=1)
+    (latent,) = pipeline.sample([work], SampleOptions(steps=1))
+    audio = pipeline.decode(work, latent)
+    assert len(audio.samples) == round(seconds * pipeline.info.sample_rate_hz)
+    assert np.isfinite(audio.samples).all()
+    assert np.sqrt(np.mean(audio.samples**2)) > 1e-3
+    assert (work.confidence, work.recognized, work.strikes_s, work.quiet) == (1.0, (), (), False)
+
+
+def test_eight_seconds_are_the_reference_path_step_by_step(pipeline):
+    """The chain equals its stages put together as the reference does, on its clock and with its guidance."""
+    seen, net, encoders = clip(8.0, seed=4), pipeline.generator, pipeline.encoders
+    work = pipeline.prepare(seen, prompt="rain", negative_prompt="music", seed=7)
+    (found,) = pipeline.sample([work], SampleOptions())
+    with torch.inference_mode():
+        frames = {name: torch.from_numpy(f).permute(0, 3, 1, 2)[None] / 255 for name, f in seen.frames.items()}
+        clip_f = encoders.clip.encode_image(frames["clip"][:, :64])
+        sync_f = encoders.sync.encode(frames["sync"][:, :200] * 2 - 1)
+        text_f, negative_f = (encoders.clip.encode_text(encoders.tokenizer.encode([p])) for p in ("rain", "music"))
+        n = math.ceil(8.0 * pipeline.info.sample_rate_hz / pipeline.vocoder.hop / 2)
+        assert (clip_f.shape[1], sync_f.shape[1], len(found)) == (64, 192, n)
+        given = net.encode_conditions(clip_f, sync_f, text_f, n)
+        empty = net.encode_conditions(
+            net.empty_clip_feat.expand(1, 64, -1), net.empty_sync_feat.expand(1, 192, -1), negative_f, n
+        )
+        x, steps, w = noise_field(7, 0, n, net.config.latent_dim)[None], 3, 4.5
+        for k in range(steps):
+            t = torch.tensor([1 - k / steps], dtype=torch.float64)  # the reference's k / steps, on the house's clock
+            v = w * -net(x, t=t, conditions=given) + (1 - w) * -net(x, t=t, conditions=empty)
+            x = x + v / steps
+        assert rms(found - x[0]) < 1e-5 * rms(x)
+        mel = pipeline.vae.decode(x * net.latent_std + net.latent_mean)
+        wave = pipeline.vocoder(mel)[0]
+    audio = pipeline.decode(work, found)
+    samples = round(8 * pipeline.info.sample_rate_hz)
+    assert len(wave) == n * 2 * pipeline.vocoder.hop
+    assert np.abs(audio.samples - wave[:samples].numpy()).max() < 1e-3
+
+
+def test_one_clip_alone_equals_itself_in_a_batch(small):
+    asked = [(3.0, "rain"), (3.0, ""), (9.0, ""), (2.98, "a dog")]
+    works = [small.prepare(clip(s, seed=k), prompt=p, seed=k) for k, (s, p) in enumerate(asked)]
+    together = small.sample(works, SampleOptions(batch_size=8))
+    for work, latent in zip(works, together, strict=True):
+        (alone,) = small.sample([work], SampleOptions(batch_size=1))
+        assert torch.allclose(alone, latent, atol=1e-4)
+
+
+def test_features_of_a_long_clip_are_computed_once_and_cut(small, monkeypatch):
+    seen = clip(20.0)
+    counted = {"sync": 0, "clip": 0}
+
+    def counting(name, call):
+        def count(frames):
+            counted[name] += frames.shape[1]
+            return call(frames)
+
+        return count
+
+    for name, method in (("sync", "encode"), ("clip", "encode_image")):
+        network = getattr(small.encoders, name)
+        monkeypatch.setattr(network, method, counting(name, getattr(network, method)))
+    work = small.prepare(seen)
+    segments = 2 * 20 + 24
+    assert len(work.windows) == 3
+    assert work.sync.shape[0] == 8 * segments
+    assert work.clip.shape[0] == counted["clip"] == 102 + 64
+    assert counted["sync"] == segments * 8 + 8 * math.ceil(segments / 8)  # 8 frames are seen again by each 8 segments
+    second = Clip(duration_s=8.0, frames={"sync": seen.frames["sync"][160:360], "clip": seen.frames["clip"][51:115]})
+    alone = small.prepare(second)
+    assert torch.allclose(work.sync[160:352], alone.sync, atol=1e-5)
+    assert torch.allclose(work.clip[51:115], alone.clip, atol=1e-5)
+
+
+def test_a_clip_shorter_than_a_segment_goes_on_with_its_last_frame(small):
+    short, frame = clip(0.2), clip(0.04)
+    work = small.prepare(short)
+    held = {name: frames[np.minimum(np.arange(16), len(frames) - 1)] for name, frames in short.frames.items()}
+    longer = small.prepare(Clip(duration_s=0.64, frames=held))
+    assert (len(work.clip), len(work.sync), work.windows) == (1, 8, (Window(0, 7),))
+    assert torch.equal(work.sync, longer.sync)
+    assert len(small.prepare(frame).sync) == 8
+
+
+def test_no_words_are_words_to_it_and_the_negative_prompt_takes_the_other_branch(small):
+    def run(**options):
+        work = small.prepare(clip(1.0), seed=1, **options)
+        return work, small.sample([work], SampleOptions())[0]
+
+    work, plain = run()
+    with torch.inference_mode():
+        blank = small.encoders.clip.encode_text(small.encoders.tokenizer.encode([""]))[0]
+    assert torch.equal(work.text, blank)
+    assert torch.equal(work.negative, blank)
+    asked, heard = run(prompt="rain")
+    assert torch.equal(asked.negative, blank)
+    assert not torch.allclose(heard, plain, atol=1e-3)
+    against, other = run(negative_prompt="rain")
+    assert torch.equal(against.negative, asked.text)
+    assert not torch.allclose(other, plain, atol=1e-3)
+
+
+def test_guidance_below_one_is_none(small):
+    work = small.prepare(clip(1.0), seed=1)
+
+    def run(**options):
+        return small.sample([work], SampleOptions(**options))[0]
+
+    none = run(cfg_strength=1.0)
+    assert torch.equal(run(cfg_strength=0.5), none)
+    assert torch.equal(run(cfg_strength=0.0), none)
+    assert torch.equal(run(), run(cfg_strength=4.5, rescale=False))
+    assert not torch.allclose(run(), run(rescale=True), atol=1e-3)
+    assert not torch.allclose(run(), none, atol=1e-3)
+
+
+def test_the_sampler_is_eulers_on_the_house_clock(small):
+    """Also for one step, with the sampler that all models share."""
+    work = small.prepare(None, prompt="rain", duration_s=2.0, seed=3)
+    net = small.generator
+    lengths = small.spec.lengths(work.windows[0], 2.0)
+    text = torch.stack([work.text, work.negative])
+    empty = net.empty_clip_feat.expand(2, lengths.clip, -1), net.empty_sync_feat.expand(2, lengths.sync, -1)
+    with torch.inference_mode():
+        velocity = ignore_interval(partial(net, conditions=net.encode_conditions(*empty, text, lengths.latents)))
+        noise = noise_field(3, 0, lengths.latents, 20)[None]
+        wanted = sample(guide(velocity, 4.5, rescale=False), noise, steps=1, time_dtype=torch.float64)[0]
+    assert torch.equal(small.sample([work], SampleOptions(steps=1))[0], wanted)
+
+
+def test_without_semantics_the_times_are_kept_and_the_names_are_not(small):
+    work, seen = small.prepare(clip(1.0), semantics=False), small.prepare(clip(1.0))
+    assert work.clip is None
+    assert torch.equal(work.sync, seen.sync)
+    a, b = small.sample([work, seen], SampleOptions(steps=1))
+    assert not torch.allclose(a, b, atol=1e-3)
+    unseen = small.prepare(None, duration_s=1.0)
+    assert not torch.allclose(a, small.sample([unseen], SampleOptions(steps=1))[0], atol=1e-3)
+
+
+def test_a_pickled_file_is_converted_once_and_a_damaged_copy_is_passed_over(home, small):
+    folder = home_folder() / "converted"
+    copies = {path.name.split("-")[0]: path for path in folder.iterdir()}
+    assert set(copies) == {"mmaudio", "vae", "bigvgan", "clip", "synchformer"}
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
+    again = load_pipeline("tiny-mm-16k", device="cpu")
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()} == before
+    work = again.prepare(None, prompt="rain", duration_s=0.5)
+    assert torch.equal(again.sample([work], SampleOptions())[0], small.sample([work], SampleOptions())[0])
+    damaged = copies["clip"]
+    damaged.unlink()  # not cut in place: networks that are loaded have it mapped
+    damaged.write_bytes(b"\0" * 100)
+    assert torch.equal(load_pipeline("tiny-mm-16k", device="cpu").prepare(None, prompt="rain").text, work.text)
+    assert not damaged.exists()
+    load_pipeline("tiny-mm-16k", device="cpu")
+    assert len(damaged.read_bytes()) > 100
+
+
+def test_no_copy_is_made_where_there_is_no_room(home, monkeypatch):
+    from mfv2a import hub
+
+    monkeypatch.setenv("MFV2A_HOME", str(home / "elsewhere"))
+    monkeypatch.setattr(hub, "has_space", lambda folder, size: False)
+    assert load_pipeline("tiny-mm-16k", device="cpu").info.default_steps == 3
+    assert not (home / "elsewhere" / "converted").exists()
+
+
+def test_weights_of_another_size_are_refused(home, monkeypatch):
+    text = tiny_mmaudio.register()
+    path = home / "wrong.toml"
+    monkeypatch.setenv("MFV2A_CHECKPOINTS", str(path))
+    path.write_text(text.replace('vae = "tiny-vae-16k"', 'vae = "tiny-vae-44k"'))
+    with pytest.raises(ConfigError, match="sizes that do not fit"):
+        load_pipeline("tiny-mm-16k", device="cpu")
+    path.write_text(
+        text.replace('file = "mm_16k.pth"\nconfig = "tiny_16k"', 'file = "mm_16k.pth"\nconfig = "tiny_44k"')
+    )
+    with pytest.raises(CheckpointError, match="wrong shapes"):
+        load_pipeline("tiny-mm-16k", device="cpu")
+    path.write_text(text.replace(', tokenizer = "tiny-words"', ""))
+    with pytest.raises(ConfigError, match="needs components tokenizer"):
+        load_pipeline("tiny-mm-16k", device="cpu")
+
+
+def test_random_weights_need_no_files(home, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(home / "empty"))
+    with pytest.raises(CheckpointError, match="not in the cache"):
+        load_pipeline("tiny-mm-44k", device="cpu")
+    pipeline = load_pipeline("tiny-mm-44k", device="cpu", random_weights=True)
+    work = pipeline.prepare(clip(0.5), prompt="rain")
+    assert len(pipeline.decode(work, pipeline.sample([work], SampleOptions(steps=1))[0]).samples) == 22050
+    with pytest.raises(ConfigError, match="sizes of embedded"):
+        load_pipeline("embedded", random_weights=True)
+
+
+def test_every_public_model_of_the_register_fits_its_lengths():
+    from mfv2a.loader import PUBLIC_KINDS
+    from mfv2a.models.upstream import find_public
+    from mfv2a.register import find_checkpoint, find_model
+
+    options = {
+        name: json.loads((ROOT / f"mmaudio_{name}" / "cases.json").read_text(encoding="utf-8"))["cases"]["forward_8s"]
+        for name in ("small_16k", "small_44k", "medium_44k", "large_44k", "large_44k_v2")
+    }
+    for name, case in options.items():
+        entry = find_model(f"mmaudio-{name.replace('_', '-')}")
+        parts = {"generator": entry} | {role: find_checkpoint(each) for role, each in entry.components.items()}
+        sizes = {role: find_public(kind, parts[role].config)[1] for role, kind in PUBLIC_KINDS.items()}
+        spec = mmaudio_spec(entry.sample_rate_hz, math.prod(sizes["vocoder"].rates))
+        (window,) = spec.plan(spec.latents(8.0))
+        wanted = (case["options"][key] for key in ("latent_seq_len", "clip_seq_len", "sync_seq_len"))
+        assert spec.lengths(window, 8.0) == Lengths(*wanted)
+        assert sizes["generator"].latent_dim == sizes["vae"].latent_dim
+        assert sizes["vocoder"].num_bands == sizes["vae"].num_bands
+        assert (entry.steps, entry.cfg, entry.rescale, entry.gain_db) == (25, 4.5, False, 0)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_in_half_precision_the_sound_is_nearly_the_same(home, small, dtype):
+    half = load_pipeline("tiny-mm-16k", device="cpu", dtype=dtype)
+    assert half.vae.data_mean.dtype == torch.float32
+    assert half.encoders.clip.ln_final.weight.dtype == half.dtype == getattr(torch, dtype)
+    asked = {"prompt": "rain", "seed": 3}
+    latents = [p.sample([p.prepare(clip(1.0), **asked)], SampleOptions(cfg_strength=1.0))[0] for p in (half, small)]
+    assert rms(latents[0] - latents[1]) < 0.1 * rms(latents[1])
+    work = half.prepare(clip(1.0), **asked)
+    assert np.isfinite(half.decode(work, latents[0]).samples).all()
+
+
+def test_a_drawn_scene_is_seen_and_its_sound_passes_through_the_codec(pipeline):
+    from mfv2a.jobs.evaluate import see_scene, through_codec
+    from mfv2a.scenes import make_scene
+
+    scene = make_scene(5, duration_s=1.0)
+    seen = see_scene(scene, pipeline)
+    assert {name: frames.shape for name, frames in seen.frames.items()} == {
+        "clip": (8, 384, 384, 3),
+        "sync": (25, 224, 224, 3),
+    }
+    assert seen.motion is None
+    assert pipeline.prepare(seen).sync.shape == (16, 24)
+    rate = pipeline.info.sample_rate_hz
+    wave = through_codec(scene.sound(rate), pipeline)
+    assert rate - 2 * pipeline.spec.latent_samples < len(wave) <= rate
+    assert np.isfinite(wave).all()
