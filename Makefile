@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fix bench
+.PHONY: help demo test test-all gpu check fix bench
 .DELETE_ON_ERROR:
 
 help: ## list these words
@@ -25,6 +25,11 @@ test: $(VENV)/.dev-installed ## set up .venv, then run the tests, all but slow, 
 
 test-all: $(VENV)/.dev-installed ## run every test that this machine has the means for
 	$(BIN)/python -m pytest -m '' $(TESTS)
+
+gpu: $(VENV)/.dev-installed ## on a machine with a GPU: parity, batches, memory, derivatives; times into gpu.json
+	@$(BIN)/python -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "error: torch sees no GPU here")'
+	$(BIN)/python -m pytest -m gpu --timeout 300 tests/test_gpu.py
+	$(BIN)/mfv2a bench --device cuda --steps 1 --steps 25 --json | tee gpu.json
 
 check: $(VENV)/.dev-installed ## lint, formatting and types
 	$(BIN)/ruff check
