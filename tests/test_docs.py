@@ -167,6 +167,14 @@ def test_every_file_that_the_house_plan_names_is_there() -> None:
     assert set(re.findall(r"(?<![\w*])[a-z_]+\.py\b", plan)) <= there
 
 
+def test_every_model_of_the_register_is_in_the_list_of_the_cards() -> None:
+    register = tomllib.loads(read(ROOT / "checkpoints.toml"))
+    models = {name: entry["licence"] for name, entry in register.items() if entry["role"] == "generator"}
+    rows = read(ROOT / "docs" / "CHECKPOINTS.md").splitlines()
+    for name, licence in models.items():
+        assert any(row.split()[:1] in ([name], ["*"]) and name in row and licence in row for row in rows), name
+
+
 def test_the_gallery_shows_what_is_there() -> None:
     told = set(re.findall(r"^\| `([\w-]+\.\w+)`", read(README), re.M))
     assert told == {path.name for path in (ROOT / "examples" / "videos").iterdir() if not path.name.startswith(".")}
