@@ -8,17 +8,15 @@ A test compares the two, so the page cannot say anything else than `--help`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import typer
+from marks import ROOT, print_or_write
 
 from mfv2a.cli import app
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "README.md"
-BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
+DOCUMENT = ROOT / "README.md"
 COMMANDS = ("dub", "tta")
 
 
@@ -56,15 +54,5 @@ def usual_value(parameter: Any) -> str:
     return f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default)
 
 
-def renewed(document: str) -> str:
-    """A document with the table between its two marks."""
-    before, rest = document.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
-
-
 if __name__ == "__main__":
-    if "--write" in sys.argv[1:]:
-        DOCUMENT.write_text(renewed(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        sys.stdout.write(table() + "\n")
+    print_or_write(DOCUMENT, "options", table)

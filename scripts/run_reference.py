@@ -11,16 +11,15 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import sys
 import typing
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
+
+from marks import ROOT, print_or_write
 
 from mfv2a import config
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "TRAINING.md"
-BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
+DOCUMENT = ROOT / "docs/TRAINING.md"
 RECORDS = {
     config.RunConfig: "A run of `mfv2a train`",
     config.SourceConfig: "`[[sources]]` of a run, `[source]` of an extraction",
@@ -106,15 +105,5 @@ def default_word(field: dataclasses.Field[Any]) -> str:
     return "required"
 
 
-def renewed(document: str) -> str:
-    """A document with the reference between its two marks."""
-    before, rest = document.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{reference()}\n\n{END}{after}"
-
-
 if __name__ == "__main__":
-    if "--write" in sys.argv[1:]:
-        DOCUMENT.write_text(renewed(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        sys.stdout.write(reference() + "\n")
+    print_or_write(DOCUMENT, "reference", reference)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import runpy
@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,21 +121,18 @@ def test_runs_are_named_as_they_are_where_help_names_them() -> None:
         assert (ROOT / name).exists(), f"{name} is named and not there"
 
 
-def script(name: str) -> Any:
-    """A script of the project as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Imports a script of the project, beside its neighbours as when it is run."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module
 
 
-def test_the_reference_of_runs_is_that_of_the_records() -> None:
+def test_the_reference_of_runs_is_that_of_the_records(script: Callable[[str], Any]) -> None:
     assert script("run_reference").reference() in read(ROOT / "docs" / "TRAINING.md"), "run make fix"
 
 
-def test_the_table_of_options_is_that_of_the_commands() -> None:
+def test_the_table_of_options_is_that_of_the_commands(script: Callable[[str], Any]) -> None:
     table = script("options_table").table()
     told = {word for line in table.splitlines() for word in re.findall(r"(--[a-z-]+)", line.split("|")[1])}
     known = {option for name in ("dub", "tta") for parameter in COMMANDS[name].params for option in parameter.opts}

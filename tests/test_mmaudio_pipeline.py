@@ -19,15 +19,12 @@ from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import ignore_interval, sample
 from mfv2a.loader import load_pipeline
-from mfv2a.models.mel import MEL_16K, MEL_44K
-from mfv2a.models.preprocess import sequence_lengths
 from mfv2a.pipeline import SampleOptions
 from mfv2a.records import Clip
 from mfv2a.register import home_folder
 from mfv2a.timeline import Lengths, Window, noise_field
 
 SPECS = {"16k": mmaudio_spec(16000, 256), "44k": mmaudio_spec(44100, 512)}
-MELS = {"16k": MEL_16K, "44k": MEL_44K}
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +68,32 @@ def rms(a):
 
 
 @pytest.mark.parametrize("rate", SPECS)
-@pytest.mark.parametrize("seconds", [0.64, 1.0, 1.96, 4.98, 5.0, 5.12, 7.999, 8.0])
-def test_lengths_of_a_single_window_are_those_of_the_reference(rate, seconds):
-    spec, wanted = SPECS[rate], sequence_lengths(seconds, MELS[rate])
+@pytest.mark.parametrize("which", ["forward_8s", "forward_5s"])
+def test_lengths_of_a_single_window_are_those_of_the_reference(rate, which):
+    cases = json.loads((ROOT / f"mmaudio_small_{rate}" / "cases.json").read_text(encoding="utf-8"))["cases"]
+    options, spec = cases[which]["options"], SPECS[rate]
+    seconds = options["duration"]
+    wanted = Lengths(options["latent_seq_len"], options["clip_seq_len"], options["sync_seq_len"])
     (window,) = spec.plan(spec.latents(seconds))
-    assert spec.lengths(window, seconds) == Lengths(wanted.latents, wanted.clip, wanted.sync) == spec.extent(seconds)
+    assert spec.lengths(window, seconds) == wanted == spec.extent(seconds)
+
+
+@pytest.mark.parametrize(("seconds", "clip", "sync"), [(0.64, 5, 8), (1.0, 8, 16), (1.96, 15, 40), (7.999, 63, 184)])
+def test_a_segment_counts_when_it_is_whole(seconds, clip, sync):
+    """Frames at 8 a second, eight features a segment of 16 of the 25 frames a second, one segment every 8."""
+    spec = SPECS["16k"]
+    assert spec.extent(seconds) == Lengths(math.ceil(seconds * 31.25), clip, sync)
+
+
+def test_eight_seconds_at_44k_are_a_little_more():
+    assert SPECS["44k"].latents(8.0) * SPECS["44k"].latent_samples == 353_280
 
 
 @pytest.mark.parametrize("rate", SPECS)
 @pytest.mark.parametrize("seconds", [8.04, 14.4, 20.0, 61.3])
 def test_windows_of_a_long_clip_begin_where_segments_do(rate, seconds):
     spec, windows = SPECS[rate], SPECS[rate].plan(SPECS[rate].latents(seconds))
-    full = sequence_lengths(8.0, MELS[rate])
+    full = spec.extent(8.0)
     assert windows[-1].stop >= spec.latents(seconds) > windows[-2].stop
     for k, window in enumerate(windows):
         assert window == Window(round(k * 6.4 * spec.latent_rate_hz), full.latents)
@@ -310,7 +321,7 @@ def test_every_public_model_of_the_register_fits_its_lengths():
         assert spec.lengths(window, 8.0) == Lengths(*wanted)
         assert sizes["generator"].latent_dim == sizes["vae"].latent_dim
         assert sizes["vocoder"].num_bands == sizes["vae"].num_bands
-        assert (entry.steps, entry.cfg, entry.rescale, entry.gain_db) == (25, 4.5, False, 0)
+        assert (entry.steps, entry.cfg, entry.rescale) == (25, 4.5, False)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -46,7 +46,6 @@ def describe_model(name: str) -> ModelInfo:
         kind=entry.kind,
         default_steps=entry.steps,
         default_cfg=entry.cfg,
-        gain_db=entry.gain_db,
         default_rescale=entry.rescale,
         digest=hashlib.sha256("".join(digests).encode()).hexdigest() if digests else "",
     )

@@ -29,7 +29,6 @@ __all__ = ["Pipeline", "SampleOptions", "Work"]
 
 DEFAULT_S = 8.0
 QUIET_PEAK = 0.02
-LOUD_PEAK = 0.9
 DECODE_CHUNK_S = 60.0
 VOCODE_CHUNK_S = 20.0  # of a network, which needs far more memory than iterations over spectra
 
@@ -202,13 +201,12 @@ class Pipeline:
 
     @torch.inference_mode()
     def finish(self, work: Work, wave: Tensor, *, sample_rate_hz: int | None = None) -> Audio:
-        """Bring a wave [S] to its level, hold quiet works down, resample, and cut to the work's length."""
+        """Hold a quiet work's wave [S] down, resample it, and cut it to the work's length."""
         from torchaudio.functional import resample
 
         rate = sample_rate_hz or self.info.sample_rate_hz
-        peak = float(wave.abs().max()) + 1e-9
-        gain: float = 10 ** (self.info.gain_db / 20)
-        wave = wave * min(gain, QUIET_PEAK / peak if work.quiet else max(1.0, LOUD_PEAK / peak))
+        if work.quiet:
+            wave = wave * min(1.0, QUIET_PEAK / (float(wave.abs().max()) + 1e-9))
         if rate != self.info.sample_rate_hz:
             wave = resample(wave, self.info.sample_rate_hz, rate)
         samples = round(work.duration_s * rate)

@@ -161,7 +161,6 @@ class ModelInfo:
         kind: "average" (a flow map, serves one step) or "instantaneous" (a velocity, needs many).
         default_steps, default_cfg: sampler settings where the user gives none.
         digest: identifies the weights, "" if they have none.
-        gain_db: added to its sound, as far as the sound does not clip.
         default_rescale: scalar rescaling of the guidance where the user does not choose.
     """
 
@@ -175,7 +174,6 @@ class ModelInfo:
     default_steps: int
     default_cfg: float
     digest: str
-    gain_db: float = 0.0
     default_rescale: bool = True
 
     def guides(self, strength: float) -> bool:

@@ -65,7 +65,6 @@ class Checkpoint:
         steps, cfg: sampler settings where the user gives none.
         guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
         sample_rate_hz, window_s: of its sound; longest stretch made in one go.
-        gain_db: added to its sound, as far as the sound does not clip.
         rescale: scalar rescaling of the guidance where the user does not choose.
     """
 
@@ -92,7 +91,6 @@ class Checkpoint:
     guidance: Literal["none", "baked", "input"] = "none"
     sample_rate_hz: int = 16000
     window_s: float = 8.0
-    gain_db: float = 0.0
     rescale: bool = True
 
     def __post_init__(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +91,19 @@ def test_a_model_of_ones_own_is_pulled_verified_and_dubs(server, home, capsysbin
     assert main(["dub", str(video), "--out", str(home / "out"), "--model", "small"]) == 0
     assert b"licence MIT" in capsysbinary.readouterr().err
     assert (home / "out" / "clip.mp4").exists()
+
+
+def test_one_wrong_file_is_told_and_the_others_are_read_all_the_same(server, home, capsysbinary):
+    assert main(["models", "pull", "small"]) == 0
+    first = Path(os.fsdecode(capsysbinary.readouterr().out.splitlines()[0])).resolve()
+    whole = bytearray(first.read_bytes())
+    whole[-1] ^= 1
+    first.write_bytes(whole)
+    assert main(["models", "verify", "small"]) == 4
+    out, err = capsysbinary.readouterr()
+    assert out.count(b"of the first download") == 2
+    assert err.count(b"error: ") == 1
+    assert first.name.encode() in err or b"generator.safetensors" in err
 
 
 def test_a_model_without_a_loader_is_refused_in_one_line(server, home, capsysbinary, monkeypatch):

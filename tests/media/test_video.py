@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -223,6 +224,21 @@ def test_damage_in_the_middle_is_bridged(tmp_path: Path) -> None:
 
 
 CHOICES = json.loads((ROOT / "frames" / "selection.json").read_text(encoding="utf-8"))["cases"]
+VIDEOS = json.loads((ROOT / "frames" / "cases.json").read_text(encoding="utf-8"))["videos"]
+
+
+def chosen_frames(
+    path: Path, monkeypatch: pytest.MonkeyPatch, times_s: Sequence[float], fps: float, count: int
+) -> list[int]:
+    """The numbers of the source frames that a grid of summed times takes for its first `count` frames."""
+    grid = video._Grid(request(fps, summed=True), probe_video(write_video(path, 3)), None)
+    grid._total, grid._stack = count, np.zeros((count, SMALL, SMALL), np.int64)
+    monkeypatch.setattr(grid, "_convert", lambda number: number)
+    for number, time_s in enumerate(times_s):
+        grid.offer(number, time_s)
+    found = grid.finish(-1)
+    assert found is not None
+    return found[:, 0, 0].tolist()
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice["case"])
@@ -230,13 +246,20 @@ CHOICES = json.loads((ROOT / "frames" / "selection.json").read_text(encoding="ut
 def test_summed_times_choose_the_frames_of_the_public_reference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: dict[str, list[int]], fps: float, name: str
 ) -> None:
-    info = probe_video(write_video(tmp_path / "a.mp4", 3))
-    grid = video._Grid(request(fps, summed=True), info, None)
-    grid._total, grid._stack = len(choice[name]), np.zeros((len(choice[name]), SMALL, SMALL), np.int64)
-    monkeypatch.setattr(grid, "_convert", lambda number: number)
-    for number, time_s in enumerate(choice["frame_times"]):
-        grid.offer(number, time_s)
-    assert grid.finish(-1)[:, 0, 0].tolist() == choice[name]
+    found = chosen_frames(tmp_path / "a.mp4", monkeypatch, choice["frame_times"], fps, len(choice[name]))
+    assert found == choice[name]
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+@pytest.mark.parametrize(("fps", "stream"), [(8.0, "clip"), (25.0, "sync")])
+def test_summed_times_choose_the_frames_that_the_reference_took_of_films(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fps: float, stream: str
+) -> None:
+    for load in VIDEOS[name]["loads"]:
+        rate, wanted = int(load["average_rate"]), load[f"{stream}_source_index"]
+        times = [k / rate for k in range(load["source_frames_total"])]
+        assert len(wanted) == int(fps * load["duration_used"])
+        assert chosen_frames(tmp_path / "a.mp4", monkeypatch, times, fps, len(wanted)) == wanted
 
 
 def test_whole_pictures_are_handed_out_upright_at_their_own_size(

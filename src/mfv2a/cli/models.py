@@ -90,18 +90,25 @@ def pull(context: typer.Context, name: NameArgument, quiet: options.QuietOption 
 
 @app.command()
 def verify(
+    context: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of a model; all that is here without.")] = None,
 ) -> None:
-    """Read the files that are here again and compare them with the register."""
+    """Read the files that are here again and compare them with the register; exits with 4 if one is wrong."""
+    from mfv2a.errors import CheckpointError
     from mfv2a.jobs.models import verify as check
 
+    talk = console.start_talk(context, quiet=False, verbose=False)
+    wrong = False
     for file, verdict in check(name):
-        if verdict is None:
-            if name:
-                console.write_stdout(f"{file.name}: not here\n".encode())
-            continue
-        told = " (of the first download)" if verdict.trusted else ""
-        console.write_stdout(f"{file.name}: as stated, {verdict.digest}{told}\n".encode())
+        if isinstance(verdict, CheckpointError):
+            wrong = True
+            talk.error(verdict)
+        elif verdict is not None:
+            told = " (of the first download)" if verdict.trusted else ""
+            console.write_stdout(f"{file.name}: as stated, {verdict.digest}{told}\n".encode())
+        elif name:
+            console.write_stdout(f"{file.name}: not here\n".encode())
+    raise typer.Exit(4 if wrong else 0)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,41 +14,27 @@ OUTPUT = "Output"
 TALK = "What is printed"
 
 
-def parse_sample_rate(text: str) -> str:
-    """Checks the word of --sample-rate: `model` or a number of Hz.
+def number_or(word: str, unit: str, convert: Callable[[str], float]) -> Callable[[str], str]:
+    """Makes the check of an option that takes a number or one word.
 
     Args:
-        text: as typed.
+        word: what may stand in place of a number.
+        unit: of the number, for the message.
+        convert: text -> number; raises ValueError for what is none.
 
     Returns:
-        The same word.
-
-    Raises:
-        typer.BadParameter: it is neither.
+        Text as typed -> the same text; raises typer.BadParameter if it is neither.
     """
-    if text != "model" and not text.isdecimal():
-        raise typer.BadParameter(f"{text!r} is neither a number of Hz nor `model`")
-    return text
 
+    def checked(text: str) -> str:
+        if text != word:
+            try:
+                convert(text)
+            except ValueError:
+                raise typer.BadParameter(f"{text!r} is neither a number of {unit} nor `{word}`") from None
+        return text
 
-def parse_loudness(text: str) -> str:
-    """Checks the word of --loudness: `off` or a number of LUFS.
-
-    Args:
-        text: as typed.
-
-    Returns:
-        The same word.
-
-    Raises:
-        typer.BadParameter: it is neither.
-    """
-    if text != "off":
-        try:
-            float(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is neither a number of LUFS nor `off`") from None
-    return text
+    return checked
 
 
 def loudness(text: str) -> float | None:
@@ -147,7 +134,7 @@ SampleRateOption = Annotated[
         "--sample-rate",
         help="Sample rate of the sound in Hz, or `model` for the model's own.",
         metavar="HZ|model",
-        callback=parse_sample_rate,
+        callback=number_or("model", "Hz", int),
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -158,7 +145,7 @@ LoudnessOption = Annotated[
         help="Integrated loudness of each sound in LUFS by EBU R 128, such as -23, true peaks below -1 dBTP; "
         "or `off`. Quiet ambience is not raised.",
         metavar="LUFS|off",
-        callback=parse_loudness,
+        callback=number_or("off", "LUFS", float),
         rich_help_panel=OUTPUT,
     ),
 ]

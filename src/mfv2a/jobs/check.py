@@ -137,7 +137,7 @@ def _listen(pipeline: Pipeline) -> Iterator[Check]:
         sounds = any(stream.kind == "audio" for stream in probe_video(dubbed).streams)
     wave, rate = audio.samples, audio.sample_rate_hz
     steps = pipeline.info.default_steps
-    told = f"{info.duration_s:.2f} s in {seconds:.1f} s, {steps} steps, guidance {pipeline.info.default_cfg:g}"
+    told = f"{info.duration_s:.2f} s in {seconds:.1f} s, steps: {steps}, guidance {pipeline.info.default_cfg:g}"
     yield Check(name="dub", state=told, ok=sounds and len(wave) == round(info.duration_s * rate))
     broken = int(np.count_nonzero(~np.isfinite(wave)))
     yield Check(

@@ -16,6 +16,7 @@ from mfv2a.errors import ConfigError
 from mfv2a.evaluation.metrics import frechet_distance, log_mel_distance
 from mfv2a.evaluation.onsets import OnsetMatch, detect_onsets, match_onsets, mean_onset_f1, onset_f1
 from mfv2a.evaluation.tagger import embed_sounds, fit_probe
+from mfv2a.jobs.sound import level_dbfs
 from mfv2a.loader import load_pipeline
 from mfv2a.media.motion import motion_features
 from mfv2a.models.yamnet import Tagger
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Wave = NDArray[np.float32]
 PROBE_OFFSET = 500_000
+AUDIBLE_DBFS = -60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,8 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
         onset F1 at 100 ms (mean over scenes with events, and pooled), the same against the events of another
         scene (chance) and for the true sound (what the detector reaches) and the true sound through the codec;
         class agreement of a probe on the tagger's embeddings, fitted on other scenes' sounds, true and coded;
-        mean log-mel distance; Frechet distance of the embeddings; mean level of scenes in which nothing happens.
+        mean log-mel distance; how much louder it is than the true sound, the mean over scenes that can be heard;
+        Frechet distance of the embeddings; mean level of scenes in which nothing happens.
     """
     first = HELD_OUT_SEED + options.seed
     sampler = SampleOptions(steps=options.steps, cfg_strength=options.cfg_strength, rescale=options.rescale)
@@ -124,10 +127,10 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
     coded = [through_codec(wave, pipeline) for wave in true]
     figures = {"scenes": len(scenes), **_onset_figures(scenes, made, true, coded, rate)}
     distances = [log_mel_distance(a, b, rate) for a, b in zip(made, true, strict=True)]
-    figures |= {"log_mel_distance": float(np.mean(distances))}
+    figures |= {"log_mel_distance": float(np.mean(distances)), "level_difference_db": _level_difference_db(made, true)}
     figures |= _class_figures(scenes, {"made": made, "true": true, "codec": coded}, pipeline, options.probe_scenes)
     calm = [wave for scene, wave in zip(scenes, made, strict=True) if scene.family == "calm"]
-    levels = [20 * np.log10(np.sqrt(np.mean(wave**2)) + 1e-9) for wave in calm]
+    levels = [level_dbfs(wave)["rms_dbfs"] for wave in calm]
     return figures | {"calm_scenes": len(calm), "calm_level_dbfs": float(np.mean(levels)) if levels else None}
 
 
@@ -144,6 +147,13 @@ def through_codec(wave: Wave, pipeline: Pipeline) -> Wave:
         net = pipeline.generator
         decoded = pipeline.vocode(pipeline.decode_mel((latent - net.latent_mean[0]) / net.latent_std[0]))
     return decoded.cpu().numpy()[: len(wave)]
+
+
+def _level_difference_db(made: Sequence[Wave], true: Sequence[Wave]) -> float | None:
+    """Mean level of the made sounds above that of the true ones, where those can be heard."""
+    levels = [(level_dbfs(a)["rms_dbfs"], level_dbfs(b)["rms_dbfs"]) for a, b in zip(made, true, strict=True)]
+    differences = [made_db - true_db for made_db, true_db in levels if true_db > AUDIBLE_DBFS]
+    return float(np.mean(differences)) if differences else None
 
 
 def _onset_figures(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mfv2a import hub
+from mfv2a.errors import CheckpointError
 from mfv2a.loader import LAYOUTS
 from mfv2a.register import Checkpoint, default_model, files_of, find_checkpoint, find_model, read_register
 
@@ -91,20 +92,25 @@ def pull(name: str, *, progress: bool) -> Iterator[tuple[Checkpoint, Path]]:
         yield file, hub.fetch(file, progress=progress)
 
 
-def verify(name: str | None) -> Iterator[tuple[Checkpoint, hub.Verdict | None]]:
-    """Read again what is on this machine and compare it; None for a file that is not here.
+def verify(name: str | None) -> Iterator[tuple[Checkpoint, hub.Verdict | CheckpointError | None]]:
+    """Read again what is on this machine and compare it; one wrong file keeps none of the others from being read.
 
     Args:
         name: of a model or checkpoint; None for all.
 
+    Yields:
+        each file and what was found: the error of a wrong one, None for one that is not here.
+
     Raises:
         ConfigError: no such entry.
-        CheckpointError: a file is wrong.
     """
     every = [entry for entry in read_register().values() if entry.path or entry.repo]
     for file in _wanted(name) if name else every:
         path = hub.find_file(file)
-        yield file, None if path is None else hub.verify(file, path, again=True)
+        try:
+            yield file, None if path is None else hub.verify(file, path, again=True)
+        except CheckpointError as error:
+            yield file, error
 
 
 def locate(name: str) -> list[Path]:

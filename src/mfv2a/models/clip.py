@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
+from mfv2a.models.blocks import PackedAttention
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -62,26 +63,6 @@ CONFIGS: Mapping[str, CLIPConfig] = MappingProxyType({"vit_h": CLIPConfig()})
 """The public encoder."""
 
 
-class _Attention(nn.Module):
-    """Self-attention whose projection holds q, k and v one after the other."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-
-    def forward(self, x: Tensor, *, causal: bool) -> Tensor:
-        """Map [B, N, D] to [B, N, D]."""
-        packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = packed.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-        out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
-        return out
-
-
 class _MLP(nn.Module):
     """Two linear maps about a sigmoid gate x s(1.702 x), the quick stand-in for GELU."""
 
@@ -100,7 +81,7 @@ class _MLP(nn.Module):
 class _Block(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
-        self.ln_1, self.attn = nn.LayerNorm(dim), _Attention(dim, heads)
+        self.ln_1, self.attn = nn.LayerNorm(dim), PackedAttention(dim, heads)
         self.ln_2, self.mlp = nn.LayerNorm(dim), _MLP(dim)
 
     def forward(self, x: Tensor, *, causal: bool) -> Tensor:

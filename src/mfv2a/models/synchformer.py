@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
+from mfv2a.models.blocks import PackedAttention
 
 EPS = 1e-6
 
@@ -137,28 +138,6 @@ class _PatchEmbed(nn.Module):
         return out
 
 
-class _PackedAttention(nn.Module):
-    """Attention of the first token alone over all; q, k and v one after the other in the projection."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [B, N, D] to [B, 1, D]."""
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = (
-            F.linear(y, w, b).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for y, w, b in zip((x[:, :1], x, x), weights, biases, strict=True)
-        )
-        out: Tensor = self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return out
-
-
 class SpatialPool(nn.Module):
     """The tokens of a moment to one: a transformer layer of which only the class token's output is used."""
 
@@ -166,14 +145,14 @@ class SpatialPool(nn.Module):
         super().__init__()
         dim = config.dim
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.self_attn = _PackedAttention(dim, config.heads)
+        self.self_attn = PackedAttention(dim, config.heads)
         self.linear1, self.linear2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps=EPS), nn.LayerNorm(dim, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map moments [B, places, D] to [B, D]."""
         first = self.cls_token.expand(len(x), -1, -1)
-        first = first + self.self_attn(self.norm1(torch.cat([first, x], 1)))
+        first = first + self.self_attn(self.norm1(torch.cat([first, x], 1)), first=1)
         out: Tensor = first + self.linear2(F.gelu(self.linear1(self.norm2(first))))
         return out[:, 0]
 

@@ -1,0 +1,80 @@
+"""Time `mfv2a dub` on ten clips of 8 s against decoding the same files alone with PyAV.
+
+    python scripts/dub_speed.py --height 720 --height 1080
+
+The clips are the filmed ones of examples/videos, looped and scaled, as H.264; each time is the better of two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+
+from mfv2a.media.ffmpeg import find_ffmpeg
+
+FILMS = sorted(
+    Path(__file__).resolve().parent.parent / "examples" / "videos" / name for name in ("flower.mp4", "friday.mp4")
+)
+CLIPS, SECONDS = 10, 8
+
+
+def make_clips(folder: Path, height_px: int) -> list[Path]:
+    """Loop and scale the films: ten files."""
+    folder.mkdir(parents=True)
+    paths = [folder / f"clip{k}.mp4" for k in range(CLIPS)]
+    size = f"scale={height_px * 16 // 9 // 2 * 2}:{height_px},setsar=1,fps=30"
+    for k, path in enumerate(paths):
+        film = FILMS[k % len(FILMS)]
+        line = [find_ffmpeg(), "-nostdin", "-loglevel", "error", "-stream_loop", "-1", "-i", film, "-t", str(SECONDS)]
+        subprocess.run([*line, "-an", "-vf", size, "-c:v", "libx264", "-preset", "fast", path], check=True)
+    return paths
+
+
+def decode(paths: list[Path]) -> None:
+    """Decode every frame and keep none, with the decoder's own threads."""
+    for path in paths:
+        with av.open(str(path)) as container:
+            picture = container.streams.video[0]
+            picture.thread_type = "AUTO"
+            for _ in container.decode(picture):
+                pass
+
+
+def best_of_two(work: Callable[[int], object]) -> float:
+    """The shorter of two times in seconds."""
+    times = []
+    for turn in range(2):
+        start = time.perf_counter()
+        work(turn)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main() -> None:
+    """Read the words, make the clips, time both."""
+    parser = argparse.ArgumentParser(description="Time dubbing against decoding.")
+    parser.add_argument("--height", type=int, action="append", metavar="PX", help="of the picture; repeatable")
+    heights = parser.parse_args().height or [720, 1080]
+    with tempfile.TemporaryDirectory(prefix="mfv2a-speed-") as scratch:
+        for height_px in heights:
+            clips = make_clips(Path(scratch) / str(height_px), height_px)
+            program = [sys.executable, "-m", "mfv2a", "dub", clips[0].parent, "--quiet", "--out"]
+            alone = best_of_two(lambda _, clips=clips: decode(clips))
+            dubbed = best_of_two(
+                lambda turn, line=program: subprocess.run([*line, f"{line[4]}-{turn}"], check=True, capture_output=True)
+            )
+            sys.stdout.write(
+                f"{height_px}p: decoding alone {alone:.2f} s, dub {dubbed:.2f} s, ratio {dubbed / alone:.2f}\n"
+            )
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

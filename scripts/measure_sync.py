@@ -1,0 +1,60 @@
+"""Tell how well a sync encoder alone sees what strikes, on held-out scenes.
+
+    python scripts/measure_sync.py src/mfv2a/assets/embedded/sync.safetensors --scenes 192
+
+Prints onset F1 at 100 ms for several thresholds (mean over scenes with events, and pooled), the share of classes that
+are right, and for several heights in how many scenes with events, and without any, the onset curve gets so high: what
+`SURE_STRIKE` of `mfv2a.encoders` is chosen by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mfv2a.evaluation.onsets import match_onsets, mean_onset_f1, onset_f1
+from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features
+from mfv2a.models.weights import load_network
+from mfv2a.scenes import HELD_OUT_SEED, LABELS, make_scene
+from mfv2a.timeline import find_strikes
+
+FIRST = HELD_OUT_SEED + 700_000  # other scenes than those of `mfv2a evaluate`
+THRESHOLDS = (0.3, 0.35, 0.4, 0.5)
+HEIGHTS = (0.6, 0.7, 0.8)
+
+
+def main() -> None:
+    """Read the words, show each scene to the encoder, print what it saw."""
+    parser = argparse.ArgumentParser(description="Measure a sync encoder on held-out scenes.")
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--scenes", type=int, default=192)
+    words = parser.parse_args()
+    network, _ = load_network(words.weights, "sync")
+    scenes = [make_scene(FIRST + k) for k in range(words.scenes)]
+    curves, right = [], 0
+    for scene in scenes:
+        frames = scene.render(MOTION_FPS, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
+        with torch.inference_mode():
+            out = network(torch.from_numpy(motion_features(frames))[None])
+        curves.append(out.onset[0].sigmoid().numpy())
+        right += LABELS[int(out.label.argmax())] == scene.label
+    sys.stdout.write(f"{len(scenes)} scenes, class right for {right / len(scenes):.3f}\n")
+    for threshold in THRESHOLDS:
+        matches = [
+            match_onsets([k / MOTION_FPS for k in find_strikes(curve, threshold)], [e.time_s for e in scene.events])
+            for curve, scene in zip(curves, scenes, strict=True)
+            if scene.events
+        ]
+        sys.stdout.write(f"threshold {threshold}: F1 {mean_onset_f1(matches):.3f}, pooled {onset_f1(matches):.3f}\n")
+    tops, struck = np.array([curve.max() for curve in curves]), np.array([bool(scene.events) for scene in scenes])
+    for height in HEIGHTS:
+        shares = (tops[struck] >= height).mean(), (tops[~struck] >= height).mean()
+        sys.stdout.write(f"height {height}: {shares[0]:.2f} of scenes with events, {shares[1]:.2f} of the others\n")
+
+
+if __name__ == "__main__":
+    main()
