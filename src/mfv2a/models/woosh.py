@@ -4,8 +4,8 @@ At the sizes of `CONFIGS` they are the public Woosh-DVFlow-8s (video and text) a
 distilled to a few steps, with the strength of guidance as an input. They do not know how they are sampled, or what made
 their latents (`woosh_autoencoder.py`), text states (`roberta.py`) or video features (`synchformer.py`).
 
-Source: "Woosh: A Sound Effects Foundation Model", Sony, arXiv 2604.01929; the rotary frequencies after Peng et al.,
-"YaRN: Efficient Context Window Extension of Large Language Models", arXiv 2309.00071.
+Source: Hadjeres et al., "Woosh: A Sound Effects Foundation Model", arXiv 2604.01929; the rotary frequencies after
+Peng et al., "YaRN: Efficient Context Window Extension of Large Language Models", arXiv 2309.00071.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 At the size of `CONFIGS` it is the public Woosh-AE: 48 kHz mono, 100 latents a second. It does not know what makes or
 changes the latents.
 
-Source: "Woosh: A Sound Effects Foundation Model", Sony, arXiv 2604.01929; after Siuzdak, "Vocos: Closing the gap
-between time-domain and Fourier-based neural vocoders", arXiv 2306.00814, with the blocks of Liu et al., "A ConvNet for
-the 2020s", arXiv 2201.03545.
+Source: Hadjeres et al., "Woosh: A Sound Effects Foundation Model", arXiv 2604.01929; after Siuzdak, "Vocos: Closing the
+gap between time-domain and Fourier-based neural vocoders", arXiv 2306.00814, with the blocks of Liu et al., "A ConvNet
+for the 2020s", arXiv 2201.03545.
 """
 
 from __future__ import annotations

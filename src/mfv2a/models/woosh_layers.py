@@ -2,9 +2,9 @@
 
 They know neither conditions nor time: what modulates them is a vector, and where a token stands is a row of a table.
 
-Source: "Woosh: A Sound Effects Foundation Model", Sony, arXiv 2604.01929; two kinds of layers after Esser et al.,
-"Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", arXiv 2403.03206, and Dehghani et al.,
-"Scaling Vision Transformers to 22 Billion Parameters", arXiv 2302.05442.
+Source: Hadjeres et al., "Woosh: A Sound Effects Foundation Model", arXiv 2604.01929; two kinds of layers after Esser
+et al., "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", arXiv 2403.03206, and Dehghani
+et al., "Scaling Vision Transformers to 22 Billion Parameters", arXiv 2302.05442.
 """
 
 from __future__ import annotations
