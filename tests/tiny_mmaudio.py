@@ -123,7 +123,7 @@ def _paired(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
 def add_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the tiny sizes known to the loader, beside the public ones."""
     known = {
-        kind: upstream.PublicNetwork(**{**vars(public), "configs": {**public.configs, **SIZES[kind]}})
+        kind: upstream.PublicNetwork(**{**vars(public), "configs": {**public.configs, **SIZES.get(kind, {})}})
         for kind, public in upstream.PUBLIC.items()
     }
     monkeypatch.setattr(upstream, "PUBLIC", known)

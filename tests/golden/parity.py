@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,17 @@ def public_shapes(name: str, *, unused: Iterable[str] = ()) -> dict[str, tuple[i
     return {key: shape for key, shape, _, note in rows if not note and not key.startswith(tuple(unused))}
 
 
-def public_weights(name: str, *, unused: Iterable[str] = ()) -> dict[str, Tensor]:
-    """Pseudo-weights under the public file's key names."""
-    return {key: torch.from_numpy(fill(key, shape)) for key, shape in public_shapes(name, unused=unused).items()}
+def file_on_meta(name: str, *, also: Iterable[str] = ()) -> dict[str, Tensor]:
+    """Tensors without memory in the place of a public file's: the required ones, and those with a note of `also`."""
+    rows = read_keys(str(ROOT / name / "keys.tsv"))
+    return {key: torch.empty(shape, device="meta") for key, shape, _, note in rows if not note or note in also}
+
+
+def public_weights(
+    name: str, *, unused: Iterable[str] = (), draw: Callable[[str, tuple[int, ...]], np.ndarray] = fill
+) -> dict[str, Tensor]:
+    """Pseudo-weights under the public file's key names, by the recipe `draw`."""
+    return {key: torch.from_numpy(draw(key, shape)) for key, shape in public_shapes(name, unused=unused).items()}
 
 
 def shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -59,7 +67,8 @@ def assert_parity(
         assert list(tensor.shape) == facts["shape"], f"{label} {name}: {list(tensor.shape)} is not {facts['shape']}"
         ours = pick(tensor.detach().float().numpy(), rule).astype(np.float64)
         largest = float(np.abs(ours - golden).max())
-        norm = float(np.linalg.norm(ours - golden) / np.linalg.norm(golden.astype(np.float64)))
+        # Where all that is stored is zero, the difference itself counts.
+        norm = float(np.linalg.norm(ours - golden) / (np.linalg.norm(golden.astype(np.float64)) or 1.0))
         line = f"{label} {name}: max {largest:.2e} (limit {limit:.0e}), rel {norm:.2e} (limit {relative:.0e})"
         print(line)  # noqa: T201
         if not (largest <= limit and norm <= relative):

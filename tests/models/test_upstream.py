@@ -15,10 +15,14 @@ from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.models import upstream
 from mfv2a.models.bigvgan import BigVGAN, BigVGANConfig
 from mfv2a.models.clip import CLIP, CLIPConfig
+from mfv2a.models.meanaudio import MeanAudio, MeanAudioConfig
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
+from mfv2a.models.roberta import Roberta, RobertaConfig
 from mfv2a.models.synchformer import Synchformer, SynchformerConfig
 from mfv2a.models.upstream import PUBLIC, adapt, convert_public, fold_pairs, load_public, random_public, read_public
 from mfv2a.models.vae import VAE, VAEConfig
+from mfv2a.models.woosh import Woosh, WooshConfig
+from mfv2a.models.woosh_autoencoder import WooshAutoencoder, WooshAutoencoderConfig
 
 TINY = {
     "mmaudio": MMAudioConfig(
@@ -29,8 +33,15 @@ TINY = {
     "bigvgan": BigVGANConfig.tiny(),
     "clip": CLIPConfig.tiny(),
     "synchformer": SynchformerConfig.tiny(),
+    "meanaudio": MeanAudioConfig.tiny(),
+    "woosh": WooshConfig.tiny(),
+    "woosh_autoencoder": WooshAutoencoderConfig.tiny(),
+    "roberta": RobertaConfig.tiny(),
 }  # fmt: skip
-NETWORKS = {"mmaudio": MMAudio, "vae": VAE, "bigvgan": BigVGAN, "clip": CLIP, "synchformer": Synchformer}
+NETWORKS = {
+    "mmaudio": MMAudio, "vae": VAE, "bigvgan": BigVGAN, "clip": CLIP, "synchformer": Synchformer,
+    "meanaudio": MeanAudio, "woosh": Woosh, "woosh_autoencoder": WooshAutoencoder, "roberta": Roberta,
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +86,31 @@ def published(kind, net):
         inner = {f"vfeat_extractor.{key}": value for key, value in state.items()}
         inner["vfeat_extractor.patch_embed.proj.weight"] = torch.zeros(2)
         return inner | {"afeat_extractor.norm.weight": torch.zeros(3), "vproj.weight": torch.zeros(2)}
-    return state
+    if kind == "meanaudio":
+        return {f"ema_model.{key}": value for key, value in (state | {"r_embed.freqs": torch.zeros(8)}).items()}
+    if kind == "roberta":
+        inner = {f"sentence_frontend.{key}": value for key, value in state.items()}
+        extra = ("sentence_frontend.pooler.dense.bias", "sentence_frontend.encoder.layer.23.output.dense.bias")
+        return inner | {key: torch.zeros(2) for key in (*extra, "sentence_head.0.bias")}
+    if kind == "woosh_autoencoder":
+        inner = {key if key.startswith("z_") else f"autoencoder.{key}": value for key, value in state.items()}
+        return inner | {"autoencoder.decoder.head.istft.window": torch.zeros(96)}
+    return published_woosh(state) if kind == "woosh" else state
+
+
+def published_woosh(state):
+    """Woosh's weights under the names of the video network's file, with some of what it holds besides."""
+    times = "dit.preprocessing."
+    inputs = f"{times}old_preprocessing.old_preprocessing."
+    theirs = {"inputs.": inputs, "times.": times, "last.": "dit.postprocessing.old_postprocessing."}
+    theirs |= {"layers.": "dit.layers.", "video_input.": "conditioners.video_features.linear_encoder."}
+    out = {}
+    for key, value in state.items():
+        ours = next(name for name in theirs if key.startswith(name))
+        out[theirs[ours] + key.removeprefix(ours)] = value
+    extra = (f"{inputs}to_timestep_embed.0.bias", f"{times}to_logvar_ctm.2.bias", f"{times}cfg_features.freqs")
+    out |= {key: torch.zeros(2) for key in extra}
+    return out | {f"{inputs}memory_tokens_description": torch.zeros(1, 0, 64)}
 
 
 def assert_same(found, wanted):

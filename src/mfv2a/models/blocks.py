@@ -6,6 +6,8 @@ files load into these modules by name.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,15 +16,21 @@ RMS_EPS = torch.finfo(torch.float32).eps
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square norm with a gain over the last axis; eps is float32's machine epsilon."""
+    """Root-mean-square norm with a gain over the last axis.
 
-    def __init__(self, dim: int) -> None:
+    Args:
+        dim: length of the last axis.
+        eps: added to the mean square; float32's machine epsilon by default.
+    """
+
+    def __init__(self, dim: int, eps: float = RMS_EPS) -> None:
         super().__init__()
+        self.eps = eps
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise [..., D] to unit root mean square times the gain."""
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + RMS_EPS) * self.weight
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * self.weight
 
 
 class TokenConv(nn.Conv1d):
@@ -67,6 +75,24 @@ class GatedMLP(nn.Module):
         return out
 
 
+def sinusoids(t: Tensor, width: int, scale: float = 1.0) -> Tensor:
+    """Cosines, then sines, of a number at geometrically falling frequencies, in float32.
+
+    Args:
+        t: [B].
+        width: number of sinusoids W (half cosines, half sines).
+        scale: the fastest angle in radians per unit of `t`.
+
+    Returns:
+        [B, W] float32.
+    """
+    # The order exponent, power, reciprocal, scale matters: at scale 10000 a float32 ulp is 1e-3 rad.
+    exponent = torch.arange(0, width, 2, dtype=torch.float32, device=t.device) / width
+    frequencies = (1.0 / (10000.0**exponent)) * scale
+    angles = t.float()[:, None] * frequencies
+    return torch.cat([angles.cos(), angles.sin()], -1)
+
+
 class TimeEmbedding(nn.Module):
     """Sinusoidal embedding of a time in [0, 1], then two linear layers.
 
@@ -84,12 +110,8 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         """Embed times [B] as [B, D]; angles are computed in float32."""
-        # The order exponent, power, reciprocal, scale matters: at scale 10000 a float32 ulp is 1e-3 rad.
-        exponent = torch.arange(0, self.width, 2, dtype=torch.float32, device=t.device) / self.width
-        frequencies = (1.0 / (10000.0**exponent)) * self.scale
-        angles = t.float()[:, None] * frequencies
         weight: Tensor = self.mlp[0].weight  # type: ignore[assignment]
-        out: Tensor = self.mlp(torch.cat([angles.cos(), angles.sin()], -1).to(weight.dtype))
+        out: Tensor = self.mlp(sinusoids(t, self.width, self.scale).to(weight.dtype))
         return out
 
 
@@ -141,9 +163,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return out.transpose(1, 2).flatten(2)
 
 
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+def modulate(x: Tensor, shift: Tensor, scale: Tensor, *, eps: float = 1e-5) -> Tensor:
     """Parameter-free layer norm of [B, N, D], scaled and shifted by the condition."""
-    return F.layer_norm(x, x.shape[-1:], eps=1e-5) * (1 + scale) + shift
+    return F.layer_norm(x, x.shape[-1:], eps=eps) * (1 + scale) + shift
 
 
 class StreamBlock(nn.Module):
@@ -194,32 +216,29 @@ class StreamBlock(nn.Module):
         return self.update(x, attend(*qkv), gates)
 
 
-class PackedAttention(nn.Module):
-    """Self-attention whose projections of q, k and v lie one after the other in one parameter, as torch stores them.
+def attend_together(
+    blocks: Sequence[StreamBlock],
+    streams: Sequence[Tensor],
+    conditions: Sequence[Tensor],
+    tables: Sequence[Tensor | None],
+) -> list[Tensor]:
+    """Update streams by one attention over the tokens of all of them; each keeps its own weights.
 
     Args:
-        dim: width D.
-        heads: H.
+        blocks: one a stream.
+        streams: tokens [B, N_s, D] of each.
+        conditions: [B, 1, D] or [B, N_s, D] of each.
+        tables: rotary table of each, or None.
+
+    Returns:
+        tokens [B, N_s, D] of each stream.
     """
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-
-    def forward(self, x: Tensor, *, causal: bool = False, first: int | None = None) -> Tensor:
-        """Map [B, N, D] to [B, N, D], or to the `first` tokens alone, which see all."""
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = (
-            F.linear(y, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for y, weight, bias in zip((x[:, :first], x, x), weights, biases, strict=True)
-        )
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-        out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
-        return out
+    args = zip(blocks, streams, conditions, tables, strict=True)
+    projected = [block.project(x, condition, table) for block, x, condition, table in args]
+    q, k, v = (torch.cat([qkv[j] for qkv, _ in projected], 2) for j in range(3))
+    attended = attend(q, k, v).split([x.shape[1] for x in streams], 1)
+    parts = zip(blocks, streams, attended, projected, strict=True)
+    return [block.update(x, a, gates) for block, x, a, (_, gates) in parts]
 
 
 class FinalLayer(nn.Module):

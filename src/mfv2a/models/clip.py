@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
-from mfv2a.models.blocks import PackedAttention
+from mfv2a.models.attention import PackedAttention
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)

@@ -26,7 +26,7 @@ from mfv2a.models.blocks import (
     StreamBlock,
     TimeEmbedding,
     TokenConv,
-    attend,
+    attend_together,
     linear_guess,
     rotary_table,
 )
@@ -147,16 +147,8 @@ class JointBlock(nn.Module):
             shared: condition of the other streams [B, 1, D].
             tables: rotary tables of the audio and CLIP streams.
         """
-        latent, clip, text = streams
         blocks = (self.latent_block, self.clip_block, self.text_block)
-        projected = [
-            self.latent_block.project(latent, per_token, tables[0]),
-            self.clip_block.project(clip, shared, tables[1]),
-            self.text_block.project(text, shared, None),
-        ]
-        q, k, v = (torch.cat([p[0][j] for p in projected], 2) for j in range(3))
-        attended = attend(q, k, v).split([s.shape[1] for s in streams], 1)
-        out = [b.update(x, a, p[1]) for b, x, a, p in zip(blocks, streams, attended, projected, strict=True)]
+        out = attend_together(blocks, streams, (per_token, shared, shared), (*tables, None))
         return out[0], out[1], out[2]
 
 

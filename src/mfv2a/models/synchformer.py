@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
-from mfv2a.models.blocks import PackedAttention
+from mfv2a.models.attention import PackedAttention
 
 EPS = 1e-6
 

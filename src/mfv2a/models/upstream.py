@@ -1,26 +1,25 @@
 """Public checkpoints as their authors publish them -> our networks: nesting, prefixes, weight-norm pairs, dead keys.
 
 Key names are kept where they can be, so that what is left to do here is little: take the state dict out of its
-nesting, take prefixes off, drop tables and parts that take no part, and fold weight-norm pairs. The clock is turned
-in the configuration (`MMAudioConfig.noise_at_zero`). Every other key must match.
+nesting, take prefixes off, rename, drop tables and parts that take no part, and fold weight-norm pairs. The clock is
+turned in the configuration (`MMAudioConfig.noise_at_zero`). Every other key must match.
 
-Knows the networks and the layouts of their files; not where files come from or are kept.
+Knows files by the table of `published.py`; not where they come from or are kept.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mfv2a.errors import CheckpointError, ConfigError
-from mfv2a.models import bigvgan, clip, mmaudio, synchformer, vae
+from mfv2a.models.published import PUBLIC as PUBLIC
+from mfv2a.models.published import PublicNetwork as PublicNetwork
 from mfv2a.models.weights import check_keys
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt")
@@ -28,43 +27,6 @@ WRAPPERS = ("module.", "_orig_mod.", "ema_model.")
 """Prefixes that training tools put before every key."""
 PAIRS = (("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1"))
 """Names of a weight-norm pair (magnitude, direction), old and new style."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublicNetwork:
-    """A network with public files.
-
-    Attributes:
-        network: its class; configs: its public sizes by name.
-        nesting: key of the file under which the state dict lies, if any.
-        prefix: of the keys that are this network's; where it is found, all others are dropped.
-        dropped: beginnings of keys that may be in a file and take no part.
-    """
-
-    network: type[nn.Module]
-    configs: Mapping[str, Any]
-    nesting: str = ""
-    prefix: str = ""
-    dropped: tuple[str, ...] = ()
-
-
-PUBLIC: Mapping[str, PublicNetwork] = MappingProxyType(
-    {
-        "mmaudio": PublicNetwork(
-            network=mmaudio.MMAudio, configs=mmaudio.CONFIGS, dropped=("t_embed.freqs", "latent_rot", "clip_rot")
-        ),
-        "bigvgan": PublicNetwork(network=bigvgan.BigVGAN, configs=bigvgan.CONFIGS, nesting="generator"),
-        "vae": PublicNetwork(network=vae.VAE, configs=vae.CONFIGS),
-        "clip": PublicNetwork(network=clip.CLIP, configs=clip.CONFIGS, dropped=("logit_scale", "text_projection")),
-        "synchformer": PublicNetwork(
-            network=synchformer.Synchformer,
-            configs=synchformer.CONFIGS,
-            prefix="vfeat_extractor.",
-            dropped=("patch_embed.",),
-        ),
-    }
-)
-"""Kind -> network and layout of its public files."""
 
 
 def find_public(kind: str, config: str) -> tuple[PublicNetwork, Any]:
@@ -208,8 +170,16 @@ def adapt(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             kept = {name.removeprefix(prefix): tensor for name, tensor in kept.items()}
     if public.prefix and any(name.startswith(public.prefix) for name in kept):
         kept = {name.removeprefix(public.prefix): t for name, t in kept.items() if name.startswith(public.prefix)}
+    kept = {_rename(name, public.renamed): tensor for name, tensor in kept.items()}
     kept = {name: t for name, t in kept.items() if not name.startswith(public.dropped) and not _is_extra(name)}
     return fold_pairs(kept)
+
+
+def _rename(name: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    for theirs, ours in pairs:
+        if name.startswith(theirs):
+            return ours + name.removeprefix(theirs)
+    return name
 
 
 @torch.no_grad()

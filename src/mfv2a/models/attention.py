@@ -1,0 +1,35 @@
+"""Self-attention as torch stores it: the towers of CLIP and Synchformer are made of it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PackedAttention(nn.Module):
+    """Self-attention whose projections of q, k and v lie one after the other in one parameter, as torch stores them.
+
+    Args:
+        dim: width D.
+        heads: H.
+    """
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+
+    def forward(self, x: Tensor, *, causal: bool = False, first: int | None = None) -> Tensor:
+        """Map [B, N, D] to [B, N, D], or to the `first` tokens alone, which see all."""
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        q, k, v = (
+            F.linear(y, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for y, weight, bias in zip((x[:, :first], x, x), weights, biases, strict=True)
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
+        return out
