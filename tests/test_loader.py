@@ -97,13 +97,13 @@ def test_missing_surplus_and_misshaped_keys_are_named(stored):
 
 
 def test_a_model_with_a_vocoder_of_its_own_uses_it(monkeypatch):
-    from mfv2a import loader
+    from mfv2a import layouts
     from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
     from mfv2a.pipeline import SampleOptions
 
-    networks = loader._tiny_networks()
+    networks = layouts._tiny_networks()
     networks["vocoder"] = ISTFTVocoder(ISTFTConfig.tiny()).eval()
-    monkeypatch.setattr(loader, "_tiny_networks", lambda: networks)
+    monkeypatch.setattr(layouts, "_tiny_networks", lambda: networks)
     pipeline = load_pipeline("tiny", device="cpu")
     assert pipeline.vocoder is networks["vocoder"]
     work = pipeline.prepare(None, prompt="rain", duration_s=1.0)

@@ -198,13 +198,13 @@ def test_no_words_are_words_to_it_and_the_negative_prompt_takes_the_other_branch
     work, plain = run()
     with torch.inference_mode():
         blank = small.encoders.clip.encode_text(small.encoders.tokenizer.encode([""]))[0]
-    assert torch.equal(work.text, blank)
-    assert torch.equal(work.negative, blank)
+    assert torch.equal(work.text.tokens, blank)
+    assert torch.equal(work.negative.tokens, blank)
     asked, heard = run(prompt="rain")
-    assert torch.equal(asked.negative, blank)
+    assert torch.equal(asked.negative.tokens, blank)
     assert not torch.allclose(heard, plain, atol=1e-3)
     against, other = run(negative_prompt="rain")
-    assert torch.equal(against.negative, asked.text)
+    assert torch.equal(against.negative.tokens, asked.text.tokens)
     assert not torch.allclose(other, plain, atol=1e-3)
 
 
@@ -227,7 +227,7 @@ def test_the_sampler_is_eulers_on_the_house_clock(small):
     work = small.prepare(None, prompt="rain", duration_s=2.0, seed=3)
     net = small.generator
     lengths = small.spec.lengths(work.windows[0], 2.0)
-    text = torch.stack([work.text, work.negative])
+    text = torch.stack([work.text.tokens, work.negative.tokens])
     empty = net.empty_clip_feat.expand(2, lengths.clip, -1), net.empty_sync_feat.expand(2, lengths.sync, -1)
     with torch.inference_mode():
         velocity = ignore_interval(partial(net, conditions=net.encode_conditions(*empty, text, lengths.latents)))
@@ -258,7 +258,9 @@ def test_a_pickled_file_is_converted_once_and_a_damaged_copy_is_passed_over(home
     damaged = copies["clip"]
     damaged.unlink()  # not cut in place: networks that are loaded have it mapped
     damaged.write_bytes(b"\0" * 100)
-    assert torch.equal(load_pipeline("tiny-mm-16k", device="cpu").prepare(None, prompt="rain").text, work.text)
+    assert torch.equal(
+        load_pipeline("tiny-mm-16k", device="cpu").prepare(None, prompt="rain").text.tokens, work.text.tokens
+    )
     assert not damaged.exists()
     load_pipeline("tiny-mm-16k", device="cpu")
     assert len(damaged.read_bytes()) > 100
@@ -280,8 +282,15 @@ def test_weights_of_another_size_are_refused(home, monkeypatch):
     path.write_text(text.replace('vae = "tiny-vae-16k"', 'vae = "tiny-vae-44k"'))
     with pytest.raises(ConfigError, match="sizes that do not fit"):
         load_pipeline("tiny-mm-16k", device="cpu")
+    swapped = text.replace('file = "mm_16k.pth"\nconfig = "tiny_16k"', 'file = "mm_16k.pth"\nconfig = "tiny_44k"')
+    path.write_text(swapped)
+    with pytest.raises(ConfigError, match="sizes that do not fit"):
+        load_pipeline("tiny-mm-16k", device="cpu")
     path.write_text(
-        text.replace('file = "mm_16k.pth"\nconfig = "tiny_16k"', 'file = "mm_16k.pth"\nconfig = "tiny_44k"')
+        swapped.replace("tiny-vae-16k", "tiny-vae")
+        .replace("tiny-voc-16k", "tiny-voc")
+        .replace('"tiny-vae"', '"tiny-vae-44k"')
+        .replace('"tiny-voc"', '"tiny-voc-44k"')
     )
     with pytest.raises(CheckpointError, match="wrong shapes"):
         load_pipeline("tiny-mm-16k", device="cpu")
@@ -303,7 +312,7 @@ def test_random_weights_need_no_files(home, monkeypatch):
 
 
 def test_every_public_model_of_the_register_fits_its_lengths():
-    from mfv2a.loader import PUBLIC_KINDS
+    from mfv2a.layouts import MMAUDIO_KINDS
     from mfv2a.models.upstream import find_public
     from mfv2a.register import find_checkpoint, find_model
 
@@ -314,8 +323,8 @@ def test_every_public_model_of_the_register_fits_its_lengths():
     for name, case in options.items():
         entry = find_model(f"mmaudio-{name.replace('_', '-')}")
         parts = {"generator": entry} | {role: find_checkpoint(each) for role, each in entry.components.items()}
-        sizes = {role: find_public(kind, parts[role].config)[1] for role, kind in PUBLIC_KINDS.items()}
-        spec = mmaudio_spec(entry.sample_rate_hz, math.prod(sizes["vocoder"].rates))
+        sizes = {role: find_public(kind, parts[role].config)[1] for role, kind in MMAUDIO_KINDS.items()}
+        spec = mmaudio_spec(entry.sample_rate_hz, sizes["vocoder"].hop)
         (window,) = spec.plan(spec.latents(8.0))
         wanted = (case["options"][key] for key in ("latent_seq_len", "clip_seq_len", "sync_seq_len"))
         assert spec.lengths(window, 8.0) == Lengths(*wanted)

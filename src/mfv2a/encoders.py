@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from mfv2a.models.synchformer import Synchformer
 from mfv2a.models.text import TextEncoder
 from mfv2a.records import Clip, FrameRequest
 from mfv2a.timeline import SequenceSpec, find_strikes
-from mfv2a.work import Seen
+from mfv2a.work import Seen, Words
 
 # On 192 held-out scenes 90 % of those with events reach SURE_STRIKE somewhere, 17 % of those without any.
 SURE_STRIKE = 0.7
@@ -71,17 +71,12 @@ class Encoders(Protocol):
         encode_blank: a prompt of no words has features of its own; else it counts as absent.
     """
 
-    @property
-    def frame_requests(self) -> Mapping[str, FrameRequest]: ...  # noqa: D102
+    frame_requests: ClassVar[Mapping[str, FrameRequest]]
+    shrinkers: ClassVar[Mapping[str, Shrink]]
+    encode_blank: ClassVar[bool]
 
-    @property
-    def shrinkers(self) -> Mapping[str, Shrink]: ...  # noqa: D102
-
-    @property
-    def encode_blank(self) -> bool: ...  # noqa: D102
-
-    def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """Token vectors [n, L, D] of n prompts."""
+    def encode_text(self, prompts: Sequence[str]) -> list[Words]:
+        """What the prompts say, one after the other."""
 
     def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
         """Features of a clip over its whole timeline.
@@ -102,23 +97,23 @@ class CompactEncoders:
         load_recognizer: makes the image recogniser when the first picture comes (text to audio needs none).
     """
 
-    frame_requests: Mapping[str, FrameRequest] = MappingProxyType(
+    frame_requests: ClassVar[Mapping[str, FrameRequest]] = MappingProxyType(
         {
             "motion": FrameRequest(fps=COMPACT.sync_rate_hz, size_px=112, gray=True),
             "image": FrameRequest(fps=COMPACT.clip_rate_hz, size_px=224, fit="crop"),
         }
     )
-    shrinkers: Mapping[str, Shrink] = MappingProxyType({})
-    encode_blank = False
+    shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType({})
+    encode_blank: ClassVar[bool] = False
 
     def __init__(self, *, sync: SyncEncoder, text: TextEncoder, load_recognizer: Callable[[], Any]) -> None:
         self.sync, self.text = sync, text
         self._load_recognizer = load_recognizer
         self._recognizer: Any = None
 
-    def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """Token vectors [n, L, D] of n prompts."""
-        return self.text.encode(list(prompts))[0]
+    def encode_text(self, prompts: Sequence[str]) -> list[Words]:
+        """Token vectors [L, D] of each prompt."""
+        return [Words(tokens) for tokens in self.text.encode(list(prompts))[0]]
 
     def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
         """What is recognised, sync features, when something strikes, and how sure all that is; see `Encoders.see`."""
@@ -157,27 +152,27 @@ class MMAudioEncoders:
         spec: the model's timeline.
     """
 
-    frame_requests: Mapping[str, FrameRequest] = MappingProxyType(
+    frame_requests: ClassVar[Mapping[str, FrameRequest]] = MappingProxyType(
         {
             "clip": FrameRequest(fps=CLIP_FPS, size_px=CLIP_PX, whole=True, summed=True),
             "sync": FrameRequest(fps=SYNC_FPS, size_px=SYNC_PX, fit="crop", whole=True, summed=True),
         }
     )
-    shrinkers: Mapping[str, Shrink] = MappingProxyType(
+    shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType(
         {
             "clip": lambda frames: shrink_clip(torch.from_numpy(frames)).numpy(),
             "sync": lambda frames: shrink_sync(torch.from_numpy(frames)).numpy(),
         }
     )
-    encode_blank = True
+    encode_blank: ClassVar[bool] = True
 
     def __init__(self, *, clip: CLIP, sync: Synchformer, tokenizer: CLIPTokenizer, spec: SequenceSpec) -> None:
         self.clip, self.sync, self.tokenizer, self.spec = clip, sync, tokenizer, spec
 
-    def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """Unit vectors [n, 77, D] of n prompts; each prompt is a batch of its own, as beside no other."""
+    def encode_text(self, prompts: Sequence[str]) -> list[Words]:
+        """Unit vectors [77, D] of each prompt, which is a batch of its own, as beside no other."""
         tokens = self.tokenizer.encode(prompts).to(self.clip.positional_embedding.device)
-        return torch.cat([self.clip.encode_text(row[None]) for row in tokens])
+        return [Words(self.clip.encode_text(row[None])[0]) for row in tokens]
 
     def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
         """CLIP vectors and sync features; see `Encoders.see`. A clip that is too short goes on with its last frame."""

@@ -8,22 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mfv2a.encoders import COMPACT, Encoders
-from mfv2a.flow.guidance import Velocity, guide
-from mfv2a.flow.sampler import ignore_interval, sample
+from mfv2a.encoders import COMPACT, Encoders, Shrink
+from mfv2a.flow.guidance import guide
+from mfv2a.flow.sampler import sample, spread
+from mfv2a.generators import Generator, Jobs, bind_generator, number_type
 from mfv2a.models.bigvgan import BigVGAN
 from mfv2a.models.griffinlim import GriffinLim
 from mfv2a.models.istft import ISTFTVocoder
-from mfv2a.models.mmaudio import MMAudio
+from mfv2a.models.mmaudio import MMAudioConfig
 from mfv2a.models.vae import VAE
+from mfv2a.models.woosh import Woosh
+from mfv2a.models.woosh_autoencoder import WooshAutoencoder
+from mfv2a.parts import Held, Parts, Role
 from mfv2a.records import Audio, Clip, FrameRequest, ModelInfo
 from mfv2a.timeline import Lengths, SequenceSpec, Window, blend, crossfade, noise_field
 from mfv2a.work import SampleOptions, Seen, Work
+
+Autoencoder = VAE | WooshAutoencoder
+Vocoder = GriffinLim | ISTFTVocoder | BigVGAN
 
 __all__ = ["Pipeline", "SampleOptions", "Work"]
 
@@ -39,8 +47,8 @@ class Pipeline:
     Args:
         info: what the register says of it.
         generator: velocity network.
-        vae: latent <-> mel, its weights folded.
-        vocoder: mel -> wave.
+        vae: latent <-> mel, its weights folded, or latent <-> wave.
+        vocoder: mel -> wave; None where the autoencoder makes the wave itself.
         encoders: pictures and words -> features.
         spec: how its sequences lie on a timeline.
     """
@@ -49,21 +57,85 @@ class Pipeline:
         self,
         *,
         info: ModelInfo,
-        generator: MMAudio,
-        vae: VAE,
-        vocoder: GriffinLim | ISTFTVocoder | BigVGAN,
+        generator: Generator,
+        vae: Autoencoder,
+        vocoder: Vocoder | None,
         encoders: Encoders,
         spec: SequenceSpec = COMPACT,
     ) -> None:
-        self.info, self.encoders, self.spec = info, encoders, spec
-        self.generator, self.vae, self.vocoder = generator, vae, vocoder
-        self.device = generator.latent_mean.device
-        self.dtype = generator.empty_clip_feat.dtype
+        parts: dict[Role, Any] = {"encoders": encoders, "generator": generator, "decoders": (vae, vocoder)}
+        device, dtype = next(generator.parameters()).device, number_type(generator)
+        loads: dict[Role, Any] = {role: partial(parts.__getitem__, role) for role in parts}
+        self._set(info, Parts(device=device, dtype=dtype, spec=spec, eyes=type(encoders), loads=loads), frugal=False)
+
+    @classmethod
+    def of_parts(cls, info: ModelInfo, parts: Parts, *, frugal: bool = False) -> Pipeline:
+        """A pipeline of parts that are loaded now, or each when it is needed.
+
+        Args:
+            info: what the register says of the model.
+            parts: of it.
+            frugal: hold one part at a time: encoders, generator or decoders; the next takes its place.
+        """
+        pipeline = cls.__new__(cls)
+        pipeline._set(info, parts, frugal=frugal)
+        return pipeline
+
+    def _set(self, info: ModelInfo, parts: Parts, *, frugal: bool) -> None:
+        self.info, self.spec, self.device, self.dtype = info, parts.spec, parts.device, parts.dtype
+        self._eyes, self._held = parts.eyes, Held(parts.loads, frugal=frugal)
+        self._statistics: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def frugal(self) -> bool:
+        """It holds one part at a time: whoever has many clips should let all pass one part before the next."""
+        return self._held.frugal
+
+    @property
+    def encoders(self) -> Encoders:
+        """Pictures and words -> features."""
+        encoders: Encoders = self._held["encoders"]
+        return encoders
+
+    @property
+    def generator(self) -> Generator:
+        """The velocity network."""
+        network: Generator = self._held["generator"]
+        return network
+
+    @property
+    def vae(self) -> Autoencoder:
+        """Latent <-> mel or wave."""
+        network: Autoencoder = self._held["decoders"][0]
+        return network
+
+    @property
+    def vocoder(self) -> Vocoder | None:
+        """Mel -> wave, where the autoencoder does not make it."""
+        network: Vocoder | None = self._held["decoders"][1]
+        return network
 
     @property
     def frame_requests(self) -> Mapping[str, FrameRequest]:
         """Frames that it wants of a video, by name."""
-        return self.encoders.frame_requests
+        return self._eyes.frame_requests
+
+    @property
+    def shrinkers(self) -> Mapping[str, Shrink]:
+        """What scales the frames that were asked for whole, by name."""
+        return self._eyes.shrinkers
+
+    @property
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation [C] of the raw latents, float32; 0 and 1 where the autoencoder normalises them."""
+        if self._statistics is None:
+            net = self.generator
+            if isinstance(net, Woosh):
+                zero = torch.zeros(net.config.latent_dim, device=self.device)
+                self._statistics = zero, zero + 1
+            else:
+                self._statistics = net.latent_mean[0, 0].float(), net.latent_std[0, 0].float()
+        return self._statistics
 
     @torch.inference_mode()
     def prepare(
@@ -90,7 +162,7 @@ class Pipeline:
             the work; its windows cover the whole length.
         """
         length = duration_s if duration_s is not None else clip.duration_s if clip is not None else DEFAULT_S
-        tokens = self.encoders.encode_text([prompt, negative_prompt])
+        text, negative = self.encoders.encode_text([prompt, negative_prompt])
         seen = Seen() if clip is None else self.encoders.see(clip, duration_s=length, semantics=semantics)
         asked, blank = bool(prompt.strip()), self.encoders.encode_blank
         return Work(
@@ -100,8 +172,8 @@ class Pipeline:
             confidence=1.0 if asked else seen.confidence,
             recognized=seen.recognized,
             strikes_s=seen.strikes_s,
-            text=tokens[0] if asked or blank else None,
-            negative=tokens[1] if negative_prompt.strip() or blank else None,
+            text=text if asked or blank else None,
+            negative=negative if negative_prompt.strip() or blank else None,
             quiet=not asked and clip is not None and seen.confidence < 1 and not seen.recognized and not seen.strikes_s,
             clip=seen.clip,
             sync=seen.sync,
@@ -120,6 +192,7 @@ class Pipeline:
         """
         jobs = [(i, window) for i, work in enumerate(works) for window in work.windows]
         done: list[list[Tensor]] = [[] for _ in works]
+        _ = self.statistics  # while the generator is here
         # Only windows of one length share a batch: the network takes no padding, so one item alone equals itself.
         shapes = [self.spec.lengths(window, works[i].duration_s) for i, window in jobs]
         for lengths in sorted(set(shapes)):
@@ -131,62 +204,68 @@ class Pipeline:
                     done[i].append(latent.float())
         return [blend(parts, work.windows) for parts, work in zip(done, works, strict=True)]
 
-    def _sample_batch(self, jobs: Sequence[tuple[Work, Window]], lengths: Lengths, options: SampleOptions) -> Tensor:
+    def _sample_batch(self, jobs: Jobs, lengths: Lengths, options: SampleOptions) -> Tensor:
         """One batch of windows of the same lengths: [B, N, C]."""
         strength = self.info.default_cfg if options.cfg_strength is None else options.cfg_strength
-        guided, net, length = self.info.guides(strength), self.generator, lengths.latents
-        rows = [self._features(work, window, lengths) for work, window in jobs]
-        if guided:
-            rows += [self._empty_features(work.negative, lengths) for work, _ in jobs]
-        clip, sync, text = (torch.stack([row[k].to(self.dtype) for row in rows]) for k in range(3))
-        velocity: Velocity = partial(net, conditions=net.encode_conditions(clip, sync, text, length))
-        if not net.config.average:
-            velocity = ignore_interval(velocity)
+        guided, sizes = self.info.guides(strength), self.generator.config
+        binding = bind_generator(self.generator, self.spec)
+        velocity = binding.bind(jobs, lengths, guided=guided, strength=strength)
         if guided:
             rescale = self.info.default_rescale if options.rescale is None else options.rescale
             velocity = guide(velocity, strength, rescale=rescale)
-        noise = torch.stack(
-            [noise_field(work.seed, window.start, length, net.config.latent_dim) for work, window in jobs]
-        )
         steps = self.info.default_steps if options.steps is None else options.steps
-        exact = net.config.noise_at_zero and self.device.type != "mps"  # which knows no float64
-        clock = torch.float64 if exact else torch.float32
-        return sample(velocity, noise.to(self.device, self.dtype), steps=steps, time_dtype=clock)
+        shares = spread(self.info.default_renoise, steps) if options.renoise is None else options.renoise
+        exact = isinstance(sizes, MMAudioConfig) and sizes.noise_at_zero
+        clock = torch.float64 if exact and self.device.type != "mps" else torch.float32  # MPS knows no float64
+        noise = partial(self._noise, jobs, lengths.latents)
+        return sample(velocity, noise(0), steps=steps, time_dtype=clock, renoise=shares, fresh=noise)
 
-    def _features(self, work: Work, window: Window, lengths: Lengths) -> tuple[Tensor, Tensor, Tensor]:
-        """Conditions of a window: clip [V, D], sync [Y, D], text [L, D]."""
-        clip, sync, text = self._empty_features(work.text, lengths)
-        if work.clip is not None:
-            clip = _stretch(work.clip, self.spec.clip_at(window), lengths.clip)
-        if work.sync is not None:
-            sync = _stretch(work.sync, self.spec.sync_at(window), lengths.sync)
-        return clip, sync, text
-
-    def _empty_features(self, text: Tensor | None, lengths: Lengths) -> tuple[Tensor, Tensor, Tensor]:
-        """The learned empty features at a window's lengths; text [L, D] in place of the empty one if there is any."""
-        net = self.generator
-        clip, sync = net.empty_clip_feat.expand(lengths.clip, -1), net.empty_sync_feat.expand(lengths.sync, -1)
-        return clip, sync, net.empty_string_feat if text is None else text
+    def _noise(self, jobs: Jobs, length: int, step: int) -> Tensor:
+        """Noise [B, N, C] of a step; the clip's own noise field is that of step 0."""
+        channels = self.generator.config.latent_dim
+        seeds = [work.seed if step == 0 else f"{work.seed}/step {step}" for work, _ in jobs]
+        fields = [
+            noise_field(seed, window.start, length, channels) for seed, (_, window) in zip(seeds, jobs, strict=True)
+        ]
+        return torch.stack(fields).to(self.device, self.dtype)
 
     @torch.inference_mode()
-    def decode_mel(self, latent: Tensor) -> Tensor:
-        """Log-mel [M, F] of a normalised latent [N, C]; long ones in windows, cross-faded."""
-        raw = latent * self.generator.latent_std[0].float() + self.generator.latent_mean[0].float()
+    def decode_latent(self, latent: Tensor) -> Tensor:
+        """What the vocoder takes, of a normalised latent [N, C]: log-mel [M, F], long ones in windows, cross-faded.
+
+        A model without mel and vocoder gives the waveform [S] at once.
+        """
+        mean, std = self.statistics  # before the decoders: it may need the generator
+        vae, raw = self.vae, latent * std + mean
+        if isinstance(vae, WooshAutoencoder):
+            return self._decode_wave(vae, raw)
         windows = self.spec.plan(len(raw))
         padded = torch.nn.functional.pad(raw, (0, 0, 0, windows[-1].stop - len(raw)))
-        parts = [self.vae.decode(padded[None, w.start : w.stop])[0].T for w in windows]
+        parts = [vae.decode(padded[None, w.start : w.stop])[0].T for w in windows]
         doubled = tuple(Window(2 * w.start, 2 * w.length) for w in windows)
         return blend(parts, doubled)[: 2 * len(raw)].T
 
+    def _decode_wave(self, autoencoder: WooshAutoencoder, latent: Tensor) -> Tensor:
+        """Waveform [(N - 1) * hop] of a latent [N, C]; a long one in pieces, cross-faded."""
+        hop = autoencoder.hop
+
+        def decode(part: Tensor) -> Tensor:  # ends one hop before the last latent does
+            return torch.nn.functional.pad(autoencoder.decode(part.T[None])[0], (0, hop))
+
+        chunk = round(VOCODE_CHUNK_S * self.info.sample_rate_hz / hop)
+        wave = crossfade(decode, latent.T, chunk=chunk, overlap=64, hop=hop, agree=True)
+        return wave[: (len(latent) - 1) * hop]
+
     @torch.inference_mode()
     def vocode(self, mel: Tensor) -> Tensor:
-        """Waveform [S] of a log-mel [M, F]; a long one in pieces, cross-faded."""
-        hop, network = self.vocoder.hop, isinstance(self.vocoder, BigVGAN)
+        """Waveform [S] of what `decode_latent` gives; a long mel in pieces, cross-faded."""
+        vocoder = self.vocoder
+        if vocoder is None:
+            return mel
+        hop, network = vocoder.hop, isinstance(vocoder, BigVGAN)
         chunk = round((VOCODE_CHUNK_S if network else DECODE_CHUNK_S) * self.info.sample_rate_hz / hop)
         overlap = 32 if network else 8
-        return crossfade(
-            lambda part: self.vocoder(part[None])[0], mel, chunk=chunk, overlap=overlap, hop=hop, agree=network
-        )
+        return crossfade(lambda part: vocoder(part[None])[0], mel, chunk=chunk, overlap=overlap, hop=hop, agree=network)
 
     @torch.inference_mode()
     def decode(self, work: Work, latent: Tensor, *, sample_rate_hz: int | None = None) -> Audio:
@@ -197,23 +276,18 @@ class Pipeline:
             latent: [N, C] of `sample`.
             sample_rate_hz: of the result; the model's by default.
         """
-        return self.finish(work, self.vocode(self.decode_mel(latent)), sample_rate_hz=sample_rate_hz)
+        return self.finish(work, self.vocode(self.decode_latent(latent)), sample_rate_hz=sample_rate_hz)
 
     @torch.inference_mode()
     def finish(self, work: Work, wave: Tensor, *, sample_rate_hz: int | None = None) -> Audio:
-        """Hold a quiet work's wave [S] down, resample it, and cut it to the work's length."""
+        """Hold a wave [S] that is too loud, or a quiet work's, down; resample it, and cut it to the work's length."""
         from torchaudio.functional import resample
 
         rate = sample_rate_hz or self.info.sample_rate_hz
-        if work.quiet:
-            wave = wave * min(1.0, QUIET_PEAK / (float(wave.abs().max()) + 1e-9))
+        peak = float(wave.abs().max())
+        wave = wave * min(1.0, (QUIET_PEAK if work.quiet else 1.0) / (peak + 1e-9))
         if rate != self.info.sample_rate_hz:
             wave = resample(wave, self.info.sample_rate_hz, rate)
         samples = round(work.duration_s * rate)
         wave = torch.nn.functional.pad(wave, (0, max(0, samples - len(wave))))[:samples]
         return Audio(samples=wave.clamp(-1, 1).cpu().numpy().astype(np.float32), sample_rate_hz=rate)
-
-
-def _stretch(features: Tensor, start: int, length: int) -> Tensor:
-    """`length` rows of features [T, D] from `start` on; the last one stands for all after it."""
-    return features[(torch.arange(length) + start).clamp(max=len(features) - 1)]

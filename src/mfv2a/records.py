@@ -162,6 +162,9 @@ class ModelInfo:
         default_steps, default_cfg: sampler settings where the user gives none.
         digest: identifies the weights, "" if they have none.
         default_rescale: scalar rescaling of the guidance where the user does not choose.
+        guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
+        default_renoise: share of each step by which noise is topped up before it; () for none.
+        sees: it takes pictures; else text alone.
     """
 
     name: str
@@ -175,7 +178,12 @@ class ModelInfo:
     default_cfg: float
     digest: str
     default_rescale: bool = True
+    guidance: Literal["none", "baked", "input"] = "none"
+    default_renoise: tuple[float, ...] = ()
+    sees: bool = True
 
     def guides(self, strength: float) -> bool:
         """Whether a guidance weight asks for the unconditional branch; to instantaneous models less than 1 is none."""
+        if self.guidance != "none":
+            return False
         return strength > 1 if self.kind == "instantaneous" else strength != 1

@@ -66,6 +66,9 @@ class Checkpoint:
         guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
         sample_rate_hz, window_s: of its sound; longest stretch made in one go.
         rescale: scalar rescaling of the guidance where the user does not choose.
+        renoise: share of each of the default steps by which noise is topped up before it; empty for none.
+        sees: it takes pictures; else text alone.
+        scope: entries of its own package, where its components are looked for first.
     """
 
     name: str
@@ -92,6 +95,9 @@ class Checkpoint:
     sample_rate_hz: int = 16000
     window_s: float = 8.0
     rescale: bool = True
+    renoise: tuple[float, ...] = ()
+    sees: bool = True
+    scope: Mapping[str, Checkpoint] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.digest and not DIGEST.fullmatch(self.digest):
@@ -102,6 +108,8 @@ class Checkpoint:
             raise ConfigError(f"{self.name}: a generator needs a layout")
         if self.steps < 1:
             raise ConfigError(f"{self.name}: steps must be at least 1, not {self.steps}")
+        if self.renoise and len(self.renoise) != self.steps:
+            raise ConfigError(f"{self.name}: renoise needs a share for each of the {self.steps} steps")
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -146,11 +154,20 @@ def model_names() -> tuple[str, ...]:
     return tuple(name for name, entry in read_register().items() if entry.role == "generator")
 
 
+def find_component(model: Checkpoint, role: str) -> Checkpoint:
+    """The weights that a model needs in a role: of its own package, else of the register.
+
+    Raises:
+        ConfigError: there is no such entry; the closest names are named.
+    """
+    name = model.components[role]
+    return model.scope.get(name) or find_checkpoint(name)
+
+
 def files_of(model: Checkpoint) -> tuple[Checkpoint, ...]:
     """A model's own weights, if it has any, and those of its components."""
-    register = read_register()
     own = (model,) if model.path or model.repo else ()
-    return own + tuple(register[name] for name in model.components.values())
+    return own + tuple(find_component(model, role) for role in model.components)
 
 
 def home_folder() -> Path:

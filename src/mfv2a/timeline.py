@@ -61,6 +61,7 @@ class SequenceSpec:
         segment: frames, at the rate of the sync features, that the sync encoder looks at together; 1 if a feature
             stands for its own frame.
         stride: features of a segment, and frames from one segment to the next; windows begin where segments do.
+        closed: a latent stands at the end of the sound, too, as the spectra of centred windows do.
         window_s: longest stretch sampled in one go; hop_s: seconds from one window to the next.
     """
 
@@ -70,6 +71,7 @@ class SequenceSpec:
     sync_rate_hz: float = 25.0
     segment: int = 1
     stride: int = 1
+    closed: bool = False
     window_s: float = 8.0
     hop_s: float = 6.4
 
@@ -80,7 +82,7 @@ class SequenceSpec:
 
     def latents(self, duration_s: float) -> int:
         """Latents N of a sound, one at least; its last one may reach past the end."""
-        return max(1, math.ceil(duration_s * self.sample_rate_hz / self.latent_samples))
+        return max(1, math.ceil(duration_s * self.sample_rate_hz / self.latent_samples)) + self.closed
 
     def plan(self, num_latents: int) -> tuple[Window, ...]:
         """Windows over a timeline of N latents; see `plan_windows`."""
@@ -132,7 +134,7 @@ def plan_windows(num_latents: int, *, window: int = WINDOW, hop: float = WINDOW 
     return tuple(windows)
 
 
-def noise_field(seed: int, start: int, length: int, channels: int) -> Tensor:
+def noise_field(seed: int | str, start: int, length: int, channels: int) -> Tensor:
     """Standard normal noise [length, C] at latents start, start + 1 ... of a clip's endless noise field.
 
     A function of (seed, absolute latent index) alone, so that windows share it and results do not depend on how

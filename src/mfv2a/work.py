@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
 from mfv2a.errors import ConfigError
 from mfv2a.timeline import Window
+
+
+class Words(NamedTuple):
+    """What a text encoder makes of a prompt.
+
+    Attributes:
+        tokens: a vector a token [L, D].
+        pooled: a vector of the whole prompt [D'], for the models that take one.
+    """
+
+    tokens: Tensor
+    pooled: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,17 +31,21 @@ class SampleOptions:
         steps: sampler steps.
         cfg_strength: guidance weight w; 1 is none and costs one evaluation a step.
         rescale: rescale the unconditional prediction by the projection scalar; None as the model's register says.
+        renoise: share of each step's length that noise is topped up by before it, see `mfv2a.flow.sampler.sample`.
         batch_size: windows sampled together.
     """
 
     steps: int | None = None
     cfg_strength: float | None = None
     rescale: bool | None = None
+    renoise: tuple[float, ...] | None = None
     batch_size: int = 8
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps must be at least 1, not {self.steps}")
+        if self.renoise is not None and not all(0 <= share <= 1 for share in self.renoise):
+            raise ConfigError(f"renoise shares must lie between 0 and 1: {self.renoise}")
         if self.batch_size < 1:
             raise ConfigError(f"batch size must be at least 1, not {self.batch_size}")
 
@@ -47,8 +64,8 @@ class Work:
         quiet: nothing was asked for, recognised or seen to strike: the sound is held down to quiet ambience.
         clip: semantic vectors [V, D] over the whole timeline, or None.
         sync: [Y, D] over the whole timeline, or None.
-        text: [L, D] or None.
-        negative: [L, D] or None.
+        text: what the prompt says, or None.
+        negative: what guidance steers away from, or None.
     """
 
     duration_s: float
@@ -60,8 +77,8 @@ class Work:
     quiet: bool = False
     clip: Tensor | None = None
     sync: Tensor | None = None
-    text: Tensor | None = None
-    negative: Tensor | None = None
+    text: Words | None = None
+    negative: Words | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

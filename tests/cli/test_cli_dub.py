@@ -378,7 +378,7 @@ def test_without_semantics_nothing_is_recognised_and_a_rerun_knows(capsysbinary:
     command = ["dub", "in", "--out", "out", *TINY, "--audio-codec", "pcm"]
     assert main(command) == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mfv2a.loader._load_recognizer", fail)
+        patch.setattr("mfv2a.layouts._load_recognizer", fail)
         assert main([*command, "--no-video-semantics"]) == 0
     assert main([*command, "--no-video-semantics"]) == 0
     assert CompactEncoders.frame_requests.keys() == {"motion", "image"}

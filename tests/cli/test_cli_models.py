@@ -11,7 +11,7 @@ import pytest
 from local_hub import running_hub
 from made_videos import make_video
 from mfv2a.cli import main
-from mfv2a.loader import _tiny_networks
+from mfv2a.layouts import _tiny_networks
 from mfv2a.models.weights import save_network
 
 REGISTER = """

@@ -211,7 +211,7 @@ def _run_once(
     with watch.stage("sample"):
         latent = pipeline.sample([work], sound.sampler())[0]
     with watch.stage("vae"):
-        mel = pipeline.decode_mel(latent)
+        mel = pipeline.decode_latent(latent)
     with watch.stage("vocoder"):
         wave = pipeline.vocode(mel)
         audio = pipeline.finish(work, wave, sample_rate_hz=rate_hz)

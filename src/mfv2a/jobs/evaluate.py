@@ -144,8 +144,8 @@ def through_codec(wave: Wave, pipeline: Pipeline) -> Wave:
     with torch.inference_mode():
         mel = MelSpectrogram(front)(torch.from_numpy(wave)[None]).to(pipeline.device)
         latent: Tensor = pipeline.vae.encode(mel[..., : mel.shape[-1] // 2 * 2])[0][0]
-        net = pipeline.generator
-        decoded = pipeline.vocode(pipeline.decode_mel((latent - net.latent_mean[0]) / net.latent_std[0]))
+        mean, std = pipeline.statistics
+        decoded = pipeline.vocode(pipeline.decode_latent((latent - mean) / std))
     return decoded.cpu().numpy()[: len(wave)]
 
 

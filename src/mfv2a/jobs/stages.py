@@ -102,7 +102,7 @@ class DubStages:
         """Latent -> dubbed file and the facts of it."""
         self._begin(item, "sound")
         start = time.perf_counter()
-        mel = self._pipeline.decode_mel(latent)
+        mel = self._pipeline.decode_latent(latent)
         seconds["vae"] = time.perf_counter() - start
         wave = self._pipeline.vocode(mel)
         audio = self._pipeline.finish(work, wave, sample_rate_hz=self._rate_hz)
@@ -147,7 +147,7 @@ def decode_clip(info: VideoInfo, pipeline: Pipeline, stop: threading.Event | Non
         MediaError: the file cannot be decoded.
         StoppedError: `stop` was set.
     """
-    meter, shrunk = MotionMeter(), {name: list[NDArray[np.uint8]]() for name in pipeline.encoders.shrinkers}
+    meter, shrunk = MotionMeter(), {name: list[NDArray[np.uint8]]() for name in pipeline.shrinkers}
 
     def take(name: str, frames: NDArray[np.uint8]) -> None:
         if stop is not None and stop.is_set():
@@ -155,7 +155,7 @@ def decode_clip(info: VideoInfo, pipeline: Pipeline, stop: threading.Event | Non
         if name == "motion":
             meter.add(frames)
         else:
-            shrunk[name].append(pipeline.encoders.shrinkers[name](frames))
+            shrunk[name].append(pipeline.shrinkers[name](frames))
 
     requests = pipeline.frame_requests
     sinks = {name: partial(take, name) for name in requests if name == "motion" or name in shrunk}

@@ -55,6 +55,11 @@ class BigVGANConfig:
         if self.dim % 2 ** len(self.rates):
             raise ConfigError(f"dim {self.dim} cannot be halved {len(self.rates)} times")
 
+    @property
+    def hop(self) -> int:
+        """Samples a mel frame."""
+        return math.prod(self.rates)
+
     @classmethod
     def tiny(cls) -> BigVGANConfig:
         """A narrow vocoder of two stages for tests, hop 256."""
@@ -173,7 +178,7 @@ class BigVGAN(nn.Module):
     def __init__(self, config: BigVGANConfig) -> None:
         super().__init__()
         self.config = config
-        self.hop = math.prod(config.rates)
+        self.hop = config.hop
         self.conv_pre = nn.Conv1d(config.num_bands, config.dim, 7, padding=3)
         dims = [config.dim >> stage for stage in range(len(config.rates) + 1)]
         self.ups = nn.ModuleList(

@@ -1,0 +1,213 @@
+"""Layout of a model -> its parts, each loaded when it is wanted: from its files, or with random weights.
+
+Here the hub's files meet the networks; names of models and devices are resolved before, in `mfv2a.loader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from mfv2a import hub
+from mfv2a.encoders import COMPACT, CompactEncoders, MMAudioEncoders, mmaudio_spec
+from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.models import upstream
+from mfv2a.models.clip_tokenizer import CLIPTokenizer
+from mfv2a.parts import Parts
+from mfv2a.register import Checkpoint, find_component
+
+MMAUDIO_KINDS: Mapping[str, str] = MappingProxyType(
+    {"generator": "mmaudio", "vae": "vae", "vocoder": "bigvgan", "clip": "clip", "sync": "synchformer"}
+)
+"""Role in a public MMAudio model -> kind of the network's file."""
+Load = Callable[[Checkpoint, torch.device, torch.dtype, bool], Parts]
+
+
+class PublicFiles:
+    """The networks of a public model, by role.
+
+    Args:
+        entry: the model.
+        kinds: role -> kind of its network, see `mfv2a.models.published`.
+        others: roles that are no networks.
+        random_weights: networks of its sizes, and no file is read.
+
+    Raises:
+        ConfigError: a component is missing from the register.
+    """
+
+    def __init__(
+        self,
+        entry: Checkpoint,
+        kinds: Mapping[str, str],
+        *,
+        others: tuple[str, ...],
+        device: torch.device,
+        random_weights: bool,
+    ) -> None:
+        self.entry, self.kinds, self.device, self.random_weights = entry, kinds, device, random_weights
+        self.files = {"generator": entry} | {role: find_component(entry, role) for role in entry.components}
+        if missing := {*kinds, *others} - set(self.files):
+            named = ", ".join(sorted(missing))
+            raise ConfigError(f"{entry.name} needs components {named}", hint="see checkpoints.toml")
+        self.sizes = {role: upstream.find_public(kind, self.files[role].config)[1] for role, kind in kinds.items()}
+
+    def load(self, role: str, dtype: torch.dtype) -> Any:
+        """A network of a published file, or of its size."""
+        kind, entry = self.kinds[role], self.files[role]
+        if self.random_weights:
+            return upstream.random_public(kind, entry.config, device=self.device, dtype=dtype)
+        source = hub.fetch(entry)
+        copy = _converted(entry, kind, source)
+        load = partial(upstream.load_public, kind, entry.config, device=self.device, dtype=dtype)
+        try:
+            return load(copy)
+        except CheckpointError:
+            if copy == source:
+                raise
+            copy.unlink(missing_ok=True)  # it may be the copy that is damaged; if not, the file itself tells
+            return load(source)
+
+    def check(self, has: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+        """Refuse components whose sizes are not those that the generator takes.
+
+        Raises:
+            ConfigError: they differ.
+        """
+        if has != wanted:
+            raise ConfigError(
+                f"the components of {self.entry.name} are of sizes that do not fit", hint="see checkpoints.toml"
+            )
+
+
+def _converted(entry: Checkpoint, kind: str, source: Path) -> Path:
+    """A safetensors copy of a pickled file, made once; the file itself where there is no room for a copy."""
+    if source.suffix == ".safetensors":
+        return source
+    copy = hub.copy_path(entry, source, kind)
+    if not copy.is_file():
+        if not hub.has_space(copy.parent, source.stat().st_size):
+            return source
+        try:
+            upstream.convert_public(kind, source, copy)
+        except OSError:
+            return source
+    return copy
+
+
+def mmaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
+    """A public MMAudio model; codec and vocoder stay in float32, which costs little and keeps the sound clean."""
+    files = PublicFiles(entry, MMAUDIO_KINDS, others=("tokenizer",), device=device, random_weights=random_weights)
+    sizes, needs = files.sizes, files.sizes["generator"]
+    vae, clip = sizes["vae"], sizes["clip"]
+    files.check(
+        (clip.embed_dim, clip.text_dim, clip.text_len, sizes["sync"].dim, vae.latent_dim, vae.num_bands),
+        (needs.clip_dim, needs.text_dim, needs.text_len, needs.sync_dim, needs.latent_dim, sizes["vocoder"].num_bands),
+    )
+    spec = mmaudio_spec(entry.sample_rate_hz, sizes["vocoder"].hop)
+
+    def encoders() -> MMAudioEncoders:
+        words = CLIPTokenizer.of_letters() if random_weights else _tokenizer(files, CLIPTokenizer.from_file)
+        return MMAudioEncoders(
+            clip=files.load("clip", dtype), sync=files.load("sync", dtype), tokenizer=words, spec=spec
+        )
+
+    loads = {
+        "encoders": encoders,
+        "generator": partial(files.load, "generator", dtype),
+        "decoders": partial(_mel_decoders, files),
+    }
+    return Parts(device=device, dtype=dtype, spec=spec, eyes=MMAudioEncoders, loads=loads)  # type: ignore[arg-type]
+
+
+def _mel_decoders(files: PublicFiles) -> tuple[Any, Any]:
+    vae = files.load("vae", torch.float32)
+    vae.fold_weights()
+    return vae, files.load("vocoder", torch.float32)
+
+
+def _tokenizer(files: PublicFiles, read: Callable[[Path], Any], role: str = "tokenizer") -> Any:
+    return read(hub.fetch(files.files[role]))
+
+
+def compact_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
+    """The embedded model, and those made like it."""
+    if random_weights:
+        raise ConfigError(
+            f"the sizes of {entry.name} are in its files alone",
+            hint="leave out --random-weights, or name a public model",
+        )
+    wanted = {"generator": entry} | {role: find_component(entry, role) for role in entry.components}
+    if missing := {"vae", "sync"} - set(wanted):
+        raise ConfigError(f"{entry.name} needs components {', '.join(sorted(missing))}", hint="see checkpoints.toml")
+    from mfv2a.models.weights import load_network
+
+    return _compact(lambda role: load_network(_file_of(wanted[role]), role)[0], "vocoder" in wanted, device, dtype)
+
+
+def tiny_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
+    """The embedded model's twin for tests."""
+    networks = _tiny_networks()
+    return _compact(networks.__getitem__, "vocoder" in networks, device, dtype)
+
+
+def _compact(load: Callable[[str], Any], has_vocoder: bool, device: torch.device, dtype: torch.dtype) -> Parts:
+    def decoders() -> tuple[Any, Any]:
+        from mfv2a.models.griffinlim import GriffinLim
+
+        vae = load("vae")
+        vae.fold_weights()
+        return vae.to(device), (load("vocoder") if has_vocoder else GriffinLim()).to(device)
+
+    def encoders() -> CompactEncoders:
+        from mfv2a.models.text import TextEncoder
+
+        words = TextEncoder.from_assets().to(device)
+        return CompactEncoders(sync=load("sync").to(device), text=words, load_recognizer=_load_recognizer)
+
+    loads = {
+        "encoders": encoders,
+        "generator": lambda: load("generator").to(device, dtype),
+        "decoders": decoders,
+    }
+    return Parts(device=device, dtype=dtype, spec=COMPACT, eyes=CompactEncoders, loads=loads)  # type: ignore[arg-type]
+
+
+def _file_of(entry: Checkpoint) -> Path:
+    """Files that came with the tool are checked by `mfv2a doctor` and `models verify`, not at every start."""
+    if entry.path and (found := hub.find_file(entry)) is not None:
+        return found
+    return hub.fetch(entry)
+
+
+def _tiny_networks() -> dict[str, Any]:
+    """Random weights from a fixed seed, at the shapes of the embedded model's interfaces."""
+    import torch
+
+    from mfv2a.models.compact import SyncConfig, SyncEncoder
+    from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
+    from mfv2a.models.vae import VAE, VAEConfig
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator = MMAudio(MMAudioConfig.tiny())
+        generator.initialize()
+        vae = VAE(VAEConfig.tiny())
+        vae.data_mean.fill_(-3.0)
+        networks = {"generator": generator, "vae": vae, "sync": SyncEncoder(SyncConfig.tiny())}
+    return {kind: network.eval().requires_grad_(False) for kind, network in networks.items()}
+
+
+def _load_recognizer() -> Any:
+    from mfv2a.models.efficientnet import ImageRecognizer
+
+    return ImageRecognizer.from_assets().eval()
+
+
+LAYOUTS: Mapping[str, Load] = MappingProxyType({"compact": compact_parts, "tiny": tiny_parts, "mmaudio": mmaudio_parts})
+"""Layout of the register -> the parts of a model."""
