@@ -4,7 +4,7 @@
 
 Prints onset F1 at 100 ms for several thresholds (mean over scenes with events, and pooled), the share of classes that
 are right, and for several heights in how many scenes with events, and without any, the onset curve gets so high: what
-`SURE_STRIKE` of `mfv2a.encoders` is chosen by.
+`SURE_STRIKE` of `mfv2a.encoders.compact` is chosen by.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import torch
 import tiny_mmaudio
 from golden.parity import ROOT
 from local_hub import running_hub
-from mfv2a.encoders import mmaudio_spec
+from mfv2a.encoders.mmaudio import mmaudio_spec
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import ignore_interval, sample

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mfv2a.encoders import COMPACT
+from mfv2a.encoders.compact import COMPACT
 from mfv2a.timeline import Window, blend, crossfade, noise_field, plan_windows
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from mfv2a import hub
-from mfv2a.encoders import COMPACT, CompactEncoders, MMAudioEncoders, mmaudio_spec
+from mfv2a.encoders.compact import COMPACT, CompactEncoders
+from mfv2a.encoders.mmaudio import MMAudioEncoders, mmaudio_spec
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.models import upstream
 from mfv2a.models.clip_tokenizer import CLIPTokenizer

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import torch
 
-from mfv2a.encoders import Encoders
+from mfv2a.encoders.protocol import Encoders
 from mfv2a.timeline import SequenceSpec
 
 Role = Literal["encoders", "generator", "decoders"]

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfv2a.encoders import COMPACT, Encoders, Shrink
+from mfv2a.encoders.compact import COMPACT
+from mfv2a.encoders.protocol import Encoders, Shrink
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import sample, spread
 from mfv2a.generators import Generator, Jobs, bind_generator, number_type

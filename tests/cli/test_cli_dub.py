@@ -151,7 +151,7 @@ def test_paths_come_on_stdin(
 def test_uncertain_clips_are_counted_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    from mfv2a.encoders import CompactEncoders
+    from mfv2a.encoders.compact import CompactEncoders
 
     see = CompactEncoders.see
     monkeypatch.setattr(
@@ -369,7 +369,7 @@ def test_a_loudness_is_reached_in_the_file_and_part_of_what_a_rerun_compares(
 
 
 def test_without_semantics_nothing_is_recognised_and_a_rerun_knows(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    from mfv2a.encoders import CompactEncoders
+    from mfv2a.encoders.compact import CompactEncoders
 
     def fail(*_: object) -> None:
         raise AssertionError("the recogniser was made")

@@ -1,0 +1,104 @@
+"""The encoders of the public Woosh models: Synchformer in its own windows, RoBERTa for words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mfv2a.encoders.protocol import Shrink, fit_frames, unit_frames
+from mfv2a.errors import ConfigError
+from mfv2a.models.preprocess import SEGMENT, STRIDE, SYNC_PX
+from mfv2a.models.roberta import Roberta
+from mfv2a.models.synchformer import Synchformer
+from mfv2a.records import Clip, FrameRequest
+from mfv2a.timeline import SequenceSpec
+from mfv2a.work import Seen, Words
+
+VIDEO_FPS = 24.0
+SEGMENTS_AT_ONCE = 8
+
+
+def woosh_spec(sample_rate_hz: int, hop: int, window_s: float) -> SequenceSpec:
+    """The timeline of a public Woosh model.
+
+    Args:
+        sample_rate_hz: of its sound.
+        hop: samples between latents.
+        window_s: longest stretch it makes in one go; windows begin a whole number of sync segments apart.
+    """
+    segment_s = STRIDE / VIDEO_FPS
+    return SequenceSpec(
+        sample_rate_hz=sample_rate_hz,
+        latent_samples=hop,
+        clip_rate_hz=0.0,
+        sync_rate_hz=VIDEO_FPS,
+        stride=STRIDE,
+        closed=True,
+        window_s=window_s,
+        hop_s=segment_s * int(0.8 * window_s / segment_s),
+    )
+
+
+class MaskedTokenizer(Protocol):
+    """A tokenizer whose prompts are padded to one length."""
+
+    def encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token ids [n, L] and where there is a token [n, L] bool."""
+
+
+class WooshEncoders:
+    """Synchformer at 24 frames a second for what is seen and when, RoBERTa for words.
+
+    It recognises nothing by name, so it is always sure.
+
+    Args:
+        sync: frames -> sync features; None for a model of text alone.
+        text: token ids -> states.
+        tokenizer: prompts -> ids.
+        spec: the model's timeline.
+    """
+
+    frame_requests: ClassVar[Mapping[str, FrameRequest]] = MappingProxyType(
+        {"sync": FrameRequest(fps=VIDEO_FPS, size_px=SYNC_PX, bilinear=True)}
+    )
+    shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType({})
+    encode_blank: ClassVar[bool] = True
+
+    def __init__(
+        self, *, sync: Synchformer | None, text: Roberta, tokenizer: MaskedTokenizer, spec: SequenceSpec
+    ) -> None:
+        self.sync, self.text, self.tokenizer, self.spec = sync, text, tokenizer, spec
+
+    def encode_text(self, prompts: Sequence[str]) -> list[Words]:
+        """States [L, D] of each prompt's own tokens, 77 at most; each prompt is a batch of its own."""
+        device = self.text.embeddings.word_embeddings.weight.device
+        ids, mask = (tensor.to(device) for tensor in self.tokenizer.encode(prompts))
+        return [
+            Words(self.text(row[None], kept[None])[0, : int(kept.sum())]) for row, kept in zip(ids, mask, strict=True)
+        ]
+
+    def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
+        """A sync feature a frame; see `Encoders.see`. A clip that is too short goes on with its last frame.
+
+        What is seen and when are one here: without semantics there would be nothing left, so they stay.
+
+        Raises:
+            ConfigError: the model sees no pictures.
+        """
+        if self.sync is None:
+            raise ConfigError("this model makes sound from words alone", hint="use mfv2a tta, or another --model")
+        frames = fit_frames(clip.frames["sync"], self.spec.extent(duration_s).sync)
+        total, parts = len(frames) // STRIDE + 1, []
+        for first in range(0, total, SEGMENTS_AT_ONCE):
+            # Segment s holds the frames 8 s - 16 to 8 s - 1; before the first frame the picture is mid-grey.
+            count = min(SEGMENTS_AT_ONCE, total - first)
+            places = np.arange(STRIDE * (count - 1) + SEGMENT) + STRIDE * first - SEGMENT
+            pixels = unit_frames(frames[places.clip(0, len(frames) - 1)]) * 2 - 1
+            pixels[torch.from_numpy(places < 0)] = 0
+            parts.append(self.sync.encode(pixels[None])[0])
+        return Seen(sync=torch.cat(parts)[: len(frames)], confidence=1.0)
