@@ -6,6 +6,7 @@ Here the hub's files meet the networks; names of models and devices are resolved
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -15,17 +16,26 @@ import torch
 
 from mfv2a import hub
 from mfv2a.encoders.compact import COMPACT, CompactEncoders
+from mfv2a.encoders.meanaudio import MeanAudioEncoders
 from mfv2a.encoders.mmaudio import MMAudioEncoders, mmaudio_spec
+from mfv2a.encoders.woosh import WooshEncoders, woosh_spec
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.models import upstream
 from mfv2a.models.clip_tokenizer import CLIPTokenizer
-from mfv2a.parts import Parts
+from mfv2a.models.padded_tokenizer import PaddedTokenizer
+from mfv2a.parts import Parts, Role
 from mfv2a.register import Checkpoint, find_component
 
 MMAUDIO_KINDS: Mapping[str, str] = MappingProxyType(
     {"generator": "mmaudio", "vae": "vae", "vocoder": "bigvgan", "clip": "clip", "sync": "synchformer"}
 )
-"""Role in a public MMAudio model -> kind of the network's file."""
+WOOSH_KINDS: Mapping[str, str] = MappingProxyType(
+    {"generator": "woosh", "vae": "woosh_autoencoder", "text": "roberta", "sync": "synchformer"}
+)
+MEANAUDIO_KINDS: Mapping[str, str] = MappingProxyType(
+    {"generator": "meanaudio", "vae": "vae", "vocoder": "bigvgan", "text": "t5", "pooled": "clap_text"}
+)
+"""Role in a public model -> kind of the network's file."""
 Load = Callable[[Checkpoint, torch.device, torch.dtype, bool], Parts]
 
 
@@ -113,17 +123,18 @@ def mmaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, r
     spec = mmaudio_spec(entry.sample_rate_hz, sizes["vocoder"].hop)
 
     def encoders() -> MMAudioEncoders:
-        words = CLIPTokenizer.of_letters() if random_weights else _tokenizer(files, CLIPTokenizer.from_file)
+        file = files.files["tokenizer"]
+        words = CLIPTokenizer.of_letters() if random_weights else CLIPTokenizer.from_file(hub.fetch(file))
         return MMAudioEncoders(
             clip=files.load("clip", dtype), sync=files.load("sync", dtype), tokenizer=words, spec=spec
         )
 
-    loads = {
+    loads: dict[Role, Callable[[], Any]] = {
         "encoders": encoders,
         "generator": partial(files.load, "generator", dtype),
         "decoders": partial(_mel_decoders, files),
     }
-    return Parts(device=device, dtype=dtype, spec=spec, eyes=MMAudioEncoders, loads=loads)  # type: ignore[arg-type]
+    return Parts(device=device, dtype=dtype, spec=spec, eyes=MMAudioEncoders, loads=loads)
 
 
 def _mel_decoders(files: PublicFiles) -> tuple[Any, Any]:
@@ -132,8 +143,63 @@ def _mel_decoders(files: PublicFiles) -> tuple[Any, Any]:
     return vae, files.load("vocoder", torch.float32)
 
 
-def _tokenizer(files: PublicFiles, read: Callable[[Path], Any], role: str = "tokenizer") -> Any:
-    return read(hub.fetch(files.files[role]))
+def woosh_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
+    """A public Woosh model; the autoencoder stays in float32, which keeps the sound clean."""
+    sees = entry.sees
+    kinds = {role: kind for role, kind in WOOSH_KINDS.items() if sees or role != "sync"}
+    files = PublicFiles(entry, kinds, others=("tokenizer",), device=device, random_weights=random_weights)
+    sizes, needs = files.sizes, files.sizes["generator"]
+    files.check(
+        (sizes["text"].dim, sizes["sync"].dim if sees else 0, sizes["vae"].latent_dim),
+        (needs.text_dim, needs.video_dim, needs.latent_dim),
+    )
+    spec = woosh_spec(entry.sample_rate_hz, sizes["vae"].hop, entry.window_s)
+
+    def encoders() -> WooshEncoders:
+        sync = files.load("sync", dtype) if sees else None
+        words = _padded_tokenizer(files, "tokenizer")
+        return WooshEncoders(sync=sync, text=files.load("text", dtype), tokenizer=words, spec=spec)
+
+    loads: dict[Role, Callable[[], Any]] = {
+        "encoders": encoders,
+        "generator": partial(files.load, "generator", dtype),
+        "decoders": lambda: (files.load("vae", torch.float32), None),
+    }
+    return Parts(device=device, dtype=dtype, spec=spec, eyes=WooshEncoders, loads=loads)
+
+
+def meanaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
+    """A public MeanAudio or FluxAudio model, of text alone."""
+    others = ("tokenizer", "pooled_tokenizer")
+    files = PublicFiles(entry, MEANAUDIO_KINDS, others=others, device=device, random_weights=random_weights)
+    sizes, needs = files.sizes, files.sizes["generator"]
+    files.check(
+        (sizes["text"].dim, sizes["pooled"].out_dim, sizes["vae"].latent_dim, sizes["vae"].num_bands),
+        (needs.text_dim, needs.pooled_dim, needs.latent_dim, sizes["vocoder"].num_bands),
+    )
+    spec = replace(mmaudio_spec(entry.sample_rate_hz, sizes["vocoder"].hop), window_s=entry.window_s)
+    number = torch.float32 if dtype == torch.float16 else dtype  # T5's activations leave the range of float16
+
+    def encoders() -> MeanAudioEncoders:
+        return MeanAudioEncoders(
+            text=files.load("text", number),
+            pooled=files.load("pooled", number),
+            tokenizer=_padded_tokenizer(files, "tokenizer"),
+            pooled_tokenizer=_padded_tokenizer(files, "pooled_tokenizer"),
+        )
+
+    loads: dict[Role, Callable[[], Any]] = {
+        "encoders": encoders,
+        "generator": partial(files.load, "generator", dtype),
+        "decoders": partial(_mel_decoders, files),
+    }
+    return Parts(device=device, dtype=dtype, spec=spec, eyes=MeanAudioEncoders, loads=loads)
+
+
+def _padded_tokenizer(files: PublicFiles, role: str) -> PaddedTokenizer:
+    if files.random_weights:
+        return PaddedTokenizer.of_letters()
+    return PaddedTokenizer.from_file(hub.fetch(files.files[role]))
 
 
 def compact_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
@@ -171,12 +237,12 @@ def _compact(load: Callable[[str], Any], has_vocoder: bool, device: torch.device
         words = TextEncoder.from_assets().to(device)
         return CompactEncoders(sync=load("sync").to(device), text=words, load_recognizer=_load_recognizer)
 
-    loads = {
+    loads: dict[Role, Callable[[], Any]] = {
         "encoders": encoders,
         "generator": lambda: load("generator").to(device, dtype),
         "decoders": decoders,
     }
-    return Parts(device=device, dtype=dtype, spec=COMPACT, eyes=CompactEncoders, loads=loads)  # type: ignore[arg-type]
+    return Parts(device=device, dtype=dtype, spec=COMPACT, eyes=CompactEncoders, loads=loads)
 
 
 def _file_of(entry: Checkpoint) -> Path:

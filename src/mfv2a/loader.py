@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mfv2a.pipeline import Pipeline
 
-LAYOUTS = frozenset({"compact", "tiny", "mmaudio"})
+LAYOUTS = frozenset({"compact", "tiny", "mmaudio", "meanaudio", "woosh"})
 """Layouts that `mfv2a.layouts` can load; told here without torch."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 

@@ -129,17 +129,22 @@ def test_one_step_of_the_houses_sampler_gives_the_reference_numbers(nets):
 
 
 @pytest.mark.parametrize("name", ["woosh_dvflow_tiny", "woosh_dflow_tiny"])
-def test_velocities_at_renoised_times_give_the_reference_numbers(nets, name):
+def test_the_houses_sampler_renoises_as_the_reference(nets, name):
     inputs, outputs, options = case(name, "sample_4")
     net = nets[name]
     bound = partial(net, guidance=torch.tensor([options["cfg"]]), conditions=encode(net, inputs))
-    x, ends = inputs["x"].transpose(1, 2), [1.0, 0.75, 0.5, 0.25]
+    seen = []
+
+    def velocity(z, *, t, r):
+        seen.append([float(t[0]), float(r[0])])
+        return bound(z, t=t, r=r)
+
+    def fresh(step):
+        return inputs[f"renoise_{step}"].transpose(1, 2)
+
     with torch.inference_mode():
-        for i, ((t, r), start) in enumerate(zip(options["times_seen"], ends, strict=True)):
-            if t > start:  # noise was added to bring the sample from the last step's end to t
-                kept = (1 - t) / (1 - start)
-                x = kept * x + (t**2 - (start * kept) ** 2) ** 0.5 * inputs[f"renoise_{i}"].transpose(1, 2)
-            x = x - (t - r) * bound(x, t=torch.tensor([t]), r=torch.tensor([r]))
+        x = sample(velocity, inputs["x"].transpose(1, 2), steps=4, renoise=options["renoise"], fresh=fresh)
+    assert seen == options["times_seen"]
     assert_parity(f"{name} sample_4", {"latent": x.transpose(1, 2)}, outputs, **LIMITS)
 
 

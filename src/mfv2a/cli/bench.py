@@ -67,6 +67,7 @@ def bench(
     batch_size: options.BatchSizeOption = 8,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
+    low_memory: options.LowMemoryOption = False,
     sample_rate: options.SampleRateOption = "48000",
     as_json: Annotated[
         bool, typer.Option("--json", help="A JSON document on stdout.", rich_help_panel=options.TALK)
@@ -89,6 +90,7 @@ def bench(
             batch_size=batch_size,
             device=device,
             dtype=dtype,
+            low_memory=low_memory,
             sample_rate_hz=options.sample_rate(sample_rate),
         ),
         random_weights=random_weights,

@@ -128,6 +128,12 @@ DtypeOption = Annotated[
     str,
     typer.Option("--dtype", help="auto, float32, bfloat16 or float16.", metavar="NAME", rich_help_panel=MACHINE),
 ]
+LowMemoryOption = Annotated[
+    bool,
+    typer.Option(
+        "--low-memory", help="Hold encoders, generator and decoders one after the other.", rich_help_panel=MACHINE
+    ),
+]
 SampleRateOption = Annotated[
     str,
     typer.Option(

@@ -103,19 +103,18 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         MediaError: the video cannot be dubbed.
         StartError: the model cannot be loaded, or no ffmpeg was found.
     """
-    from mfv2a.loader import describe_model, load_pipeline
+    from mfv2a.loader import describe_model
     from mfv2a.media.video import probe_video
 
     described = describe_model(options.sound.model)
+    options.sound.check(described, pictures=True)
     begin(described, options.sound.rate_hz(described))
     with tempfile.TemporaryDirectory(prefix="mfv2a-bench-") as folder:
         source = make_scene_video(Path(folder) / "scene.mp4") if options.video is None else options.video
         info = probe_video(source)
         start = time.perf_counter()
         sound = options.sound
-        pipeline = load_pipeline(
-            sound.model, device=sound.device, dtype=sound.dtype, random_weights=options.random_weights
-        )
+        pipeline = sound.load(random_weights=options.random_weights)
         load_s = time.perf_counter() - start
         entries = []
         for steps in options.steps or (described.default_steps,):

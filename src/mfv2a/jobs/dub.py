@@ -163,6 +163,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         rows, notes = ({}, []) if table is None else match_rows(table, discovery.found)
         report = Report(options.out)
         plan = plan_batch(discovery, _plan_options(options, info, rows), report)
+        options.sound.check(info, pictures=True, negatives=any(item.negative_prompt for item in plan.items))
         for note in (
             *discovery.notes,
             *(table.notes if table else ()),
@@ -194,11 +195,9 @@ def _dub_all(plan: Plan, options: DubOptions, report: Report, listener: Listener
         return
     from mfv2a.jobs.batch import run_batch
     from mfv2a.jobs.stages import DubStages
-    from mfv2a.loader import load_pipeline
 
     sound = options.sound
-    pipeline = load_pipeline(sound.model, device=sound.device, dtype=sound.dtype)
-    stages = DubStages(pipeline, sound, options.out, plan.items, listener.stage)
+    stages = DubStages(sound.load(), sound, options.out, plan.items, listener.stage)
     for result in run_batch(plan.items, stages, batch_size=sound.batch_size, tell=listener.detail):
         settle(result)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mfv2a.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mfv2a.pipeline import SampleOptions
+    from mfv2a.pipeline import Pipeline, SampleOptions
 
 SAMPLE_RATES_HZ = (8_000, 192_000)
 LOUDNESS_LUFS = (-60.0, -5.0)
@@ -34,6 +34,7 @@ class SoundOptions:
         batch_size: windows sampled together.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" or the name of a floating dtype.
+        low_memory: hold encoders, generator and decoders one after the other instead of all at once.
         sample_rate_hz: rate of the sound, "model" for the model's own.
         loudness_lufs: integrated loudness of each sound, None to leave it as the model makes it.
     """
@@ -48,6 +49,7 @@ class SoundOptions:
     batch_size: int = 8
     device: str = "auto"
     dtype: str = "auto"
+    low_memory: bool = False
     sample_rate_hz: int | Literal["model"] = 48_000
     loudness_lufs: float | None = None
 
@@ -67,6 +69,46 @@ class SoundOptions:
         if self.sample_rate_hz != "model" and not low <= self.sample_rate_hz <= high:
             raise ConfigError(
                 f"--sample-rate {self.sample_rate_hz} cannot work", hint=f"use {low} to {high}, or `model`"
+            )
+
+    def load(self, *, random_weights: bool = False) -> Pipeline:
+        """The model, loaded; see `mfv2a.loader.load_pipeline` for what it raises."""
+        from mfv2a.loader import load_pipeline
+
+        return load_pipeline(
+            self.model,
+            device=self.device,
+            dtype=self.dtype,
+            random_weights=random_weights,
+            low_memory=self.low_memory,
+        )
+
+    def check(self, info: Any, *, pictures: bool, negatives: bool = False) -> None:
+        """Refuse what the model cannot do.
+
+        Args:
+            info: the model's description.
+            pictures: it is wanted for videos.
+            negatives: negative prompts come from elsewhere, too.
+
+        Raises:
+            ConfigError: it takes no pictures, or its guidance cannot be steered so.
+        """
+        if pictures and not info.sees:
+            raise ConfigError(
+                f"{info.name} makes sound from words alone", hint="use it with mfv2a tta, or name another --model"
+            )
+        if info.guidance == "none":
+            return
+        if info.guidance == "baked" and self.cfg_strength not in (None, info.default_cfg):
+            raise ConfigError(
+                f"--cfg {self.cfg_strength:g} cannot work: the guidance of {info.name} is baked into its weights",
+                hint="leave --cfg out",
+            )
+        if self.negative_prompt or negatives:
+            raise ConfigError(
+                f"{info.name} takes no negative prompt: its guidance has no second branch that could be steered",
+                hint="leave it out, or name a model whose guidance `mfv2a models info` calls none",
             )
 
     def sampler(self) -> SampleOptions:

@@ -93,12 +93,11 @@ def make_sounds(
 
     takes = plan_takes(prompts, options)
     info = describe_model(options.sound.model)
+    options.sound.check(info, pictures=False)
     rate_hz = options.sound.rate_hz(info)
     begin(info, rate_hz)
-    from mfv2a.loader import load_pipeline
-
     sound = options.sound
-    pipeline = load_pipeline(sound.model, device=sound.device, dtype=sound.dtype)
+    pipeline = sound.load()
     settings = sound.settings(info)
     for group in _groups(takes, sound.batch_size):
         start = time.perf_counter()

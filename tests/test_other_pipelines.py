@@ -1,0 +1,252 @@
+"""Woosh, MeanAudio and FluxAudio through the ordinary pipeline, in small."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tiny_others
+from golden.parity import ROOT, assert_parity, case, public_weights
+from local_hub import running_hub
+from made_videos import make_video
+from mfv2a.cli import main
+from mfv2a.encoders.woosh import VIDEO_FPS, WooshEncoders, woosh_spec
+from mfv2a.flow.guidance import guide
+from mfv2a.flow.sampler import ignore_interval, sample
+from mfv2a.loader import load_pipeline
+from mfv2a.models.synchformer import CONFIGS, Synchformer
+from mfv2a.models.upstream import adapt
+from mfv2a.pipeline import SampleOptions
+from mfv2a.records import Clip
+from mfv2a.timeline import Lengths, Window, noise_field
+
+SPEC = woosh_spec(48000, 480, 8.0)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A machine whose hub has the models."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch, running_hub() as hub:
+        for name in ("HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "MFV2A_MODEL"):
+            patch.delenv(name, raising=False)
+        patch.setenv("MFV2A_HOME", str(folder / "home"))
+        patch.setenv("HF_HOME", str(folder / "hf"))
+        patch.setenv("HF_ENDPOINT", hub.address)
+        tiny_others.add_sizes(patch)
+        tiny_others.write_register(folder, patch)
+        hub.files |= tiny_others.files()
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def woosh(home):
+    return load_pipeline("tiny-dvflow", device="cpu")
+
+
+def clip(seconds, seed=0):
+    rough = np.random.default_rng(seed).integers(0, 255, (max(1, round(seconds * 24)), 8, 8, 3), dtype=np.uint8)
+    return Clip(duration_s=seconds, frames={"sync": rough.repeat(28, 1).repeat(28, 2)})
+
+
+def sound(pipeline, work, **options):
+    (latent,) = pipeline.sample([work], SampleOptions(**options))
+    return latent, pipeline.decode(work, latent).samples
+
+
+def test_lengths_are_those_of_the_reference():
+    assert SPEC.latents(8.0) == 801
+    assert SPEC.lengths(Window(0, 801), 8.0) == Lengths(801, 1, 192)
+    assert woosh_spec(48000, 480, 5.0).latents(5.0) == 501
+
+
+@pytest.mark.parametrize("seconds", [8.1, 14.4, 61.3])
+def test_windows_of_a_long_clip_begin_where_segments_do(seconds):
+    windows = SPEC.plan(SPEC.latents(seconds))
+    assert windows[-1].stop >= SPEC.latents(seconds) > windows[-2].stop
+    for k, window in enumerate(windows):
+        assert SPEC.sync_at(window) == 152 * k
+        assert abs(window.start / 100 - SPEC.sync_at(window) / VIDEO_FPS) < 0.006
+        assert SPEC.lengths(window, seconds).sync == 192
+    assert all(1.0 < (a.stop - b.start) / 100 < 2.0 for a, b in pairwise(windows))
+
+
+@pytest.mark.parametrize("seconds", [0.04, 0.7, 3.003, 8.0, 20.0, 45.0])
+def test_sound_is_as_long_as_the_picture(woosh, seconds):
+    _, samples = sound(woosh, woosh.prepare(clip(seconds), seed=1), steps=1)
+    assert len(samples) == round(seconds * 48000)
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() <= 1
+    assert np.sqrt(np.mean(samples**2)) > 1e-3
+
+
+def test_eight_seconds_are_the_reference_path_step_by_step(woosh):
+    """The chain equals its stages put together as the reference does: renoised, with guidance as an input."""
+    work = woosh.prepare(clip(8.0, seed=4), prompt="rain", seed=7)
+    net, encoders = woosh.generator, woosh.encoders
+    ids, mask = encoders.tokenizer.encode(["rain"])
+    frames = torch.from_numpy(clip(8.0, seed=4).frames["sync"]).permute(0, 3, 1, 2) / 127.5 - 1
+    frames = torch.cat([torch.zeros(16, 3, 224, 224), frames])
+    with torch.inference_mode():
+        segments = torch.stack([frames[8 * s : 8 * s + 16] for s in range(25)])
+        features = encoders.sync(segments).flatten(0, 1)[:192]
+        assert torch.allclose(work.sync, features, atol=1e-5)
+        conditions = net.encode_conditions(encoders.text(ids, mask), mask, features[None])
+        bound = partial(net, guidance=torch.tensor([3.0]), conditions=conditions)
+        noise = [noise_field(name, 0, 801, 8)[None] for name in (7, "7/step 1", "7/step 2", "7/step 3")]
+        x = sample(bound, noise[0], steps=4, renoise=(0, 0.5, 0.5, 0.3), fresh=noise.__getitem__)
+        found, samples = sound(woosh, work)
+        assert torch.allclose(found, x[0], atol=1e-4)
+        wave = woosh.vae.decode(x)[0]
+    assert len(wave) == 384_000
+    assert np.allclose(samples, (wave / max(1.0, float(wave.abs().max()))).numpy(), atol=1e-4)
+
+
+def test_a_long_wave_is_that_of_one_piece(woosh):
+    latent = torch.randn(4801, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        whole = woosh.vae.decode(latent[None])[0]
+        pieces = woosh.vocode(woosh.decode_latent(latent))
+    assert pieces.shape == whole.shape
+    assert (pieces - whole).abs().max() < 2e-3 * whole.abs().max()
+
+
+def test_one_clip_alone_equals_itself_in_a_batch(woosh):
+    works = [
+        woosh.prepare(clip(seconds, seed=k), prompt=words, seed=k)
+        for k, (seconds, words) in enumerate([(1.0, "rain"), (1.0, "a much longer prompt"), (10.0, ""), (1.0, "")])
+    ]
+    together = woosh.sample(works, SampleOptions(batch_size=3, steps=2))
+    for work, latent in zip(works, together, strict=True):
+        assert torch.allclose(latent, woosh.sample([work], SampleOptions(steps=2))[0], atol=1e-4)
+
+
+def test_guidance_is_an_input_and_words_and_picture_are_heard(woosh):
+    work = woosh.prepare(clip(1.0), prompt="rain", seed=1)
+    base = woosh.sample([work], SampleOptions())[0]
+    others = [
+        woosh.sample([work], SampleOptions(cfg_strength=1.0))[0],
+        woosh.sample([work], SampleOptions(renoise=(0.0, 0.0, 0.0, 0.0)))[0],
+        *woosh.sample([woosh.prepare(clip(1.0), prompt="dog", seed=1)], SampleOptions()),
+        *woosh.sample([woosh.prepare(clip(1.0, seed=5), prompt="rain", seed=1)], SampleOptions()),
+        *woosh.sample([woosh.prepare(None, prompt="rain", seed=1, duration_s=1.0)], SampleOptions()),
+    ]
+    for other in others:
+        assert not torch.allclose(base, other, atol=1e-3)
+    assert torch.equal(base, woosh.sample([work], SampleOptions(rescale=True))[0])
+
+
+@pytest.mark.parametrize(("model", "steps", "strength"), [("tiny-mean", 1, None), ("tiny-flux", 3, 4.5)])
+def test_text_alone_is_the_reference_path(home, model, steps, strength):
+    pipeline = load_pipeline(model, device="cpu")
+    work = pipeline.prepare(None, prompt="rain", negative_prompt="" if strength is None else "dog", seed=3)
+    assert len(pipeline.spec.plan(pipeline.spec.latents(9.975))) == 1
+    assert pipeline.spec.latents(9.975) == 312
+    net, encoders = pipeline.generator, pipeline.encoders
+    ids, mask = encoders.tokenizer.encode(["rain", "dog"][: 2 if strength else 1])
+    with torch.inference_mode():
+        conditions = net.encode_conditions(encoders.text(ids, mask), encoders.pooled(ids, mask))
+        velocity = partial(net, conditions=conditions)
+        if strength:
+            velocity = guide(ignore_interval(velocity), strength, rescale=False)
+        x = sample(velocity, noise_field(3, 0, 250, 20)[None], steps=steps)[0]
+        found, samples = sound(pipeline, work)
+        assert torch.allclose(found, x, atol=1e-4)
+    assert len(samples) == 8 * 16000
+    assert np.isfinite(samples).all()
+    empty = pipeline.prepare(None, seed=3)
+    assert empty.text is None
+    assert not torch.allclose(pipeline.sample([empty], SampleOptions())[0], found, atol=1e-3)
+
+
+@pytest.mark.parametrize("model", ["tiny-dvflow", "tiny-dflow", "tiny-mean", "tiny-flux"])
+def test_random_weights_and_low_memory_run_the_same_path(home, model):
+    pipeline = load_pipeline(model, device="cpu", random_weights=True)
+    work = pipeline.prepare(None, prompt="rain", duration_s=0.5, seed=1)
+    assert len(sound(pipeline, work)[1]) == pipeline.info.sample_rate_hz // 2
+    usual, frugal = (load_pipeline(model, device="cpu", low_memory=low) for low in (False, True))
+    latents, waves = zip(
+        *(sound(p, p.prepare(None, prompt="rain", duration_s=0.5, seed=1)) for p in (usual, frugal)), strict=True
+    )
+    assert torch.equal(*latents)
+    assert np.array_equal(*waves)
+    assert set(frugal._held._here) == {"decoders"}
+    assert set(usual._held._here) == {"encoders", "generator", "decoders"}
+
+
+@pytest.mark.parametrize("rate", [24, 25, 30, 48, 50, 60])
+def test_the_reference_takes_the_same_frames_at_whole_rates(rate):
+    """The frame at or after each moment; the reference takes one frame more, at the very end."""
+    cases = json.loads((ROOT / "woosh_frames" / "cases.json").read_text(encoding="utf-8"))["cases"]
+    kept = cases[f"{rate}_fps"]["kept"]
+    ours = [-(-k * rate // 24) for k in range(192)]
+    assert sum(a != b for a, b in zip(ours, kept, strict=False)) == 0
+
+
+def test_the_frames_of_a_file_are_the_first_at_or_after_each_moment(tmp_path):
+    from mfv2a.media.video import decode_video, probe_video
+
+    path = make_video(tmp_path / "a.mov", seconds=2.0, fps=25, codec="png", size=(224, 224))
+    info = probe_video(path)
+    request = WooshEncoders.frame_requests["sync"]
+    frames = decode_video(info, {"sync": request}).frames["sync"]
+    every = decode_video(info, {"all": type(request)(fps=25, size_px=224)}).frames["all"]
+    assert len(frames) == 48
+    assert np.array_equal(frames, every[[-(-k * 25 // 24) for k in range(48)]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["frames_5", "frames_20"])
+def test_the_reference_numbers_of_the_sync_windows(which):
+    inputs, outputs, options = case("woosh_synch", which)
+    with torch.device("meta"):
+        net = Synchformer(CONFIGS["public"]).eval().requires_grad_(False)
+    net.load_state_dict(adapt("synchformer", public_weights("synchformer")), assign=True)
+    encoders = WooshEncoders(sync=net, text=None, tokenizer=None, spec=SPEC)
+    seen = Clip(duration_s=options["T"] / 24, frames={"sync": inputs["frames"].numpy()})
+    with torch.inference_mode():
+        found = encoders.see(seen, duration_s=options["T"] / 24).sync[: options["T"]]
+    assert_parity(f"woosh_synch {which}", {"synch_out": found[None]}, outputs, limit=5e-5)
+
+
+def test_a_clip_is_dubbed_from_the_command_line(home, capsysbinary):
+    make_video(Path("in/a.mp4"), seconds=1.2)
+    assert main(["models", "pull", "tiny-dvflow"]) == 0
+    capsysbinary.readouterr()
+    words = ["dub", "in", "--model", "tiny-dvflow", "--prompt", "rain", "--also-wav", "--sample-rate", "model"]
+    assert main([*words, "--out", "usual"]) == 0
+    assert main([*words, "--out", "frugal", "--low-memory"]) == 0
+    assert Path("usual/a.wav").read_bytes() == Path("frugal/a.wav").read_bytes()
+    capsysbinary.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["dub", "in", "--out", "o", "--model", "tiny-dflow"], b"tiny-dflow makes sound from words alone"),
+        (["bench", "--model", "tiny-mean"], b"tiny-mean makes sound from words alone"),
+        (["evaluate", "--model", "tiny-mean", "--scenes", "3"], b"tiny-mean makes sound from words alone"),
+        (["tta", "rain", "--model", "tiny-mean", "--cfg", "3"], b"--cfg 3 cannot work: the guidance of tiny-mean"),
+        (["tta", "rain", "--model", "tiny-mean", "--negative-prompt", "x"], b"takes no negative prompt"),
+        (["tta", "rain", "--model", "tiny-dflow", "--negative-prompt", "x"], b"takes no negative prompt"),
+        (["dub", "in", "--out", "o", "--model", "tiny-dvflow", "--negative-prompt", "x"], b"takes no negative prompt"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused_before_anything_runs(home, capsysbinary, words, told):
+    make_video(Path("in/a.mp4"), seconds=0.5)
+    assert main(words) == 2
+    assert told in capsysbinary.readouterr().err
+    assert not Path("o").exists()
+
+
+def test_text_models_make_sound_from_the_command_line(home, capsysbinary):
+    for model in ("tiny-dflow", "tiny-mean", "tiny-flux"):
+        assert main(["tta", "rain", "--model", model, "--out", "tta", "--duration", "1", "--quiet"]) == 0
+    assert len(capsysbinary.readouterr().out.splitlines()) == 3
