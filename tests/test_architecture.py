@@ -57,6 +57,7 @@ DOORS = {
     "huggingface_hub": {"hub"},
     "numba": {"scenes"},
     "tokenizers": {"models"},
+    "transformers": {"models"},
     "torchaudio": {"models", "pipeline"},
     "torchvision": {"models", "pipeline"},
     "ray": {"jobs"},
