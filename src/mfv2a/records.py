@@ -26,6 +26,7 @@ class FrameRequest:
         whole: hand out the upright picture at the video's own size: who asked scales it to `size_px`.
         summed: the times of the grid are sums of 1 / fps in floating point, rounding included, and are compared with
             those of the source exactly: what public models were trained on.
+        bilinear: scale by FFmpeg's bilinear filter instead of by area.
     """
 
     fps: float
@@ -34,6 +35,7 @@ class FrameRequest:
     gray: bool = False
     whole: bool = False
     summed: bool = False
+    bilinear: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from mfv2a.models.upstream import adapt, read_public
 FILES = {
     "t5_encoder": ("t5", T5Encoder, t5.CONFIGS["flan_large"]),
     "t5_small": ("t5", T5Encoder, T5Config.tiny()),
-    "clap_text": ("clap_text", CLAPText, clap.CONFIGS["base"]),
+    "clap_text": ("clap_text", CLAPText, clap.CONFIGS["laion"]),
     "clap_text_small": ("clap_text", CLAPText, CLAPTextConfig.tiny()),
 }
 VALUES = {"t5_encoder": 341_231_104, "clap_text": 125_302_016}

@@ -180,13 +180,15 @@ class _Grid:
     def _convert(self, frame: Any) -> NDArray[np.uint8]:
         """Scale, cut and turn one source frame: [H, W, 3] or [H, W] uint8."""
         width, height = self._size
-        shrinks = frame.width >= width and frame.height >= height
+        by_area = (
+            frame.width >= width and frame.height >= height and not (self._request.whole or self._request.bilinear)
+        )
         scaled = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
             format="gray" if self._request.gray else "rgb24",
-            interpolation=Interpolation.AREA if shrinks and not self._request.whole else Interpolation.BILINEAR,
+            interpolation=Interpolation.AREA if by_area else Interpolation.BILINEAR,
         )
         image = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
         table = tone_table(int(getattr(frame, "color_trc", 0)))

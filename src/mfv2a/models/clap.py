@@ -48,7 +48,7 @@ class CLAPTextConfig:
         return cls(vocabulary=120, positions=90, dim=48, num_heads=4, inner_dim=96, depth=2, out_dim=32)
 
 
-CONFIGS: Mapping[str, CLAPTextConfig] = MappingProxyType({"base": CLAPTextConfig()})
+CONFIGS: Mapping[str, CLAPTextConfig] = MappingProxyType({"laion": CLAPTextConfig()})
 """The public encoders."""
 
 
