@@ -60,6 +60,7 @@ DOORS = {
     "huggingface_hub": {"hub"},
     "numba": {"scenes"},
     "tokenizers": {"models"},
+    "transformers": {"models"},
     "torchaudio": {"models", "pipeline"},
     "torchvision": {"models", "pipeline"},
     "ray": {"jobs"},

@@ -13,16 +13,18 @@ from torch import nn
 from golden.parity import public_weights
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.models import upstream
-from mfv2a.models.bigvgan import BigVGAN, BigVGANConfig
-from mfv2a.models.clip import CLIP, CLIPConfig
-from mfv2a.models.meanaudio import MeanAudio, MeanAudioConfig
-from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
-from mfv2a.models.roberta import Roberta, RobertaConfig
-from mfv2a.models.synchformer import Synchformer, SynchformerConfig
+from mfv2a.models.bigvgan import BigVGANConfig
+from mfv2a.models.clap import CLAPTextConfig
+from mfv2a.models.clip import CLIPConfig
+from mfv2a.models.meanaudio import MeanAudioConfig
+from mfv2a.models.mmaudio import MMAudioConfig
+from mfv2a.models.roberta import RobertaConfig
+from mfv2a.models.synchformer import SynchformerConfig
+from mfv2a.models.t5 import T5Config
 from mfv2a.models.upstream import PUBLIC, adapt, convert_public, fold_pairs, load_public, random_public, read_public
-from mfv2a.models.vae import VAE, VAEConfig
-from mfv2a.models.woosh import Woosh, WooshConfig
-from mfv2a.models.woosh_autoencoder import WooshAutoencoder, WooshAutoencoderConfig
+from mfv2a.models.vae import VAEConfig
+from mfv2a.models.woosh import WooshConfig
+from mfv2a.models.woosh_autoencoder import WooshAutoencoderConfig
 
 TINY = {
     "mmaudio": MMAudioConfig(
@@ -37,10 +39,8 @@ TINY = {
     "woosh": WooshConfig.tiny(),
     "woosh_autoencoder": WooshAutoencoderConfig.tiny(),
     "roberta": RobertaConfig.tiny(),
-}  # fmt: skip
-NETWORKS = {
-    "mmaudio": MMAudio, "vae": VAE, "bigvgan": BigVGAN, "clip": CLIP, "synchformer": Synchformer,
-    "meanaudio": MeanAudio, "woosh": Woosh, "woosh_autoencoder": WooshAutoencoder, "roberta": Roberta,
+    "t5": T5Config.tiny(),
+    "clap_text": CLAPTextConfig.tiny(),
 }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def tiny_sizes(monkeypatch):
 @pytest.fixture
 def nets():
     torch.manual_seed(0)
-    return {kind: NETWORKS[kind](TINY[kind]).eval() for kind in PUBLIC}
+    return {kind: PUBLIC[kind].network(TINY[kind]).eval() for kind in PUBLIC}
 
 
 def split_pairs(state, *, new=False):
@@ -95,6 +95,13 @@ def published(kind, net):
     if kind == "woosh_autoencoder":
         inner = {key if key.startswith("z_") else f"autoencoder.{key}": value for key, value in state.items()}
         return inner | {"autoencoder.decoder.head.istft.window": torch.zeros(96)}
+    if kind == "t5":
+        table = {"encoder.embed_tokens.weight": state["shared.weight"], "lm_head.weight": torch.zeros(2)}
+        return state | table | {"decoder.block.0.layer.0.SelfAttention.q.weight": torch.zeros(2)}
+    if kind == "clap_text":
+        extra = ("text_branch.embeddings.position_ids", "audio_branch.bn0.weight", "audio_projection.0.bias")
+        state |= {key: torch.zeros(2) for key in (*extra, "text_transform.sequential.0.bias", "logit_scale_a")}
+        return {"epoch": 15, "state_dict": {f"module.{key}": value for key, value in state.items()}, "name": "clap"}
     return published_woosh(state) if kind == "woosh" else state
 
 

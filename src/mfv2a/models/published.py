@@ -12,7 +12,19 @@ from typing import Any
 
 from torch import nn
 
-from mfv2a.models import bigvgan, clip, meanaudio, mmaudio, roberta, synchformer, vae, woosh, woosh_autoencoder
+from mfv2a.models import (
+    bigvgan,
+    clap,
+    clip,
+    meanaudio,
+    mmaudio,
+    roberta,
+    synchformer,
+    t5,
+    vae,
+    woosh,
+    woosh_autoencoder,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +93,21 @@ PUBLIC: Mapping[str, PublicNetwork] = MappingProxyType(
             configs=roberta.CONFIGS,
             prefix="sentence_frontend.",
             dropped=("embeddings.position_ids", "encoder.layer.23.", "pooler."),
+        ),
+        "t5": PublicNetwork(
+            network=t5.T5Encoder,
+            configs=t5.CONFIGS,
+            renamed=(("encoder.embed_tokens.", "shared."),),
+            dropped=("decoder.", "lm_head."),
+        ),
+        "clap_text": PublicNetwork(
+            network=clap.CLAPText,
+            configs=clap.CONFIGS,
+            nesting="state_dict",
+            dropped=(
+                *("text_branch.embeddings.position_ids", "audio_branch.", "audio_projection.", "audio_transform."),
+                *("text_transform.", "logit_scale_"),
+            ),
         ),
     }
 )

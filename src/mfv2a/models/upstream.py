@@ -138,7 +138,20 @@ def _unpickle(path: Path) -> Any:
     import zipfile
 
     # Files of before torch 1.6 are no zip archives and cannot be mapped.
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    with torch.serialization.safe_globals(_numbers()):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+
+
+def _numbers() -> list[Any]:
+    """What may be in a pickle besides tensors: numpy's numbers, which training leaves in the optimiser's state.
+
+    They are as harmless as tensors, but torch would refuse the file for them. Numpy 1 and 2 name them differently.
+    """
+    import numpy as np
+    from numpy._core.multiarray import scalar
+
+    names = [(scalar, f"numpy.{home}.multiarray.scalar") for home in ("core", "_core")]
+    return [*names, np.dtype, *(type(np.dtype(letter)) for letter in "fdlqiB?")]
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
