@@ -108,3 +108,11 @@ def test_a_model_with_a_vocoder_of_its_own_uses_it(monkeypatch):
     assert pipeline.vocoder is networks["vocoder"]
     work = pipeline.prepare(None, prompt="rain", duration_s=1.0)
     assert len(pipeline.decode(work, pipeline.sample([work], SampleOptions())[0]).samples) == 16000
+
+
+def test_the_layouts_that_run_are_those_that_are_told_without_torch():
+    from mfv2a import layouts, loader
+    from mfv2a.register import read_register
+
+    assert set(layouts.LAYOUTS) == loader.LAYOUTS
+    assert {entry.layout for entry in read_register().values() if entry.role == "generator"} <= loader.LAYOUTS

@@ -15,10 +15,11 @@ from safetensors.torch import save
 import tiny_mmaudio
 from golden.fill import fill
 from mfv2a.models import upstream
+from mfv2a.models.clap import CLAPTextConfig
 from mfv2a.models.meanaudio import MeanAudioConfig
-from mfv2a.models.padded_tokenizer import PaddedTokenizer
 from mfv2a.models.roberta import RobertaConfig
-from mfv2a.models.t5_clap import CLAPTextConfig, T5EncoderConfig
+from mfv2a.models.t5 import T5Config
+from mfv2a.models.tokenizers import RobertaTokenizer, T5Tokenizer
 from mfv2a.models.woosh import WooshConfig
 from mfv2a.models.woosh_autoencoder import WooshAutoencoderConfig
 
@@ -36,7 +37,7 @@ SIZES: dict[str, dict[str, Any]] = {
     },
     "roberta": {"tiny": RobertaConfig(vocabulary=300, positions=90, dim=48, num_heads=4, inner_dim=96, depth=2)},
     "meanaudio": {"tiny": MeanAudioConfig(**MEAN), "tiny_flux": MeanAudioConfig(average=False, **MEAN)},
-    "t5": {"tiny": T5EncoderConfig(vocabulary=300, dim=32, num_heads=4, head_dim=8, inner_dim=48, depth=2)},
+    "t5": {"tiny": T5Config(vocabulary=300, dim=32, num_heads=4, head_dim=8, inner_dim=48, depth=2)},
     "clap_text": {
         "tiny": CLAPTextConfig(
             vocabulary=300, positions=90, dim=48, num_heads=4, inner_dim=96, depth=1, out_dim=32
@@ -45,7 +46,7 @@ SIZES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 _WOOSH = """layout = "woosh"
-components = {{ vae = "tiny-woosh-ae", text = "tiny-roberta", tokenizer = "tiny-letters"{sync} }}
+components = {{ vae = "tiny-woosh-ae", text = "tiny-roberta", tokenizer = "tiny-bytes"{sync} }}
 guidance = "input"
 steps = 4
 cfg = 3.0
@@ -55,7 +56,7 @@ window_s = {window}
 sees = {sees}
 """
 _MEAN = """layout = "meanaudio"
-components = {{ vae = "tiny-vae-16k", vocoder = "tiny-voc-16k", text = "tiny-t5", tokenizer = "tiny-letters", pooled = "tiny-clap", pooled_tokenizer = "tiny-letters" }}
+components = {{ vae = "tiny-vae-16k", vocoder = "tiny-voc-16k", text = "tiny-t5", tokenizer = "tiny-pieces", pooled = "tiny-clap", pooled_tokenizer = "tiny-bytes" }}
 kind = "{kind}"
 steps = {steps}
 cfg = {cfg}
@@ -81,7 +82,9 @@ def register() -> str:
     others = (("woosh-ae", "vae", "woosh_autoencoder"), ("roberta", "text", "roberta"), ("t5", "text", "t5"))
     for name, role, kind in (*others, ("clap", "text", "clap_text")):
         parts.append(entry(name=f"tiny-{name}", role=role, file=f"{kind}-tiny.safetensors", config="tiny"))
-    return "".join(parts) + entry(name="tiny-letters", role="tokenizer", file="tokenizer.json", config="")
+    for name in ("bytes", "pieces"):
+        parts.append(entry(name=f"tiny-{name}", role="tokenizer", file=f"{name}.json", config=""))
+    return "".join(parts)
 
 
 def add_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +105,8 @@ def files() -> dict[tuple[str, str], bytes]:
             network = upstream.PUBLIC[kind].network(config)
             state = {key: torch.from_numpy(fill(key, tuple(t.shape))) for key, t in network.state_dict().items()}
             found["someone/mm", f"{kind}-{size}.safetensors"] = save(state)
-    found["someone/mm", "tokenizer.json"] = PaddedTokenizer.of_letters()._tokenizer.to_str().encode()
+    found["someone/mm", "bytes.json"] = RobertaTokenizer.of_letters()._tokenizer.to_str().encode()
+    found["someone/mm", "pieces.json"] = T5Tokenizer.of_letters()._tokenizer.to_str().encode()
     return found
 
 

@@ -22,7 +22,7 @@ from mfv2a.encoders.woosh import WooshEncoders, woosh_spec
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.models import upstream
 from mfv2a.models.clip_tokenizer import CLIPTokenizer
-from mfv2a.models.padded_tokenizer import PaddedTokenizer
+from mfv2a.models.tokenizers import RobertaTokenizer, T5Tokenizer
 from mfv2a.parts import Parts, Role
 from mfv2a.register import Checkpoint, find_component
 
@@ -157,7 +157,7 @@ def woosh_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, ran
 
     def encoders() -> WooshEncoders:
         sync = files.load("sync", dtype) if sees else None
-        words = _padded_tokenizer(files, "tokenizer")
+        words = _words(files, "tokenizer", RobertaTokenizer)
         return WooshEncoders(sync=sync, text=files.load("text", dtype), tokenizer=words, spec=spec)
 
     loads: dict[Role, Callable[[], Any]] = {
@@ -184,8 +184,8 @@ def meanaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype,
         return MeanAudioEncoders(
             text=files.load("text", number),
             pooled=files.load("pooled", number),
-            tokenizer=_padded_tokenizer(files, "tokenizer"),
-            pooled_tokenizer=_padded_tokenizer(files, "pooled_tokenizer"),
+            tokenizer=_words(files, "tokenizer", T5Tokenizer),
+            pooled_tokenizer=_words(files, "pooled_tokenizer", RobertaTokenizer),
         )
 
     loads: dict[Role, Callable[[], Any]] = {
@@ -196,10 +196,9 @@ def meanaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype,
     return Parts(device=device, dtype=dtype, spec=spec, eyes=MeanAudioEncoders, loads=loads)
 
 
-def _padded_tokenizer(files: PublicFiles, role: str) -> PaddedTokenizer:
-    if files.random_weights:
-        return PaddedTokenizer.of_letters()
-    return PaddedTokenizer.from_file(hub.fetch(files.files[role]))
+def _words(files: PublicFiles, role: str, tokenizer: type[RobertaTokenizer] | type[T5Tokenizer]) -> Any:
+    """A tokenizer of its file, or one of letters for random weights."""
+    return tokenizer.of_letters() if files.random_weights else tokenizer.from_file(hub.fetch(files.files[role]))
 
 
 def compact_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
@@ -276,5 +275,13 @@ def _load_recognizer() -> Any:
     return ImageRecognizer.from_assets().eval()
 
 
-LAYOUTS: Mapping[str, Load] = MappingProxyType({"compact": compact_parts, "tiny": tiny_parts, "mmaudio": mmaudio_parts})
+LAYOUTS: Mapping[str, Load] = MappingProxyType(
+    {
+        "compact": compact_parts,
+        "tiny": tiny_parts,
+        "mmaudio": mmaudio_parts,
+        "meanaudio": meanaudio_parts,
+        "woosh": woosh_parts,
+    }
+)
 """Layout of the register -> the parts of a model."""

@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from mfv2a.encoders.protocol import Shrink, fit_frames, unit_frames
+from mfv2a.encoders.protocol import Shrink, fit_frames
 from mfv2a.errors import ConfigError
-from mfv2a.models.preprocess import SEGMENT, STRIDE, SYNC_PX
+from mfv2a.models.preprocess import STRIDE
 from mfv2a.models.roberta import Roberta
 from mfv2a.models.synchformer import Synchformer
+from mfv2a.models.woosh_sync import WOOSH_FPS, WOOSH_PX, encode_woosh
 from mfv2a.records import Clip, FrameRequest
 from mfv2a.timeline import SequenceSpec
 from mfv2a.work import Seen, Words
-
-VIDEO_FPS = 24.0
-SEGMENTS_AT_ONCE = 8
 
 
 def woosh_spec(sample_rate_hz: int, hop: int, window_s: float) -> SequenceSpec:
@@ -31,12 +28,12 @@ def woosh_spec(sample_rate_hz: int, hop: int, window_s: float) -> SequenceSpec:
         hop: samples between latents.
         window_s: longest stretch it makes in one go; windows begin a whole number of sync segments apart.
     """
-    segment_s = STRIDE / VIDEO_FPS
+    segment_s = STRIDE / WOOSH_FPS
     return SequenceSpec(
         sample_rate_hz=sample_rate_hz,
         latent_samples=hop,
         clip_rate_hz=0.0,
-        sync_rate_hz=VIDEO_FPS,
+        sync_rate_hz=WOOSH_FPS,
         stride=STRIDE,
         closed=True,
         window_s=window_s,
@@ -64,7 +61,7 @@ class WooshEncoders:
     """
 
     frame_requests: ClassVar[Mapping[str, FrameRequest]] = MappingProxyType(
-        {"sync": FrameRequest(fps=VIDEO_FPS, size_px=SYNC_PX, bilinear=True)}
+        {"sync": FrameRequest(fps=WOOSH_FPS, size_px=WOOSH_PX, bilinear=True)}
     )
     shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType({})
     encode_blank: ClassVar[bool] = True
@@ -93,12 +90,4 @@ class WooshEncoders:
         if self.sync is None:
             raise ConfigError("this model makes sound from words alone", hint="use mfv2a tta, or another --model")
         frames = fit_frames(clip.frames["sync"], self.spec.extent(duration_s).sync)
-        total, parts = len(frames) // STRIDE + 1, []
-        for first in range(0, total, SEGMENTS_AT_ONCE):
-            # Segment s holds the frames 8 s - 16 to 8 s - 1; before the first frame the picture is mid-grey.
-            count = min(SEGMENTS_AT_ONCE, total - first)
-            places = np.arange(STRIDE * (count - 1) + SEGMENT) + STRIDE * first - SEGMENT
-            pixels = unit_frames(frames[places.clip(0, len(frames) - 1)]) * 2 - 1
-            pixels[torch.from_numpy(places < 0)] = 0
-            parts.append(self.sync.encode(pixels[None])[0])
-        return Seen(sync=torch.cat(parts)[: len(frames)], confidence=1.0)
+        return Seen(sync=encode_woosh(self.sync, torch.from_numpy(frames))[0], confidence=1.0)

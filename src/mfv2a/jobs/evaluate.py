@@ -17,7 +17,7 @@ from mfv2a.evaluation.metrics import frechet_distance, log_mel_distance
 from mfv2a.evaluation.onsets import OnsetMatch, detect_onsets, match_onsets, mean_onset_f1, onset_f1
 from mfv2a.evaluation.tagger import embed_sounds, fit_probe
 from mfv2a.jobs.sound import level_dbfs
-from mfv2a.loader import load_pipeline
+from mfv2a.loader import describe_model, load_pipeline
 from mfv2a.media.motion import motion_features
 from mfv2a.models.yamnet import Tagger
 from mfv2a.pipeline import Pipeline, SampleOptions
@@ -82,6 +82,9 @@ def evaluate_model(
     Returns:
         the figures of `evaluate_scenes`.
     """
+    info = describe_model(name)
+    if not info.sees:
+        raise ConfigError(f"{name} makes sound from words alone; scenes are seen", hint="name another --model")
     pipeline = load_pipeline(name, device=device, dtype=dtype)
     begin(pipeline.info)
     return evaluate_scenes(pipeline, options, tick)
