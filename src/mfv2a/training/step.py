@@ -49,7 +49,7 @@ def bind_conditions(
     """
     if rows is not None:
         batch = TrainingBatch(**{name: getattr(batch, name)[rows] for name in FIELDS})
-    velocity = partial(call or network, conditions=project_conditions(network, batch))
+    velocity = partial(network if call is None else call, conditions=project_conditions(network, batch))
     return velocity if network.config.average else ignore_interval(velocity)
 
 

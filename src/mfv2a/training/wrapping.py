@@ -57,7 +57,7 @@ class Wrapped:
             from torch.nn.parallel import DistributedDataParallel
 
             cards = [team.device.index] if team.device.type == "cuda" else None
-            self.module = DistributedDataParallel(self.module, device_ids=cards, broadcast_buffers=False)
+            self.module = DistributedDataParallel(self.module, device_ids=cards)
 
     def run(self, work: Callable[[], Result]) -> Result:
         """Do work that uses the network; all processes must do the same."""
