@@ -118,9 +118,11 @@ def _item(row: Mapping[str, Any] | Sequence[str]) -> MediaItem:
         id_, start, label, split = (word.strip() for word in row)
         return MediaItem(id=id_, source_s=int(float(start)), label=label, split=split)
     if row.keys() >= AUDIOCAPS:
-        id_, start = str(row["youtube_id"]), int(float(row["start_time"]))
         return MediaItem(
-            id=id_, source_s=start, captions=(str(row["caption"]).strip(),), split=str(row.get("split", ""))
+            id=str(row["youtube_id"]),
+            source_s=int(float(row["start_time"])),
+            captions=(str(row["caption"]).strip(),),
+            split=str(row.get("split") or ""),
         )
     captions = row.get("captions") or []
     if not isinstance(captions, list | tuple):
