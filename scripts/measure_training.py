@@ -105,6 +105,8 @@ def measure(config: RunConfig, save: Path | None, *, average: bool) -> dict[str,
         "loss": [round(record["loss"], 4) for record in records],
         "mse": [round(record["mse"], 4) for record in records],
         "average": average,
+        "recompute": config.recompute,
+        "compile": config.compile,
         "grad_norm": [round(record["grad_norm"], 3) for record in records],
         "threads": torch.get_num_threads(),
         "load": [round(value, 2) for value in os.getloadavg()],
@@ -122,6 +124,7 @@ def changed(config: RunConfig, options: argparse.Namespace, objective: str, out:
     values |= {"batch_size": options.rows, "steps": options.steps, "accumulate": 1, "objective": aim}
     if options.precision:
         values["precision"] = options.precision
+    values |= {name: True for name in ("recompute", "compile") if getattr(options, name)}
     if options.no_warmup:
         values["optimizer"] = replace(config.optimizer, warmup_steps=0)
     if objective == "flow-matching":
@@ -142,6 +145,8 @@ def main() -> None:
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="instead of the run's")
     parser.add_argument("--no-warmup", action="store_true", help="the full learning rate from the first step")
     parser.add_argument("--no-average", action="store_true", help="without the moving average: a copy less")
+    parser.add_argument("--recompute", action="store_true", help="activations computed again, as the run's recompute")
+    parser.add_argument("--compile", action="store_true", help="the forward pass by torch.compile")
     parser.add_argument("--save", type=Path, help="write the average's weights here")
     options = parser.parse_args()
     if len(options.objective) > 1:
