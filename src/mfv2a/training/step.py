@@ -113,12 +113,13 @@ class GeneratorTask:
         pairs = sample_times(total, equal_share=o.equal_share, full_share=o.full_share, **times)  # type: ignore[arg-type]
         r, t = (time[here].to(x) for time in pairs)
         z, v = interpolate(x, e, t)
-        apart = (r < t).nonzero()[:, 0]
+        apart, among = (r < t).nonzero()[:, 0], int((pairs[0] < pairs[1]).sum())
         # Where parameters are gathered for each pass, every process must make as many passes: a row with r = t then
         # takes part, which changes nothing.
-        rows = apart.new_zeros(1) if not len(apart) and bool((pairs[0] < pairs[1]).any()) else apart
+        rows = apart.new_zeros(1) if among and not len(apart) else apart
         weighted, error = self._average_loss(dropped, z, v, r, t, rows, step)
-        mse_apart = error[apart].mean().item() if len(apart) else 0.0
+        # Weighted by rows over parts and processes, this adds up to the mean over the rows with r < t.
+        mse_apart = error[apart].sum().item() * total / (len(x) * among) if among else 0.0
         return weighted.mean(), {"mse": error.mean().item(), "mse_apart": mse_apart}
 
     def _average_loss(
