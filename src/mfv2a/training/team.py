@@ -5,6 +5,7 @@ Knows no network and no task. `torchrun` says in the environment how many there 
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,10 @@ def join_team(device: torch.device) -> Iterator[Team]:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Team(dist.get_rank(), dist.get_world_size(), device)
+        team = Team(dist.get_rank(), dist.get_world_size(), device)
+        yield team
+        # Nobody hangs up while another still talks, or while wrappers, which refer to each other, hold the line.
+        gc.collect()
+        team.wait()
     finally:
         dist.destroy_process_group()
