@@ -135,7 +135,8 @@ class RunConfig:
         out: folder of the run.
         steps: optimiser steps; minutes: stop earlier after this wall time (0 = no limit), the schedule follows it.
         batch_size: B, over all processes together; accumulate: parts into which each process splits its rows.
-        crop_s: seconds of each training item; seed: of weights, times, noise and order.
+        crop_s: seconds of each training item (features for a public model come whole).
+        seed: of weights, times, noise and order.
         workers: processes that make items; threads: torch threads (0 = torch's choice).
         device: "auto", "cpu" or "cuda"; parallel: how the processes that torchrun starts share a generator.
         recompute: compute the blocks' activations again going back, rather than keep them: less memory, more time.
