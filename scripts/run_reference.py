@@ -25,6 +25,7 @@ RECORDS = {
     config.SourceConfig: "`[[sources]]` of a run, `[source]` of an extraction",
     config.ObjectiveConfig: "`[objective]`, of the generator",
     config.OptimizerConfig: "`[optimizer]`",
+    config.ValidationConfig: "`[validation]`, of the generator",
     config.ExtractConfig: "A run of `mfv2a extract`",
 }
 
@@ -90,7 +91,7 @@ def kind_word(kind: Any) -> str:
     if origin is typing.Literal:
         return ", ".join(f"`{json.dumps(word)}`" for word in inner)
     if origin is tuple:
-        return "list of tables"
+        return "list of tables" if dataclasses.is_dataclass(inner[0]) else "list of numbers"
     if dataclasses.is_dataclass(kind) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return "table"
     return {str: "text", int: "whole number", float: "number", bool: "true or false"}[kind]

@@ -36,11 +36,23 @@ def test_a_run_is_read_with_its_defaults(write):
         ('task = "vae"\nout = "x"\nsteps = 3\n', "sources"),
         ("task = ", "not TOML"),
         ('out = "x"\n', "task"),
+        ("accumulate = 2\n" + GOOD, "accumulate is for a generator alone"),
+        ("checkpoint_keep = 0\n" + GOOD, "checkpoint_keep must be positive"),
+        (GOOD + '[objective]\nname = "distill"\n', "go together"),
+        (GOOD + '[objective]\nname = "distill"\nteacher = "x"\nkappa = 0.5\n', "not for distill"),
+        (GOOD + "[validation]\nevery = 5\n", "at least one"),
+        ('compile = true\nparallel = "fsdp"\n' + GOOD.replace("vae", "generator"), "compile does not go with"),
+        (GOOD + "[optimizer]\ndecay_at = 0.5\n", "must be a list"),
     ],
 )
 def test_what_is_wrong_is_named(write, text, words):
     with pytest.raises(ConfigError, match=words):
         load_toml(write(text), RunConfig)
+
+
+def test_a_list_of_numbers_is_read(write):
+    run = load_toml(write(GOOD + '[optimizer]\ndecay = "step"\ndecay_at = [0.5, 1]\n'), RunConfig)
+    assert run.optimizer.decay_at == (0.5, 1.0)
 
 
 def test_the_closest_key_is_offered(write):

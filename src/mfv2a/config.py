@@ -43,16 +43,19 @@ class ObjectiveConfig:
     """The generator's loss.
 
     Attributes:
-        name: "flow-matching", "meanflow" or "alphaflow" (MeanFlow without a derivative).
+        name: "flow-matching", "meanflow", "alphaflow" (MeanFlow without a derivative) or "distill" (a teacher's).
         time_mean, time_std: of the normal under the logit-normal times.
         equal_share: share of rows with r = t; full_share: of the others, share with r = 0 and t = 1.
         power: p of the adaptive weight; jvp_ramp_steps: steps over which the derivative's term grows to 1.
         alpha: what "alphaflow" ends at, from 1 (flow matching) over jvp_ramp_steps; towards 0 it is MeanFlow.
-        omega, kappa: guidance in the target (omega 1, kappa 0: none).
+        omega, kappa: guidance in the target (omega 1, kappa 0: none); not for "distill", whose teacher is guided.
+        teacher: of "distill": a generator's weights file, or the name of a public MMAudio model.
+        teacher_cfg: strength of the teacher's guidance, 1 for none; teacher_rescale: its unconditional branch scaled.
+        distill_by: how the average of the teacher's velocity is learned.
         drop_both, drop_video, drop_text: shares of rows whose conditions are replaced by the empty features.
     """
 
-    name: Literal["flow-matching", "meanflow", "alphaflow"] = "meanflow"
+    name: Literal["flow-matching", "meanflow", "alphaflow", "distill"] = "meanflow"
     time_mean: float = -0.4
     time_std: float = 1.0
     equal_share: float = 0.75
@@ -62,6 +65,10 @@ class ObjectiveConfig:
     alpha: float = 0.1
     omega: float = 1.0
     kappa: float = 0.0
+    teacher: str = ""
+    teacher_cfg: float = 4.5
+    teacher_rescale: bool = False
+    distill_by: Literal["meanflow", "alphaflow"] = "meanflow"
     drop_both: float = 0.1
     drop_video: float = 0.15
     drop_text: float = 0.3
@@ -69,6 +76,10 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         if not 0 < self.alpha <= 1:
             raise ConfigError(f"alpha must lie above 0 and at most at 1, not {self.alpha}")
+        if (self.name == "distill") != bool(self.teacher):
+            raise ConfigError('name = "distill" and teacher = ... go together')
+        if self.name == "distill" and (self.omega, self.kappa) != (1.0, 0.0):
+            raise ConfigError("omega and kappa are not for distill", hint="teacher_cfg guides the teacher")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +87,43 @@ class OptimizerConfig:
     """AdamW, its schedule and the moving average.
 
     Attributes:
-        learning_rate: peak; beta2: of AdamW; weight_decay: on all weights.
-        warmup_steps: linear warm-up; decay: "cosine" to a twentieth at the end, or "constant".
+        learning_rate: peak; beta2, eps: of AdamW; weight_decay: on all weights.
+        warmup_steps: linear warm-up; decay: "cosine" to a twentieth at the end, "step" or "constant".
+        decay_at: of "step": shares of the run after each of which the rate is a tenth of what it was.
         clip: gradient norm limit; ema: decay of the exponential moving average.
     """
 
     learning_rate: float = 5e-4
     beta2: float = 0.95
+    eps: float = 1e-8
     weight_decay: float = 0.0
     warmup_steps: int = 100
-    decay: Literal["cosine", "constant"] = "cosine"
+    decay: Literal["cosine", "step", "constant"] = "cosine"
+    decay_at: tuple[float, ...] = (0.8, 0.9)
     clip: float = 1.0
     ema: float = 0.998
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """Held-out rows, on which the moving average is measured during a generator's run.
+
+    Attributes:
+        every: optimiser steps between measurements, 0 for none; rows: how many rows, always the same ones.
+        steps: numbers of sampler steps to measure at.
+        sources: where the rows come from; none of them may be in the run's own sources.
+    """
+
+    every: int = 0
+    rows: int = 64
+    steps: tuple[int, ...] = (1, 2, 4, 25)
+    sources: tuple[SourceConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.every and not self.sources:
+            raise ConfigError("a validation needs at least one [[validation.sources]]")
+        if self.every and (self.rows < 2 or not self.steps or min(self.steps) < 1):
+            raise ConfigError("a validation needs at least two rows, and steps of at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +134,20 @@ class RunConfig:
         task: what is trained.
         out: folder of the run.
         steps: optimiser steps; minutes: stop earlier after this wall time (0 = no limit), the schedule follows it.
-        batch_size: B; crop_s: seconds of each training item; seed: of weights, times, noise and order.
+        batch_size: B, over all processes together; accumulate: parts into which each process splits its rows.
+        crop_s: seconds of each training item (features for a public model come whole).
+        seed: of weights, times, noise and order.
         workers: processes that make items; threads: torch threads (0 = torch's choice).
-        checkpoint_minutes: time between checkpoints; log_every: steps between log lines.
+        device: "auto", "cpu" or "cuda"; parallel: how the processes that torchrun starts share a generator.
+        recompute: compute the blocks' activations again going back, rather than keep them: less memory, more time.
+        compile: the generator's forward pass with torch.compile.
+        checkpoint_minutes: time between checkpoints; checkpoint_keep: how many of the newest stay.
+        log_every: steps between log lines.
         precision: "float32", or "bfloat16" autocast (fast only where the processor has bf16 arithmetic).
-        init: weights file to start from.
+        init: weights file to start from; for a generator also the name of a public MMAudio model.
         components: weights files the task leans on (a vocoder's or generator's codec).
-        model: sizes of the network.
-        sources, objective, optimizer: see there.
+        model: sizes of the network; what is not named is as in `init`, where that is a public model.
+        sources, objective, optimizer, validation: see there.
     """
 
     task: Literal["vae", "sync", "vocoder", "generator"]
@@ -113,11 +155,17 @@ class RunConfig:
     steps: int
     minutes: float = 0.0
     batch_size: int = 24
+    accumulate: int = 1
     crop_s: float = 4.0
     seed: int = 0
     workers: int = 1
     threads: int = 0
+    device: str = "auto"
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    recompute: bool = False
+    compile: bool = False
     checkpoint_minutes: float = 5.0
+    checkpoint_keep: int = 2
     log_every: int = 20
     precision: Literal["float32", "bfloat16"] = "float32"
     init: str = ""
@@ -126,13 +174,21 @@ class RunConfig:
     sources: tuple[SourceConfig, ...] = ()
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "crop_s"):
+        for name in ("steps", "batch_size", "crop_s", "accumulate", "checkpoint_keep", "log_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
         if not self.sources:
             raise ConfigError("a run needs at least one [[sources]]")
+        if self.task != "generator":
+            wanted = [name for name in ("recompute", "compile") if getattr(self, name)]
+            wanted += ["accumulate"] * (self.accumulate > 1) + ["validation"] * (self.validation.every > 0)
+            if wanted:
+                raise ConfigError(f"{wanted[0]} is for a generator alone, not for task = {self.task!r}")
+        if self.compile and self.parallel == "fsdp":
+            raise ConfigError('compile does not go with parallel = "fsdp"', hint="leave one of them out")
 
 
 @dataclass(frozen=True, kw_only=True)

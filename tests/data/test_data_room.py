@@ -103,7 +103,8 @@ def test_conditions_are_dropped_in_their_shares():
     rows = 4000
     ones, zeros = torch.ones(rows, dtype=torch.bool), torch.zeros(rows, 1, 1)
     batch = TrainingBatch(latent=zeros, clip=zeros, sync=zeros, text=zeros, has_video=ones, has_text=ones)
-    kept = drop_conditions(batch, both=0.1, video=0.2, text=0.3, generator=torch.Generator().manual_seed(0))
+    draw = torch.rand(rows, generator=torch.Generator().manual_seed(0))
+    kept = drop_conditions(batch, both=0.1, video=0.2, text=0.3, draw=draw)
     both = (~kept.has_video & ~kept.has_text).float().mean().item()
     assert both == pytest.approx(0.1, abs=0.02)
     assert (~kept.has_video).float().mean().item() == pytest.approx(0.3, abs=0.03)
@@ -114,4 +115,4 @@ def test_a_missing_modality_is_never_invented():
     no = torch.zeros(50, dtype=torch.bool)
     zeros = torch.zeros(50, 1, 1)
     batch = TrainingBatch(latent=zeros, clip=zeros, sync=zeros, text=zeros, has_video=no, has_text=~no)
-    assert not drop_conditions(batch, both=0.1, video=0.1, text=0.1, generator=torch.Generator()).has_video.any()
+    assert not drop_conditions(batch, both=0.1, video=0.1, text=0.1, draw=torch.linspace(0, 0.99, 50)).has_video.any()

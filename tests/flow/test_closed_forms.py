@@ -12,7 +12,14 @@ import torch
 
 from mfv2a.errors import ConfigError
 from mfv2a.flow.guidance import combine, guide, guided_target, projection_scale
-from mfv2a.flow.objective import adaptive_weight, alphaflow_loss, flow_matching_loss, meanflow_loss, meanflow_terms
+from mfv2a.flow.objective import (
+    adaptive_weight,
+    alphaflow_loss,
+    distill_loss,
+    flow_matching_loss,
+    meanflow_loss,
+    meanflow_terms,
+)
 from mfv2a.flow.path import interpolate, sample_times
 from mfv2a.flow.sampler import sample
 
@@ -126,6 +133,53 @@ def test_path_runs_from_data_to_noise(noise):
     assert torch.equal(z[0], data[0])
     assert torch.equal(z[2], noise[2])
     assert torch.equal(v, noise)
+
+
+def average_of(rate):
+    """`linear_average` of any rate, which may be learned."""
+
+    def average(z, *, r, t):
+        gap = (t - r).reshape(-1, *[1] * (z.dim() - 1)).to(z)
+        safe = torch.where(gap == 0, torch.ones_like(gap), gap)
+        return z * torch.where(gap == 0, rate + 0 * gap, (1 - torch.exp(-rate * safe)) / safe)
+
+    return average
+
+
+@pytest.mark.parametrize("alpha", [None, 0.05], ids=["meanflow", "alphaflow"])
+def test_distillation_finds_the_average_of_the_guided_teacher(noise, alpha):
+    # A teacher of velocity a z with its condition and b z without is, guided by w, one of rate b + w (a - b).
+    a, b, w = 1.2, 0.9, 2.5
+    guided = b + w * (a - b)
+
+    def teacher(z, *, r, t):
+        assert torch.equal(r, t)
+        return combine(a * z, b * z, w, rescale=False)
+
+    r, t = torch.tensor([0.0, 0.2, 0.5], dtype=torch.float64), torch.tensor([1.0, 0.7, 0.5], dtype=torch.float64)
+    rate = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([rate], lr=0.05)
+    for _ in range(250):
+        frozen = average_of(rate.detach())
+        weighted, error = distill_loss(average_of(rate), frozen, teacher, noise, r, t, alpha=alpha, power=0.0)
+        optimizer.zero_grad()
+        weighted.sum().backward()
+        optimizer.step()
+    assert rate.item() == pytest.approx(guided, rel=1e-3 if alpha is None else 0.05)
+    if alpha is None:
+        assert error.max() < 1e-6
+        landed = sample(average_of(rate.detach()), noise, steps=1)
+        assert torch.allclose(landed, noise * math.exp(-guided), rtol=1e-2)
+
+
+@pytest.mark.parametrize("loss", [meanflow_loss, alphaflow_loss])
+def test_rows_with_equal_times_may_be_among_those_looked_at_twice(noise, loss):
+    r, t = torch.tensor([0.0, 0.2, 0.5], dtype=torch.float64), torch.tensor([1.0, 0.7, 0.5], dtype=torch.float64)
+    options = {"alpha": 0.3} if loss is alphaflow_loss else {}
+    velocity = scaled_average(0.8)
+    expected = loss(velocity, velocity, noise, RATE * noise, r, t, **options)[1]
+    rows = torch.tensor([0, 1, 2])
+    assert torch.allclose(loss(velocity, velocity, noise, RATE * noise, r, t, rows=rows, **options)[1], expected)
 
 
 def test_time_pairs_are_ordered_and_shared_as_asked():

@@ -167,6 +167,24 @@ def test_the_clock_of_the_public_networks_is_turned_once():
         assert torch.equal(turned(z, t=t, conditions=conditions), -own(z, t=1 - t, conditions=conditions))
 
 
-def test_only_an_instantaneous_velocity_can_be_on_the_turned_clock():
+def test_a_network_on_the_turned_clock_has_no_skip():
     with pytest.raises(ConfigError, match="turned clock"):
-        MMAudioConfig(latent_dim=4, average=True, noise_at_zero=True)
+        MMAudioConfig(latent_dim=4, skip=True, noise_at_zero=True)
+
+
+def test_an_average_velocity_made_from_an_instantaneous_one_starts_equal_to_it_for_every_interval():
+    config = MMAudioConfig(
+        latent_dim=4, clip_dim=8, sync_dim=8, text_dim=8, dim=16, num_heads=2, joint_depth=1, fused_depth=1,
+        mlp_ratio=1.0, noise_at_zero=True,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    teacher = MMAudio(config).eval()
+    student = MMAudio(MMAudioConfig(**{**vars(config), "average": True})).eval()
+    student.initialize(torch.Generator().manual_seed(1))
+    student.load_state_dict(teacher.state_dict(), strict=False)
+    z, t = torch.randn(3, 6, 4), torch.tensor([0.25, 0.6, 1.0])
+    with torch.no_grad():
+        conditions = teacher.encode_conditions(torch.randn(3, 3, 8), torch.randn(3, 8, 8), torch.randn(3, 77, 8), 6)
+        expected = teacher(z, t=t, conditions=conditions)
+        for r in (t, torch.zeros(3), 0.3 * t):
+            assert torch.equal(student(z, r=r, t=t, conditions=conditions), expected)

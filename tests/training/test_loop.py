@@ -11,13 +11,14 @@ import torch
 
 from mfv2a.config import ObjectiveConfig, OptimizerConfig, RunConfig, SourceConfig
 from mfv2a.data.dataset import Source, StepDataset, batches
-from mfv2a.errors import CheckpointError, DivergenceError
+from mfv2a.errors import CheckpointError, ConfigError, DivergenceError
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.vae import VAE, VAEConfig
 from mfv2a.training.ema import EMA
 from mfv2a.training.loop import Training, learning_rate
 from mfv2a.training.step import GeneratorTask
 from mfv2a.training.tasks import VAETask, spectral_distance
+from mfv2a.training.wrapping import recompute_blocks
 
 
 def draw_mel(rng):
@@ -90,6 +91,9 @@ def test_learning_rate_warms_up_and_falls_to_a_twentieth():
     assert learning_rate(config, 99, 0.5) == pytest.approx(0.05 + 0.95 / 2)
     assert learning_rate(config, 99, 1.0) == pytest.approx(0.05)
     assert learning_rate(replace(config, decay="constant"), 99, 1.0) == 1.0
+    steps = replace(config, decay="step", decay_at=(0.8, 0.9))
+    rates = [learning_rate(steps, 99, progress) for progress in (0.79, 0.8, 0.95)]
+    assert rates == pytest.approx([1.0, 0.1, 0.01])
 
 
 def test_average_moves_towards_the_weights():
@@ -103,13 +107,27 @@ def test_average_moves_towards_the_weights():
     assert ema.state["weight"].item() == pytest.approx(0.1 * 0.1 + 0.9)
 
 
-def test_batches_are_functions_of_seed_and_step():
+def test_rows_are_functions_of_seed_step_and_number():
     dataset = StepDataset([Source(draw_mel, 1.0), Source(draw_mel, 3.0)], batch_size=4, seed=1)
     assert torch.equal(dataset[5]["mel"], dataset[5]["mel"])
     assert not torch.equal(dataset[5]["mel"], dataset[6]["mel"])
+    part = StepDataset(dataset.sources, batch_size=4, seed=1, rows=range(2, 4))[5]
+    assert torch.equal(part["mel"], dataset[5]["mel"][2:])
+    assert part["row"].tolist() == [2, 3]
     later = list(batches(dataset, first=5, steps=7, workers=0))
     assert len(later) == 2
     assert torch.equal(later[0]["mel"], dataset[5]["mel"])
+
+
+def some_network(seed, **changes):
+    """A tiny generator whose output is not zero."""
+    torch.manual_seed(seed)
+    network = MMAudio(replace(MMAudioConfig.tiny(), **changes))
+    generator = torch.Generator().manual_seed(seed)
+    network.initialize(generator)
+    for weight in (network.final_layer.conv.weight, network.final_layer.adaLN_modulation[1].weight):
+        torch.nn.init.normal_(weight, std=0.05, generator=generator)
+    return network
 
 
 def generator_batch(rows=6):
@@ -131,14 +149,18 @@ def generator_batch(rows=6):
         ObjectiveConfig(name="meanflow", equal_share=0.5),
         ObjectiveConfig(name="meanflow", equal_share=1.0),
         ObjectiveConfig(name="meanflow", omega=0.5, kappa=0.5),
+        ObjectiveConfig(name="alphaflow", equal_share=0.5),
+        ObjectiveConfig(name="distill", teacher="given", equal_share=0.5),
+        ObjectiveConfig(name="distill", teacher="given", distill_by="alphaflow", teacher_cfg=1.0),
     ],
-    ids=["flow", "meanflow", "equal-times", "guided"],
+    ids=["flow", "meanflow", "equal-times", "guided", "alphaflow", "distill", "distill-alphaflow"],
 )
 def test_every_objective_trains_the_generator(objective):
     torch.manual_seed(0)
     network = MMAudio(MMAudioConfig.tiny())
     network.initialize(torch.Generator().manual_seed(0))
-    task = GeneratorTask(network, objective)
+    teacher = some_network(7).requires_grad_(False) if objective.teacher else None
+    task = GeneratorTask(network, objective, teacher=teacher)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     errors = []
     for step in range(30):
@@ -150,6 +172,64 @@ def test_every_objective_trains_the_generator(objective):
         errors.append(numbers["mse"])
     assert errors[-1] < 0.9 * errors[0]
     assert network.empty_clip_feat.grad is not None
+
+
+def gradients(network, objective, autocast=False, **options):
+    network.zero_grad()
+    task = GeneratorTask(network, objective, **options)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        loss, numbers = task.loss(generator_batch(), step=9, generator=torch.Generator().manual_seed(1))
+    loss.backward()
+    return {name: weight.grad.clone() for name, weight in network.named_parameters()}, numbers
+
+
+@pytest.mark.parametrize("name", ["meanflow", "alphaflow"])
+def test_activations_computed_again_give_the_same_gradient(name):
+    objective = ObjectiveConfig(name=name, equal_share=0.5, jvp_ramp_steps=1)
+    expected, _ = gradients(some_network(1), objective)
+    frugal = some_network(1)
+    recompute_blocks(frugal)
+    calls = []
+    frugal.fused_blocks[0].ffn.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    found, _ = gradients(frugal, objective)
+    assert calls.count(True) == 2, "once forth and once back"
+    assert all(torch.allclose(found[name], grad, atol=1e-6) for name, grad in expected.items())
+
+
+def test_bfloat16_gives_nearly_the_gradient_of_float32_guidance_included():
+    objective = ObjectiveConfig(name="meanflow", equal_share=0.5, jvp_ramp_steps=1, omega=0.6, kappa=0.5)
+    expected, _ = gradients(some_network(1), objective)
+    found, _ = gradients(some_network(1), objective, autocast=True)
+    exact = torch.cat([grad.flatten() for grad in expected.values()])
+    near = torch.cat([grad.flatten() for grad in found.values()])
+    assert torch.linalg.vector_norm(near - exact) < 0.1 * torch.linalg.vector_norm(exact)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_a_compiled_forward_pass_gives_the_same_gradient():
+    objective = ObjectiveConfig(name="meanflow", equal_share=0.5, jvp_ramp_steps=1)
+    expected, _ = gradients(some_network(1), objective)
+    found, _ = gradients(some_network(1), objective, compiled=True)
+    assert all(torch.allclose(found[name], grad, atol=1e-5) for name, grad in expected.items())
+
+
+def test_a_student_starts_as_its_teacher_on_the_turned_clock_too():
+    turned = {"average": False, "noise_at_zero": True}
+    teacher = some_network(3, **turned).requires_grad_(False)
+    student = some_network(4, **{**turned, "average": True})
+    student.load_state_dict(teacher.state_dict(), strict=False)
+    for teacher_cfg, zero in ((1.0, True), (3.0, False)):
+        objective = ObjectiveConfig(name="distill", teacher="given", equal_share=1.0, teacher_cfg=teacher_cfg)
+        _, numbers = gradients(student, objective, teacher=teacher)
+        assert (numbers["mse"] < 1e-12) is zero, "the rows with r = t ask for the teacher's own velocity"
+
+
+def test_an_average_velocity_needs_a_second_time():
+    with pytest.raises(ConfigError, match="second time"):
+        GeneratorTask(some_network(0, average=False), ObjectiveConfig(name="meanflow"))
+    task = GeneratorTask(some_network(0, average=False), ObjectiveConfig(name="flow-matching"))
+    assert torch.isfinite(task.loss(generator_batch(), step=0, generator=torch.Generator())[0])
 
 
 def test_spectral_distance_is_zero_for_equals_and_grows_with_noise():

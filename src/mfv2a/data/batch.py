@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 
@@ -29,9 +28,7 @@ class TrainingBatch:
     has_text: Tensor
 
 
-def drop_conditions(
-    batch: TrainingBatch, *, both: float, video: float, text: float, generator: torch.Generator
-) -> TrainingBatch:
+def drop_conditions(batch: TrainingBatch, *, both: float, video: float, text: float, draw: Tensor) -> TrainingBatch:
     """Forget modalities at random, one draw a row.
 
     Args:
@@ -39,9 +36,8 @@ def drop_conditions(
         both: share of rows that lose both modalities.
         video: share that lose only video.
         text: share that lose only text.
-        generator: source of randomness, on the CPU.
+        draw: a uniform number in [0, 1) a row [B].
     """
-    draw = torch.rand(len(batch.latent), generator=generator)
     lost_both = draw < both
     lost_video = (draw >= both) & (draw < both + video)
     lost_text = (draw >= both + video) & (draw < both + video + text)

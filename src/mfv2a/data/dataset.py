@@ -1,4 +1,7 @@
-"""Items -> batches, each batch a function of (seed, step) alone, so that resuming equals not having stopped."""
+"""Items -> batches, each row a function of (seed, step, row) alone.
+
+So resuming equals not having stopped, and a batch is the same however many processes share its rows.
+"""
 
 from __future__ import annotations
 
@@ -33,25 +36,32 @@ class Source:
 
 
 class StepDataset(Dataset[dict[str, Tensor]]):
-    """Batch number `step` of a run.
+    """Batch number `step` of a run, or a part of its rows. Each row tells its number (`row`) and its source (`source`).
 
     Args:
         sources: where rows come from.
         batch_size: B.
         seed: of the run.
+        rows: those to make, of 0 to B - 1; all if None.
     """
 
-    def __init__(self, sources: Sequence[Source], *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, sources: Sequence[Source], *, batch_size: int, seed: int, rows: Sequence[int] | None = None
+    ) -> None:
         self.sources, self.batch_size, self.seed = list(sources), batch_size, seed
+        self.rows = range(batch_size) if rows is None else rows
         weights = np.array([source.weight for source in sources], np.float64)
         self.shares = weights / weights.sum()
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         """Stack the rows of one batch."""
-        rng = np.random.default_rng([self.seed, step])
-        which = rng.choice(len(self.sources), self.batch_size, p=self.shares)
-        rows = [self.sources[i].draw(rng) for i in which]
+        rows = [self._row(step, row) for row in self.rows]
         return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+
+    def _row(self, step: int, row: int) -> Arrays:
+        rng = np.random.default_rng([self.seed, step, row])
+        source = int(rng.choice(len(self.sources), p=self.shares))
+        return {**self.sources[source].draw(rng), "row": np.array(row), "source": np.array(source)}
 
 
 def batches(dataset: StepDataset, *, first: int, steps: int, workers: int) -> Iterable[dict[str, Tensor]]:

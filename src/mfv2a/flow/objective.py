@@ -1,4 +1,7 @@
-"""Training losses: flow matching, MeanFlow, alpha-Flow. Each takes a velocity callable, gives a loss per sample."""
+"""Training losses: flow matching, MeanFlow, alpha-Flow, distillation.
+
+Each takes a velocity callable and gives a loss per sample.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,15 @@ def flow_matching_loss(velocity: Velocity, z: Tensor, v: Tensor, t: Tensor) -> T
 
 
 def meanflow_terms(
-    velocity: Velocity, frozen: Velocity, z: Tensor, v: Tensor, r: Tensor, t: Tensor, *, jvp_scale: float = 1.0
+    velocity: Velocity,
+    frozen: Velocity,
+    z: Tensor,
+    v: Tensor,
+    r: Tensor,
+    t: Tensor,
+    *,
+    rows: Tensor | None = None,
+    jvp_scale: float = 1.0,
 ) -> MeanFlowTerms:
     """Prediction and target of the MeanFlow identity u = v - (t - r) du/dt.
 
@@ -67,11 +78,13 @@ def meanflow_terms(
 
     Args:
         velocity: u(z, *, r, t) on the batch, with gradient.
-        frozen: the same function on the rows with r < t alone, in their order.
+        frozen: the same function on `rows` alone, in their order.
         z: point of the path [B, ...].
         v: velocity to follow [B, ...]: e - x, or a guided one.
         r: start of the interval [B].
         t: end of the interval [B].
+        rows: where to take the derivative: all rows with r < t and, at will, others, which it does not change; just
+            those with r < t if None.
         jvp_scale: factor on the derivative's term, raised from 0 to 1 at the start of training.
 
     Returns:
@@ -80,7 +93,7 @@ def meanflow_terms(
     Source: MeanFlow, arXiv 2505.13447, equations (6), (8), (11) and algorithm 1.
     """
     u = velocity(z, r=r, t=t)
-    rows = (r < t).nonzero()[:, 0]
+    rows = (r < t).nonzero()[:, 0] if rows is None else rows
     derivative = torch.zeros_like(z)
     if len(rows):
         zs, rs, ts = z[rows], r[rows], t[rows]
@@ -100,6 +113,7 @@ def meanflow_loss(
     r: Tensor,
     t: Tensor,
     *,
+    rows: Tensor | None = None,
     power: float = 1.0,
     jvp_scale: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
@@ -112,6 +126,7 @@ def meanflow_loss(
         v: velocity to follow [B, ...].
         r: start of the interval [B].
         t: end of the interval [B].
+        rows: as in `meanflow_terms`.
         power: p of `adaptive_weight`.
         jvp_scale: as in `meanflow_terms`.
 
@@ -120,7 +135,7 @@ def meanflow_loss(
 
     Source: MeanFlow, arXiv 2505.13447, equations (9) and (22).
     """
-    terms = meanflow_terms(velocity, frozen, z, v, r, t, jvp_scale=jvp_scale)
+    terms = meanflow_terms(velocity, frozen, z, v, r, t, rows=rows, jvp_scale=jvp_scale)
     error = mean_square(terms.u, terms.target)
     return adaptive_weight(error, power=power), error.detach()
 
@@ -134,6 +149,7 @@ def alphaflow_loss(
     t: Tensor,
     *,
     alpha: float,
+    rows: Tensor | None = None,
     power: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """MeanFlow without a derivative: the average over [r, t] from a first part by v and the rest by u itself.
@@ -144,12 +160,13 @@ def alphaflow_loss(
 
     Args:
         velocity: u(z, *, r, t) on the batch, with gradient.
-        frozen: the same function on the rows with r < t alone, in their order.
+        frozen: as in `meanflow_terms`.
         z: point of the path [B, ...].
         v: velocity to follow [B, ...].
         r: start of the interval [B].
         t: end of the interval [B].
         alpha: share of the interval that is stepped along v, above 0 and at most 1.
+        rows: as in `meanflow_terms`.
         power: p of `adaptive_weight`.
 
     Returns:
@@ -160,13 +177,60 @@ def alphaflow_loss(
     """
     u = velocity(z, r=r, t=t)
     target = v.detach().clone()
-    rows = (r < t).nonzero()[:, 0]
+    rows = (r < t).nonzero()[:, 0] if rows is None else rows
     if len(rows) and alpha < 1:
         zs, vs, rs, ts = z[rows], v[rows].detach(), r[rows], t[rows]
         middle = alpha * rs + (1 - alpha) * ts
         with torch.no_grad():
             rest = frozen(zs - expand_time(ts - middle, zs) * vs, r=rs, t=middle)
-        target.index_copy_(0, rows, (alpha * vs + (1 - alpha) * rest).to(target.dtype))
+        mixed = torch.where(expand_time(rs < ts, zs).bool(), alpha * vs + (1 - alpha) * rest, vs)
+        target.index_copy_(0, rows, mixed.to(target.dtype))
     error = mean_square(u, target)
     share = torch.where(r < t, alpha, 1.0).to(error)
     return adaptive_weight(error / share.square(), power=power) * share, error.detach()
+
+
+def distill_loss(
+    velocity: Velocity,
+    frozen: Velocity,
+    teacher: Velocity,
+    z: Tensor,
+    r: Tensor,
+    t: Tensor,
+    *,
+    alpha: float | None = None,
+    rows: Tensor | None = None,
+    power: float = 1.0,
+    jvp_scale: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """The average of a teacher's velocity: MeanFlow, or alpha-Flow, along the teacher's path instead of e - x.
+
+    With v_T(z, t) the teacher's velocity, guided where it is, the target is v_T - (t - r) du/dt, the derivative along
+    (v_T, dr = 0, dt = 1). Its fixed point is the average of v_T over the teacher's own trajectory through z, so that
+    one step lands where the teacher's solver would with many; where r = t the student is the teacher. Because v_T is a
+    function of z and t, not a sample, the target has no variance that the pair (x, e) would bring.
+
+    Args:
+        velocity: u(z, *, r, t) on the batch, with gradient.
+        frozen: as in `meanflow_terms`.
+        teacher: v_T as a velocity u(z, *, r, t), called with r = t and without gradient.
+        z: point of the path [B, ...].
+        r: start of the interval [B].
+        t: end of the interval [B].
+        alpha: None for MeanFlow's target by the derivative; else alpha-Flow's, which steps this share along v_T.
+        rows: as in `meanflow_terms`.
+        power: p of `adaptive_weight`.
+        jvp_scale: as in `meanflow_terms`.
+
+    Returns:
+        weighted loss per sample [B] and the plain squared error per sample [B].
+
+    Source: Sabour et al., "Align Your Flow", arXiv 2506.14603, the Eulerian map distillation, whose teacher is guided
+    likewise; Boffi et al., "Flow Map Matching", arXiv 2406.07507, Eulerian map distillation, dX/ds + v . grad X = 0;
+    written for u with X(z, t -> r) = z - (t - r) u, it is the identity of MeanFlow, arXiv 2505.13447, equation (6).
+    """
+    with torch.no_grad():
+        v = teacher(z, r=t, t=t)
+    if alpha is None:
+        return meanflow_loss(velocity, frozen, z, v, r, t, rows=rows, power=power, jvp_scale=jvp_scale)
+    return alphaflow_loss(velocity, frozen, z, v, r, t, alpha=alpha, rows=rows, power=power)

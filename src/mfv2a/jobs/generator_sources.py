@@ -17,6 +17,7 @@ from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.data.dataset import Arrays, FeatureSet, Source
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.extract import STATISTICS
+from mfv2a.jobs.feature_sources import build_feature_sources, holds_complete_features
 
 SEEN_SHARE = 0.5
 VOICED_SHARE = 0.25
@@ -103,8 +104,13 @@ def build_generator_sources(config: RunConfig) -> list[Source]:
     """Sources of a generator run from folders of encoded features.
 
     A folder with sync features gives video-audio rows (and voiced ones, where events were voiced), one without
-    gives text-audio rows.
+    gives text-audio rows. Folders whose items bring all that the network sees are read by `feature_sources`.
     """
+    complete = [source.path for source in config.sources if holds_complete_features(Path(source.path))]
+    if len(complete) == len(config.sources):
+        return build_feature_sources(config)
+    if complete:
+        raise ConfigError(f"{complete[0]} holds features of a public model, the other sources do not")
     sets = [(_load(source), source) for source in config.sources]
     texts = [text for stored, _ in sets for fact in stored.facts for text in _texts(fact)]
     words = Words.encode(["", *texts])
@@ -160,4 +166,5 @@ def _row(stored: FeatureSet, words: Words, sights: Sights, crop_s: float, rng: n
         "text": words.tokens[caption].astype(np.float32),
         "has_video": np.array(has_video),
         "has_text": np.array(True),
+        "item": np.array(item),
     }

@@ -2,75 +2,101 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from mfv2a.config import RunConfig
 from mfv2a.data.dataset import Source, StepDataset, batches
-from mfv2a.errors import ConfigError
+from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.jobs.networks import load_teacher, make_network
+from mfv2a.jobs.runlog import RunLog, StopFlag
+from mfv2a.loader import pick_device
 from mfv2a.models.mel import MelSpectrogram
-from mfv2a.models.weights import build_network, load_network, load_strict, save_network
+from mfv2a.models.weights import save_network
 from mfv2a.training.loop import Training
+from mfv2a.training.state import checkpoint_paths
 from mfv2a.training.step import GeneratorTask
 from mfv2a.training.tasks import SyncTask, Task, VAETask, VocoderTask
+from mfv2a.training.team import Team, join_team
+from mfv2a.training.validation import Validation
+from mfv2a.training.wrapping import recompute_blocks, whole
 
 Report = Callable[[Mapping[str, Any]], None]
 STATISTICS_BATCHES = 12
 STATISTICS_FIRST = 1 << 40  # batches that no run reaches
+HELD_OUT = 1 << 41  # the batch of held-out rows
 
 
-def train(config: RunConfig, report: Report) -> Path:
+def train(config: RunConfig, report: Report, *, resume: bool = False) -> Path | None:
     """Train to the end of the run, or until SIGTERM or Ctrl-C, which save and stop.
 
     Args:
         config: the run.
         report: takes the log records.
+        resume: refuse to begin anew: the run's folder must hold a checkpoint.
 
     Returns:
         `final.safetensors` of the run when it is finished, else its checkpoint (after a signal, that signal comes
-        again once everything is saved).
+        again once everything is saved); None in a process of a team that does not write.
 
     Raises:
-        ConfigError: sources or components that cannot feed the task.
-        CheckpointError: weights that do not fit.
+        ConfigError: sources or components that cannot feed the task, or processes that cannot share it.
+        CheckpointError: weights that do not fit, or none to go on from.
         DivergenceError: a loss was not finite.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    sources = _sources(config)
-    dataset = StepDataset(sources, batch_size=config.batch_size, seed=config.seed)
-    network = _network(config)
-    if not config.init:
+    if resume and not checkpoint_paths(Path(config.out)):
+        raise CheckpointError(f"{config.out} holds no checkpoint to go on from", hint="leave out --resume to begin")
+    # Only a generator's rows are dealt and drawn by their numbers; the small tasks stay where they were tested.
+    device = pick_device(config.device) if config.task == "generator" else torch.device("cpu")
+    with join_team(device) as team:
+        if team.size > 1 and config.task != "generator":
+            raise ConfigError(f"a {config.task} is trained by one process", hint="start it without torchrun")
+        path = _train(config, team, report)
+        return path if team.first else None
+
+
+def _train(config: RunConfig, team: Team, report: Report) -> Path:
+    dataset = StepDataset(
+        _sources(config), batch_size=config.batch_size, seed=config.seed, rows=team.rows(config.batch_size)
+    )
+    network, teacher = make_network(config), load_teacher(config)
+    if teacher is not None:
+        network.latent_mean.copy_(teacher.latent_mean)  # type: ignore[operator]
+        network.latent_std.copy_(teacher.latent_std)  # type: ignore[operator]
+    elif not config.init:
         _set_statistics(network, config, dataset)
+    network.to(team.device)
+    if config.recompute:
+        recompute_blocks(network)
+    task = _task(config, network, None if teacher is None else teacher.to(team.device))
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    with _StopFlag() as stop, (out / "log.jsonl").open("a", encoding="utf-8") as log:
+    with StopFlag() as stop, RunLog(out, write=team.first) as log:
 
         def write(record: Mapping[str, Any]) -> None:
-            log.write(json.dumps(dict(record)) + "\n")
-            log.flush()
+            log.add(record)
             report(record)
 
         stream = partial(_stream, dataset, config)
-        training = Training(config, _task(config, network), stream, write, stop.is_set)
+        measure = _validation(config, network, team)
+        training = Training(config, task, stream, write, stop.is_set, team, measure)
         finished = training.run()
     if not finished:
         stop.raise_again()
-        return out / "checkpoint.safetensors"
+        return checkpoint_paths(out)[0]
     facts = {"steps": training.step, "seconds": round(training.seconds), "run": _plain(asdict(config))}
-    return save_network(out / "final.safetensors", config.task, network, state=training.ema.state, facts=facts)
+    state = {name: whole(tensor) for name, tensor in training.ema.state.items()}
+    path = out / "final.safetensors"
+    return save_network(path, config.task, network, state=state, facts=facts) if team.first else path
 
 
 def _plain(value: Any) -> Any:
@@ -94,29 +120,31 @@ def _sources(config: RunConfig) -> list[Source]:
     return build_sources(config)
 
 
-def _network(config: RunConfig) -> nn.Module:
-    network = build_network(config.task, dict(config.model))
-    if config.task == "generator":
-        network.initialize(torch.Generator().manual_seed(config.seed))  # type: ignore[operator]
-    if config.init:
-        start, _ = load_network(Path(config.init), config.task)
-        tensors = start.state_dict()
-        if config.task == "generator":
-            # A flow-matching network has no second time yet: it starts as zero, which changes nothing.
-            own = network.state_dict()
-            tensors |= {k: v for k, v in own.items() if k.startswith("h_embed.") and k not in tensors}
-        load_strict(network, tensors, Path(config.init))
-    return network
-
-
-def _task(config: RunConfig, network: Any) -> Task:
+def _task(config: RunConfig, network: Any, teacher: Any) -> Task:
     if config.task == "vae":
         return VAETask(network)
     if config.task == "sync":
         return SyncTask(network)
     if config.task == "vocoder":
         return VocoderTask(network, MelSpectrogram())
-    return GeneratorTask(network, config.objective)
+    return GeneratorTask(network, config.objective, total=config.batch_size, teacher=teacher, compiled=config.compile)
+
+
+def _validation(config: RunConfig, network: Any, team: Team) -> Validation | None:
+    held = config.validation
+    if not held.every:
+        return None
+    if shared := {source.path for source in held.sources} & {source.path for source in config.sources}:
+        raise ConfigError(f"{shared.pop()} is trained on, so it is not held out", hint="give another folder")
+    rows = StepDataset(
+        _sources(replace(config, sources=held.sources)),
+        batch_size=held.rows,
+        seed=config.seed,
+        rows=team.rows(held.rows),
+    )[HELD_OUT]
+    batch = {name: tensor.to(team.device) for name, tensor in rows.items()}
+    part = -(-config.batch_size // (team.size * config.accumulate))
+    return Validation(held, network, config.objective, batch, part, config.seed)
 
 
 def _set_statistics(network: Any, config: RunConfig, dataset: StepDataset) -> None:
@@ -138,38 +166,6 @@ def _set_statistics(network: Any, config: RunConfig, dataset: StepDataset) -> No
     else:
         network.mean.copy_(torch.from_numpy(rows.mean((0, 1))))
         network.std.copy_(torch.from_numpy(rows.std((0, 1)) + 1e-2))
-
-
-class _StopFlag:
-    """Set by SIGTERM and Ctrl-C while open; the handlers before it come back afterwards."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._number: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def is_set(self) -> bool:
-        """Whether a signal came."""
-        return self._event.is_set()
-
-    def __enter__(self) -> _StopFlag:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._set)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def raise_again(self) -> None:
-        """Deliver the signal to whoever handled it before: the run is saved, the process may end."""
-        if self._number is not None:
-            signal.raise_signal(self._number)
-
-    def _set(self, number: int, _frame: FrameType | None) -> None:
-        self._number = number
-        self._event.set()
 
 
 def read_run(path: Path) -> RunConfig:

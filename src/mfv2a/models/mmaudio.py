@@ -77,8 +77,8 @@ class MMAudioConfig:
     def __post_init__(self) -> None:
         if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
             raise ConfigError(f"dim {self.dim} must split into {self.num_heads} heads of an even width")
-        if self.noise_at_zero and (self.average or self.skip):
-            raise ConfigError("a network on the turned clock is an instantaneous velocity without skip")
+        if self.noise_at_zero and self.skip:
+            raise ConfigError("a network on the turned clock has no skip")
 
     @classmethod
     def tiny(cls) -> MMAudioConfig:

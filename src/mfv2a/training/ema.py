@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -27,3 +30,18 @@ class EMA:
                 self.state[name].lerp_(tensor, 1 - decay)
             else:
                 self.state[name].copy_(tensor)
+
+    @contextmanager
+    def in_place_of(self, network: nn.Module) -> Iterator[None]:
+        """While open, the network's weights are the average; afterwards they are its own again."""
+        own = network.state_dict()
+        kept = {name: tensor.detach().clone() for name, tensor in own.items()}
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(self.state[name])
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, tensor in own.items():
+                    tensor.copy_(kept[name])

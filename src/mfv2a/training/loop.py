@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,21 @@ import torch
 from torch import Tensor
 
 from mfv2a.config import OptimizerConfig, RunConfig
-from mfv2a.errors import DivergenceError
+from mfv2a.errors import ConfigError, DivergenceError
 from mfv2a.training.ema import EMA
-from mfv2a.training.state import NAME, load_state, save_state, step_generator
+from mfv2a.training.state import load_state, save_state, step_generator
 from mfv2a.training.tasks import Task
+from mfv2a.training.team import Team
+from mfv2a.training.wrapping import Wrapped, whole
 
 Log = Callable[[Mapping[str, Any]], None]
+DIVERGED = "diverged.json"
+FIXED = ("task", "seed", "batch_size")
+"""What a run must keep when it is taken up again: the rows and noise of each step hang on it."""
 
 
 def learning_rate(config: OptimizerConfig, step: int, progress: float) -> float:
-    """Rate of a step: linear warm-up, then cosine decay to a twentieth, or constant.
+    """Rate of a step: linear warm-up, then cosine decay to a twentieth, steps down to tenths, or constant.
 
     Args:
         config: the optimiser.
@@ -32,6 +39,8 @@ def learning_rate(config: OptimizerConfig, step: int, progress: float) -> float:
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
     if config.decay == "cosine":
         warm *= 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    if config.decay == "step":
+        warm *= 0.1 ** sum(progress >= share for share in config.decay_at)
     return config.learning_rate * warm
 
 
@@ -42,9 +51,11 @@ class Training:
     Attributes:
         config: the run.
         task: network and loss.
-        batches: makes the stream of batches from a given step on.
-        log: takes a record every `log_every` steps.
-        should_stop: asked after each step; True saves and ends the run early.
+        batches: makes the stream of batches from a given step on; of a team's process, its own rows.
+        log: takes a record every `log_every` steps; called in the team's first process alone.
+        should_stop: asked after each step; True saves and ends the run early, wherever in the team it is said.
+        team: the processes that share the run.
+        validate: measures the network; its numbers are logged.
     """
 
     config: RunConfig
@@ -52,20 +63,25 @@ class Training:
     batches: Callable[[int], Iterable[Mapping[str, Tensor]]]
     log: Log
     should_stop: Callable[[], bool] = lambda: False
+    team: Team = field(default_factory=Team)
+    validate: Callable[[Wrapped, Team], Mapping[str, float]] | None = None
     step: int = 0
     seconds: float = 0.0
+    wrapped: Wrapped = field(init=False)
     ema: EMA = field(init=False)
     optimizer: torch.optim.AdamW = field(init=False)
 
     def __post_init__(self) -> None:
         o = self.config.optimizer
+        self.wrapped = Wrapped(self.task.network, self.team, self.config.parallel)
         self.ema = EMA(self.task.network, o.ema)
+        weights = [weight for weight in self.task.network.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            self.task.network.parameters(), lr=o.learning_rate, betas=(0.9, o.beta2), weight_decay=o.weight_decay
+            weights, lr=o.learning_rate, betas=(0.9, o.beta2), eps=o.eps, weight_decay=o.weight_decay
         )
-        run = Path(self.config.out)
-        if (run / NAME).exists():
-            facts = load_state(run, self.task.network, self.ema, self.optimizer)
+        facts = load_state(Path(self.config.out), self.task.network, self.ema, self.optimizer)
+        if facts is not None:
+            self._compare(facts)
             self.step, self.seconds = facts["step"], facts["seconds"]
 
     def finished(self) -> bool:
@@ -92,40 +108,108 @@ class Training:
         if not self.finished():
             for batch in self.batches(self.step):
                 began = time.monotonic()
-                self._advance(batch)
-                self.seconds += time.monotonic() - began
-                if time.monotonic() - last_saved > 60 * self.config.checkpoint_minutes:
+                self._advance({name: tensor.to(self.team.device) for name, tensor in batch.items()})
+                self._measure()
+                spent = self.seconds + time.monotonic() - began
+                due = time.monotonic() - last_saved > 60 * self.config.checkpoint_minutes
+                told = [self.should_stop(), *((spent, due) if self.team.first else (0.0, 0.0))]
+                stop, self.seconds, save = self.team.add_up([float(value) for value in told])
+                if self.finished() or stop:
+                    break
+                if save:
                     self.save()
                     last_saved = time.monotonic()
-                if self.finished() or self.should_stop():
-                    break
         self.save()
         return self.finished()
 
     def save(self) -> None:
-        """Write a checkpoint."""
-        facts = {"step": self.step, "seconds": self.seconds}
-        save_state(Path(self.config.out), self.task.network, self.ema, self.optimizer, facts)
+        """Write a checkpoint; every process of the team must call this."""
+        facts = {"step": self.step, "seconds": self.seconds, "run": {k: getattr(self.config, k) for k in FIXED}}
+        keep, first = self.config.checkpoint_keep, self.team.first
+        save_state(Path(self.config.out), self.task.network, self.ema, self.optimizer, facts, keep=keep, write=first)
+        self.team.wait()
+
+    def _compare(self, facts: Mapping[str, Any]) -> None:
+        for name, value in facts["run"].items():
+            if getattr(self.config, name) != value:
+                raise ConfigError(
+                    f"{self.config.out} holds a run with {name} = {value!r}, not {getattr(self.config, name)!r}",
+                    hint="give this run another folder",
+                )
 
     def _advance(self, batch: Mapping[str, Tensor]) -> None:
         rate = learning_rate(self.config.optimizer, self.step, self.progress())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        autocast = torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16")
-        with autocast:
-            loss, numbers = self.task.loss(batch, step=self.step, generator=step_generator(self.config.seed, self.step))
-        if not torch.isfinite(loss):
-            raise DivergenceError(
-                f"loss is {loss.item()} at step {self.step}", hint="lower the learning rate or look at the data"
-            )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.task.network.parameters(), self.config.optimizer.clip)
-        if not torch.isfinite(norm):
-            raise DivergenceError(f"gradient is {norm.item()} at step {self.step}")
+        loss, numbers = self._gradient(batch)
+        weights = self.task.network.parameters()
+        clipped = torch.nn.utils.clip_grad_norm_(weights, self.config.optimizer.clip)
+        norm = float(whole(clipped))
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            self._tell_divergence(batch, loss, norm)
         self.optimizer.step()
         self.step += 1
         self.ema.update(self.task.network, self.step)
         if self.step % self.config.log_every == 0 or self.finished():
-            record = {"step": self.step, "seconds": round(self.seconds, 1), "loss": loss.item(), **numbers}
-            self.log({**record, "grad_norm": norm.item(), "lr": rate})
+            means = self.team.add_up([value / self.team.size for value in numbers.values()])
+            record = {"step": self.step, "seconds": round(self.seconds, 1), "loss": loss}
+            record |= dict(zip(numbers, means, strict=True))
+            if self.team.first:
+                self.log({**record, "grad_norm": norm, "lr": rate})
+
+    def _gradient(self, batch: Mapping[str, Tensor]) -> tuple[float, dict[str, float]]:
+        """Add up the gradient over the parts of a batch: the team's mean loss, and this process's numbers."""
+        rows = len(next(iter(batch.values())))
+        size = -(-rows // self.config.accumulate)
+        total, numbers = 0.0, dict[str, float]()
+        for start in range(0, rows, size):
+            part = {name: tensor[start : start + size] for name, tensor in batch.items()}
+            share = len(next(iter(part.values()))) / rows
+            generator = step_generator(self.config.seed, self.step)
+            work = partial(self.task.loss, part, step=self.step, generator=generator)
+            kind = self.team.device.type
+            autocast = torch.autocast(kind, torch.bfloat16, enabled=self.config.precision == "bfloat16")
+            with self.wrapped.sharing(start + size >= rows):
+                with autocast:
+                    loss, values = self.wrapped.run(work)
+                (loss * share).backward()
+            total += share * float(loss.detach())
+            numbers = {name: numbers.get(name, 0.0) + share * value for name, value in values.items()}
+        return self.team.add_up([total / self.team.size])[0], numbers
+
+    def _tell_divergence(self, batch: Mapping[str, Tensor], loss: float, norm: float) -> None:
+        """Write the batch down and stop; the optimiser has not moved."""
+        rows = [row for rows in self.team.collect(_describe(batch)) for row in rows]
+        path = Path(self.config.out) / DIVERGED
+        if self.team.first:
+            facts = {"step": self.step, "seed": self.config.seed, "loss": str(loss), "grad_norm": str(norm)}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({**facts, "rows": rows}, indent=1), encoding="utf-8")
+        what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient is {norm}"
+        raise DivergenceError(
+            f"{what} at step {self.step}; its rows are in {path}", hint="lower the learning rate or look at the data"
+        )
+
+    def _measure(self) -> None:
+        every = self.config.validation.every
+        if self.validate is None or not every or (self.step % every and not self.finished()):
+            return
+        self.task.network.eval()
+        with self.ema.in_place_of(self.task.network):
+            numbers = self.validate(self.wrapped, self.team)
+        self.task.network.train()
+        if self.team.first:
+            self.log({"step": self.step, **{f"validation/{name}": value for name, value in numbers.items()}})
+
+
+def _describe(batch: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """What is known of each row: its whole numbers (row, source, item), and the largest value of each feature."""
+    rows: list[dict[str, Any]] = [{} for _ in next(iter(batch.values()))]
+    for name, tensor in batch.items():
+        for row, value in zip(rows, tensor, strict=True):
+            if value.dim() == 0:
+                row[name] = value.item()
+            elif value.is_floating_point():
+                row[name] = {"finite": bool(value.isfinite().all()), "largest": str(float(value.abs().max()))}
+    return rows

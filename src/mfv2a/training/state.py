@@ -1,6 +1,10 @@
 """Checkpoints of a training run: everything needed to go on as if it had not stopped.
 
-Randomness is drawn anew from (seed, step), so a step number is the whole state of data and noise.
+    checkpoint-00001200.safetensors    weights, moving average, optimiser moments; step and seconds in the metadata
+
+Randomness is drawn anew from (seed, step), so a step number is the whole state of data and noise. A checkpoint appears
+whole or not at all, and the one before it stays until it has: a process may be killed at any moment. Tensors are
+stored in one piece, so another number of processes can take the run up.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ from torch import Tensor, nn
 
 from mfv2a.errors import CheckpointError
 from mfv2a.training.ema import EMA
+from mfv2a.training.wrapping import fill_from, whole
 
-NAME = "checkpoint.safetensors"
+PATTERN = "checkpoint-*.safetensors"
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
@@ -24,49 +29,121 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + step * 7919 + 17) % (1 << 62))
 
 
+def checkpoint_paths(run: Path) -> list[Path]:
+    """Checkpoints of a run, the newest first."""
+    return sorted(run.glob(PATTERN), reverse=True)
+
+
 def save_state(
-    run: Path, network: nn.Module, ema: EMA, optimizer: torch.optim.Optimizer, facts: dict[str, Any]
+    run: Path,
+    network: nn.Module,
+    ema: EMA,
+    optimizer: torch.optim.Optimizer,
+    facts: dict[str, Any],
+    *,
+    keep: int = 2,
+    write: bool = True,
 ) -> Path:
-    """Write weights, average and optimiser moments with `facts` (step, seconds) into the run folder, atomically."""
+    """Write weights, average and optimiser moments with `facts` (step, seconds) into the run folder, atomically.
+
+    Args:
+        run: folder of the run.
+        network: its weights; sharded ones are gathered, so every process must call this.
+        ema: the average.
+        optimizer: its moments.
+        facts: JSON-ready, `step` among them.
+        keep: how many of the newest checkpoints stay.
+        write: False in the processes that only help to gather.
+
+    Returns:
+        the path.
+    """
     from safetensors.torch import save_file
 
+    path = run / PATTERN.replace("*", f"{facts['step']:08d}")
     tensors: dict[str, Tensor] = {f"model/{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"ema/{k}": v for k, v in ema.state.items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{k}": v for k, v in moments.items()}
-    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    pieces: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        piece = whole(tensor.detach())
+        if write:
+            pieces[name] = piece.cpu().contiguous().clone()
+    if not write:
+        return path
     run.mkdir(parents=True, exist_ok=True)
-    pending = run / f".{NAME}.{os.getpid()}"
-    save_file(tensors, pending, {"facts": json.dumps(facts)})
-    pending.replace(run / NAME)
-    return run / NAME
+    for left in run.glob(".checkpoint-*"):  # of a process that was killed while it wrote
+        left.unlink(missing_ok=True)
+    pending = run / f".{path.name}.{os.getpid()}"
+    save_file(pieces, pending, {"facts": json.dumps(facts)})
+    with pending.open("rb") as file:
+        os.fsync(file.fileno())
+    pending.replace(path)
+    for old in checkpoint_paths(run)[keep:]:
+        old.unlink(missing_ok=True)
+    return path
 
 
-def load_state(run: Path, network: nn.Module, ema: EMA, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Take a run up where `save_state` left it; gives back the facts.
+def load_state(run: Path, network: nn.Module, ema: EMA, optimizer: torch.optim.Optimizer) -> dict[str, Any] | None:
+    """Take a run up where `save_state` left it last; a damaged checkpoint is passed over for the one before it.
+
+    Returns:
+        the facts stored with it; None if the folder holds no checkpoint.
 
     Raises:
-        CheckpointError: the checkpoint does not fit the network.
+        CheckpointError: the checkpoint does not fit the network, or all are damaged.
     """
+    paths = checkpoint_paths(run)
+    for path in paths:
+        read = _read(path)
+        if read is not None:
+            _take(path, read[0], network, ema, optimizer)
+            return read[1]
+    if paths:
+        raise CheckpointError(f"{paths[0]} is damaged", hint="start the run anew in another folder")
+    return None
+
+
+def _read(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+    """Tensors by part and the facts of a checkpoint; None if it is damaged."""
     from safetensors import SafetensorError, safe_open
 
-    path = run / NAME
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "optimizer": {}}
     try:
         with safe_open(path, "pt") as file:
             facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "optimizer": {}}
-        for name, tensor in tensors.items():
-            part, key = name.split("/", 1)
-            parts[part][key] = tensor
-        network.load_state_dict(parts["model"])
-        for name, tensor in parts["ema"].items():
-            ema.state[name].copy_(tensor)
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: {error}", hint="start the run anew in another folder") from error
+            for name in file.keys():  # noqa: SIM118
+                part, key = name.split("/", 1)
+                parts[part][key] = file.get_tensor(name)
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+    return parts, facts
+
+
+@torch.no_grad()
+def _take(
+    path: Path, parts: dict[str, dict[str, Tensor]], network: nn.Module, ema: EMA, optimizer: torch.optim.Optimizer
+) -> None:
+    own = network.state_dict()
+    shapes = {name: tensor.shape for name, tensor in own.items()}
+    for part in ("model", "ema"):
+        if {name: tensor.shape for name, tensor in parts[part].items()} != shapes:
+            raise CheckpointError(
+                f"{path} does not fit the network of the run", hint="start the run anew in another folder"
+            )
+    for name, tensor in parts["model"].items():
+        fill_from(own[name], tensor)
+    for name, tensor in parts["ema"].items():
+        fill_from(ema.state[name], tensor)
     state = optimizer.state_dict()
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for name, tensor in parts["optimizer"].items():
         index, key = name.split("/")
-        state["state"].setdefault(int(index), {})[key] = tensor
+        weight = weights[int(index)]
+        moment = tensor
+        if tensor.shape == weight.shape and tensor.dim():
+            moment = torch.zeros_like(weight)
+            fill_from(moment, tensor)
+        state["state"].setdefault(int(index), {})[key] = moment
     optimizer.load_state_dict(state)
-    return facts

@@ -1,8 +1,12 @@
-"""One training step of the generator: conditions, times, path, loss. Joint training is masks, not a second loop."""
+"""One training step of the generator: conditions, times, path, loss. Joint training is masks, not a second loop.
+
+Whatever is drawn, is drawn for all rows of the step and then taken for those at hand, so that the same step is made
+of the same rows, times and noise, however many processes and parts share it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -12,79 +16,191 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mfv2a.config import ObjectiveConfig
 from mfv2a.data.batch import TrainingBatch, drop_conditions
-from mfv2a.flow.guidance import Velocity, guided_target
-from mfv2a.flow.objective import alphaflow_loss, flow_matching_loss, meanflow_loss
+from mfv2a.errors import ConfigError
+from mfv2a.flow.guidance import Velocity, guide, guided_target
+from mfv2a.flow.objective import alphaflow_loss, distill_loss, flow_matching_loss, meanflow_loss
 from mfv2a.flow.path import interpolate, sample_times
-from mfv2a.models.mmaudio import MMAudio
+from mfv2a.flow.sampler import ignore_interval, sample
+from mfv2a.models.mmaudio import Conditions, MMAudio
+
+FIELDS = tuple(TrainingBatch.__dataclass_fields__)
 
 
-def bind_conditions(network: MMAudio, batch: TrainingBatch, rows: Tensor | None = None) -> Velocity:
+def project_conditions(network: MMAudio, batch: TrainingBatch) -> Conditions:
+    """Conditions of a batch; missing modalities become the learned empty features."""
+    features = network.fill_missing(batch.clip, batch.sync, batch.text, batch.has_video, batch.has_text)
+    return network.encode_conditions(*features, batch.latent.shape[1])
+
+
+def bind_conditions(
+    network: MMAudio,
+    batch: TrainingBatch,
+    rows: Tensor | None = None,
+    *,
+    call: Callable[..., Tensor] | None = None,
+) -> Velocity:
     """The network as u(z, *, r, t), its conditions projected once.
 
     Args:
-        network: the generator.
+        network: the generator; one of the instantaneous velocity does not look at r.
         batch: features; missing modalities become the learned empty features.
         rows: indices of the rows to bind, all if None.
+        call: the network's forward pass, where it is another function (compiled).
     """
     if rows is not None:
-        batch = TrainingBatch(**{name: getattr(batch, name)[rows] for name in batch.__dataclass_fields__})
-    features = network.fill_missing(batch.clip, batch.sync, batch.text, batch.has_video, batch.has_text)
-    conditions = network.encode_conditions(*features, batch.latent.shape[1])
-    return partial(network, conditions=conditions)
+        batch = TrainingBatch(**{name: getattr(batch, name)[rows] for name in FIELDS})
+    velocity = partial(network if call is None else call, conditions=project_conditions(network, batch))
+    return velocity if network.config.average else ignore_interval(velocity)
+
+
+def differentiable(velocity: Velocity) -> Velocity:
+    """The same velocity by written-out attention: the fused kernels have no forward-mode derivative."""
+
+    def exact(z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
+        with sdpa_kernel(SDPBackend.MATH):
+            return velocity(z, r=r, t=t)
+
+    return exact
 
 
 class GeneratorTask:
-    """Flow matching, MeanFlow or alpha-Flow on latents, jointly with video, text, both or neither.
+    """Flow matching, MeanFlow, alpha-Flow or distillation on latents, jointly with video, text, both or neither.
 
     Args:
         network: the generator; `latent_mean` and `latent_std` already set.
         objective: the loss.
+        total: rows of a step over all processes and parts; 0 where a batch always holds them all.
+        teacher: of "distill"; without gradients.
+        compiled: the forward pass with gradient by torch.compile; the derivative's stays as it is.
+
+    Raises:
+        ConfigError: a network without a second time is to learn an average velocity.
     """
 
-    def __init__(self, network: MMAudio, objective: ObjectiveConfig) -> None:
+    def __init__(
+        self,
+        network: MMAudio,
+        objective: ObjectiveConfig,
+        *,
+        total: int = 0,
+        teacher: MMAudio | None = None,
+        compiled: bool = False,
+    ) -> None:
+        if objective.name != "flow-matching" and not network.config.average:
+            raise ConfigError(f"{objective.name} needs a network with a second time", hint="[model] average = true")
         self.network: nn.Module = network
-        self.generator_network, self.objective = network, objective
+        self.generator_network, self.objective, self.total, self.teacher = network, objective, total, teacher
+        self.call: Callable[..., Tensor] = torch.compile(network) if compiled else network
 
     def loss(
         self, batch: Mapping[str, Tensor], *, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        """Loss on a batch with the fields of `TrainingBatch`."""
-        o, network = self.objective, self.generator_network
-        full = TrainingBatch(**batch)
-        dropped = drop_conditions(full, both=o.drop_both, video=o.drop_video, text=o.drop_text, generator=generator)
-        x = (full.latent - network.latent_mean) / network.latent_std
-        e = torch.randn(x.shape, generator=generator).to(x)
+        """Mean loss of a batch: the fields of `TrainingBatch` and, where `total` is given, `row`, the rows' numbers."""
+        o = self.objective
+        full, here, total = self._rows(batch)
+        draw = torch.rand(total, generator=generator)[here]
+        dropped = drop_conditions(
+            full, both=o.drop_both, video=o.drop_video, text=o.drop_text, draw=draw.to(full.latent.device)
+        )
+        x = self._normalized(full)
+        e = torch.randn(total, *x.shape[1:], generator=generator)[here].to(x)
         times = {"mean": o.time_mean, "std": o.time_std, "generator": generator}
         if o.name == "flow-matching":
-            _, t = sample_times(len(x), equal_share=1.0, **times)  # type: ignore[arg-type]
-            z, v = interpolate(x, e, t.to(x))
-            error = flow_matching_loss(bind_conditions(network, dropped), z, v, t.to(x))
+            t = sample_times(total, equal_share=1.0, **times)[1][here].to(x)  # type: ignore[arg-type]
+            z, v = interpolate(x, e, t)
+            error = flow_matching_loss(bind_conditions(self.generator_network, dropped, call=self.call), z, v, t)
             return error.mean(), {"mse": error.mean().item()}
-        r, t = sample_times(len(x), equal_share=o.equal_share, full_share=o.full_share, **times)  # type: ignore[arg-type]
-        r, t = r.to(x), t.to(x)
+        pairs = sample_times(total, equal_share=o.equal_share, full_share=o.full_share, **times)  # type: ignore[arg-type]
+        r, t = (time[here].to(x) for time in pairs)
         z, v = interpolate(x, e, t)
-        v = self._guided(full, dropped, z, v, t)
-        rows = (r < t).nonzero()[:, 0]
+        apart, among = (r < t).nonzero()[:, 0], int((pairs[0] < pairs[1]).sum())
+        # Where parameters are gathered for each pass, every process must make as many passes: a row with r = t then
+        # takes part, which changes nothing.
+        rows = apart.new_zeros(1) if among and not len(apart) else apart
+        weighted, error = self._average_loss(dropped, z, v, r, t, rows, step)
+        # Weighted by rows over parts and processes, this adds up to the mean over the rows with r < t.
+        mse_apart = error[apart].sum().item() * total / (len(x) * among) if among else 0.0
+        return weighted.mean(), {"mse": error.mean().item(), "mse_apart": mse_apart}
+
+    def _average_loss(
+        self, dropped: TrainingBatch, z: Tensor, v: Tensor, r: Tensor, t: Tensor, rows: Tensor, step: int
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted loss and squared error per sample of the objectives that learn an average velocity."""
+        o, network = self.objective, self.generator_network
+        v = self._guided(dropped, z, v, t)
         ramp = min(1.0, (step + 1) / max(1, o.jvp_ramp_steps))
-        velocity = bind_conditions(network, dropped)
+        alpha = 1 + ramp * (o.alpha - 1)
+        velocity = bind_conditions(network, dropped, call=self.call)
         with torch.no_grad():
             frozen = bind_conditions(network, dropped, rows) if len(rows) else velocity
         if o.name == "alphaflow":
-            alpha = 1 + ramp * (o.alpha - 1)
-            weighted, error = alphaflow_loss(velocity, frozen, z, v, r, t, alpha=alpha, power=o.power)
-        else:
-            # Fused attention has no forward-mode derivative; the written-out kernel has.
-            with sdpa_kernel(SDPBackend.MATH):
-                weighted, error = meanflow_loss(velocity, frozen, z, v, r, t, power=o.power, jvp_scale=ramp)
-        apart = error[rows].mean().item() if len(rows) else 0.0
-        return weighted.mean(), {"mse": error.mean().item(), "mse_apart": apart}
+            return alphaflow_loss(velocity, frozen, z, v, r, t, alpha=alpha, rows=rows, power=o.power)
+        if o.name == "meanflow":
+            exact = differentiable(frozen)
+            return meanflow_loss(velocity, exact, z, v, r, t, rows=rows, power=o.power, jvp_scale=ramp)
+        by_steps = o.distill_by == "alphaflow"
+        return distill_loss(
+            velocity,
+            frozen if by_steps else differentiable(frozen),
+            self._teacher_velocity(dropped),
+            z,
+            r,
+            t,
+            alpha=alpha if by_steps else None,
+            rows=rows,
+            power=o.power,
+            jvp_scale=ramp,
+        )
 
-    def _guided(self, full: TrainingBatch, dropped: TrainingBatch, z: Tensor, v: Tensor, t: Tensor) -> Tensor:
+    @torch.no_grad()
+    def samples(self, batch: Mapping[str, Tensor], *, steps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Normalised latents that the network makes for a batch's conditions, and those of the batch: [B, N, C] each.
+
+        Args:
+            batch: as for `loss`.
+            steps: of the sampler; with flow matching they are Euler's.
+            generator: of the noise.
+        """
+        full, here, total = self._rows(batch)
+        x = self._normalized(full)
+        e = torch.randn(total, *x.shape[1:], generator=generator)[here].to(x)
+        bound = bind_conditions(self.generator_network, full)
+        euler = self.objective.name == "flow-matching"
+
+        def velocity(z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
+            return bound(z, r=t if euler else r, t=t)
+
+        return sample(velocity, e, steps=steps), x
+
+    def _rows(self, batch: Mapping[str, Tensor]) -> tuple[TrainingBatch, Tensor, int]:
+        """The features, their rows' numbers [B] on the CPU and how many rows there are in all."""
+        full = TrainingBatch(**{name: batch[name] for name in FIELDS})
+        if self.total:
+            return full, batch["row"].cpu(), self.total
+        return full, torch.arange(len(full.latent)), len(full.latent)
+
+    def _normalized(self, batch: TrainingBatch) -> Tensor:
+        network = self.generator_network
+        return (batch.latent - network.latent_mean) / network.latent_std
+
+    def _teacher_velocity(self, dropped: TrainingBatch) -> Velocity:
+        """The teacher's guided velocity; rows without a condition are the same with and without guidance."""
+        o, teacher = self.objective, self.teacher
+        if teacher is None:
+            raise ConfigError("distill needs a teacher")
+        if o.teacher_cfg == 1.0:
+            return bind_conditions(teacher, dropped)
+        nothing = torch.zeros_like(dropped.has_video)
+        empty = replace(dropped, has_video=nothing, has_text=nothing)
+        both = TrainingBatch(**{name: torch.cat([getattr(dropped, name), getattr(empty, name)]) for name in FIELDS})
+        return guide(bind_conditions(teacher, both), o.teacher_cfg, rescale=o.teacher_rescale)
+
+    def _guided(self, dropped: TrainingBatch, z: Tensor, v: Tensor, t: Tensor) -> Tensor:
         """Bake guidance into the velocity of rows that keep a condition."""
         o = self.objective
         if o.omega == 1.0 and o.kappa == 0.0:
             return v
-        nothing = torch.zeros_like(full.has_video)
+        nothing = torch.zeros_like(dropped.has_video)
         with torch.no_grad():
             conditional = bind_conditions(self.generator_network, dropped)(z, r=t, t=t)
             empty = replace(dropped, has_video=nothing, has_text=nothing)

@@ -1,0 +1,95 @@
+"""Networks of a training run: built, started from weights that are there, and the teacher beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mfv2a import hub
+from mfv2a.config import RunConfig
+from mfv2a.errors import ConfigError
+from mfv2a.models.mmaudio import CONFIGS, MMAudio
+from mfv2a.models.upstream import load_public
+from mfv2a.models.weights import build_network, load_network, load_strict
+from mfv2a.register import Checkpoint, find_checkpoint, read_register
+
+
+def public_start(config: RunConfig) -> Checkpoint | None:
+    """The public MMAudio model that a run starts from; None if `init` is a file or empty.
+
+    Raises:
+        ConfigError: a name of the register that is no such model.
+    """
+    return _public_entry(config.init) if config.task == "generator" else None
+
+
+def network_config(config: RunConfig) -> dict[str, Any]:
+    """Sizes of the run's network: those of the public model it starts from, where it does, and of `[model]`.
+
+    A generator made from a public one predicts the average velocity, unless `[model]` or flow matching says otherwise.
+    """
+    entry = public_start(config)
+    if entry is None:
+        return dict(config.model)
+    average = config.objective.name != "flow-matching"
+    return {**dataclasses.asdict(CONFIGS[entry.config]), "average": average, **config.model}
+
+
+def make_network(config: RunConfig) -> nn.Module:
+    """The run's network with fresh weights, or those of `init`.
+
+    Raises:
+        ConfigError: an unknown name.
+        CheckpointError: weights that are missing or do not fit.
+    """
+    network = build_network(config.task, network_config(config))
+    if config.task == "generator":
+        network.initialize(torch.Generator().manual_seed(config.seed))  # type: ignore[operator]
+    if not config.init:
+        return network
+    entry = public_start(config)
+    path = Path(config.init) if entry is None else hub.fetch(entry)
+    start = load_network(path, config.task)[0] if entry is None else load_public("mmaudio", entry.config, path)
+    tensors = start.state_dict()
+    if config.task == "generator":
+        # A flow-matching network has no second time yet: it starts as zero, which changes nothing.
+        own = network.state_dict()
+        tensors |= {k: v for k, v in own.items() if k.startswith("h_embed.") and k not in tensors}
+    load_strict(network, tensors, path)
+    return network
+
+
+def load_teacher(config: RunConfig) -> MMAudio | None:
+    """The teacher of a distillation, in the run's precision and without gradients; None for other objectives.
+
+    Raises:
+        ConfigError: an unknown name.
+        CheckpointError: weights that are missing or damaged.
+    """
+    name = config.objective.teacher
+    if not name:
+        return None
+    entry = _public_entry(name)
+    if entry is None:
+        teacher = load_network(Path(name), "generator")[0]
+    else:
+        teacher = load_public("mmaudio", entry.config, hub.fetch(entry))
+    number = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    teacher = teacher.to(number).eval().requires_grad_(False)
+    assert isinstance(teacher, MMAudio)
+    return teacher
+
+
+def _public_entry(name: str) -> Checkpoint | None:
+    """The register's entry of a public MMAudio model; None for a file or nothing."""
+    if not name or name.endswith(".safetensors") or (name not in read_register() and Path(name).exists()):
+        return None
+    entry = find_checkpoint(name)
+    if entry.layout != "mmaudio" or entry.config not in CONFIGS:
+        known = [each.name for each in read_register().values() if each.layout == "mmaudio"]
+        raise ConfigError(f"a generator cannot start from {name}", hint="one of " + ", ".join(known))
+    return entry

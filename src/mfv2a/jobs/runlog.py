@@ -1,0 +1,82 @@
+"""What surrounds a training run: its log on disk, and the signal that ends it in order."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+
+class RunLog:
+    """Records of a run, a line each in `log.jsonl`; also for TensorBoard, in `tensorboard/`, where that is installed.
+
+    Args:
+        run: folder of the run.
+        write: False in a team's processes that do not write.
+    """
+
+    def __init__(self, run: Path, *, write: bool = True) -> None:
+        self.run, self.write = run, write
+        self._file: Any = None
+        self._board: Any = None
+
+    def __enter__(self) -> RunLog:
+        if self.write:
+            self._file = (self.run / "log.jsonl").open("a", encoding="utf-8")
+            if find_spec("tensorboard") is not None:
+                from torch.utils.tensorboard import SummaryWriter
+
+                self._board = SummaryWriter(str(self.run / "tensorboard"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for part in (self._file, self._board):
+            if part is not None:
+                part.close()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Write a record; its `step` is the horizontal axis."""
+        if self._file is not None:
+            self._file.write(json.dumps(dict(record)) + "\n")
+            self._file.flush()
+        if self._board is not None:
+            for name, value in record.items():
+                if name != "step":
+                    self._board.add_scalar(name, value, record["step"])
+
+
+class StopFlag:
+    """Set by SIGTERM and Ctrl-C while open; the handlers before it come back afterwards."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._number: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def is_set(self) -> bool:
+        """Whether a signal came."""
+        return self._event.is_set()
+
+    def __enter__(self) -> StopFlag:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._set)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def raise_again(self) -> None:
+        """Deliver the signal to whoever handled it before: the run is saved, the process may end."""
+        if self._number is not None:
+            signal.raise_signal(self._number)
+
+    def _set(self, number: int, _frame: FrameType | None) -> None:
+        self._number = number
+        self._event.set()

@@ -1,0 +1,58 @@
+"""What is measured on held-out rows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mfv2a.training.team import Team
+from mfv2a.training.validation import kernel_distance, summarize
+from training.team_cases import OBJECTIVES, start
+
+
+def vectors(seed, shift=0.0, rows=200):
+    return torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed)) + shift
+
+
+def test_the_kernel_distance_is_around_zero_for_sets_that_are_alike_and_grows_with_their_distance():
+    alike = [kernel_distance(vectors(seed), vectors(seed + 100)) for seed in range(20)]
+    assert min(alike) < 0 < max(alike), "unbiased: it may fall below zero"
+    assert abs(sum(alike) / 20) < 0.05
+    near, far = kernel_distance(vectors(0), vectors(1, 0.5)), kernel_distance(vectors(0), vectors(1, 1.0))
+    assert 0.1 < near < far
+
+
+def test_the_kernel_distance_is_that_of_its_definition():
+    a, b = vectors(0, rows=3).double(), vectors(1, rows=2).double()
+
+    def k(x, y):
+        return float((x @ y / 6 + 1) ** 3)
+
+    within_a = sum(k(a[i], a[j]) for i in range(3) for j in range(3) if i != j) / 6
+    within_b = sum(k(b[i], b[j]) for i in range(2) for j in range(2) if i != j) / 2
+    across = sum(k(x, y) for x in a for y in b) / 6
+    assert kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * across)
+
+
+def test_a_latent_is_told_by_mean_and_deviation_of_each_channel():
+    latent = torch.tensor([[[1.0, 5.0], [3.0, 5.0]]])
+    assert torch.allclose(summarize(latent), torch.tensor([[2.0, 5.0, 2.0**0.5, 0.0]]))
+
+
+def test_held_out_rows_are_measured_with_the_average_and_leave_the_run_as_it_was(tmp_path):
+    measured = start(tmp_path / "a", OBJECTIVES["meanflow"], Team(), steps=6)
+    measured.run()
+    silent = start(tmp_path / "b", OBJECTIVES["meanflow"], Team(), steps=6)
+    silent.validate = None
+    silent.run()
+    for name, tensor in silent.task.network.state_dict().items():
+        assert torch.equal(tensor, measured.task.network.state_dict()[name])
+    told = [record for record in measured.logged if "validation/flow" in record]
+    assert [record["step"] for record in told] == [3, 6]
+    assert {key.split("/")[1] for key in told[0] if key != "step"} == {
+        *("flow", "mse@1", "mse@2", "kernel@1", "kernel@2")
+    }
+    assert told[0]["validation/mse@1"] != told[1]["validation/mse@1"]
+    with measured.ema.in_place_of(measured.task.network):
+        again = measured.validate(measured.wrapped, Team())
+    assert again == {key.split("/")[1]: value for key, value in told[1].items() if key != "step"}
