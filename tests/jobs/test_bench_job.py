@@ -9,7 +9,8 @@ import pytest
 
 from made_videos import make_video
 from mfv2a.errors import ConfigError, MediaError
-from mfv2a.jobs.bench import STAGES, BenchOptions, Stopwatch, measure, peak_memory_mib
+from mfv2a.jobs.bench import STAGES, BenchOptions, Stopwatch, measure
+from mfv2a.jobs.memory import peak_memory_mib, resident_memory_mib
 from mfv2a.jobs.sound import SoundOptions
 
 TINY = SoundOptions(model="tiny")
@@ -75,6 +76,20 @@ def test_a_video_that_is_none_is_an_error(tmp_path: Path) -> None:
             begin=lambda info, rate_hz: None,
             say=lambda text: None,
         )
+
+
+def test_clips_are_sampled_together_and_loading_is_measured(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "a.mp4", seconds=0.5)
+    options = BenchOptions(video=video, sound=SoundOptions(model="tiny"), repeats=1, warmup=0, batches=(1, 3))
+    report = measure(options, begin=lambda *_: None, say=lambda _: None)
+    (entry,) = report["entries"]
+    assert [each["batch"] for each in entry["sampled"]] == [1, 3]
+    assert all(each["clips_per_s"] > 0 for each in entry["sampled"])
+    assert report["load_s"] > 0
+    assert report["files_mib"] is None  # tiny has no files
+    if sys.platform == "linux":
+        assert abs(report["load_growth_mib"]) < 500
+        assert 10 < resident_memory_mib() <= peak_memory_mib() + 1  # type: ignore[operator]
 
 
 def test_peak_memory_is_told_in_mib() -> None:

@@ -64,6 +64,16 @@ def bench(
             rich_help_panel=options.MACHINE,
         ),
     ] = 1,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--batch",
+            min=1,
+            help="Also time the sampler on so many clips at once; give it several times to compare.",
+            metavar="N",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = None,
     batch_size: options.BatchSizeOption = 8,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
@@ -97,6 +107,7 @@ def bench(
         steps=tuple(steps or ()),
         repeats=repeats,
         warmup=warmup,
+        batches=tuple(batch or ()),
     )
     report = measure(wanted, begin=lambda info, rate_hz: talk.say(console.model_line(info, rate_hz)), say=talk.say)
     if as_json:
@@ -144,6 +155,7 @@ _FACTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "RTF": lambda entry: f"{entry['rtf']:.3f}",
     "total / first": lambda entry: _number(entry.get("ratio", {}).get("total"), ".2f"),
     "sample / first": lambda entry: _number(entry.get("ratio", {}).get("sample"), ".2f"),
+    "sampled clips/s": lambda entry: ", ".join(f"{x['clips_per_s']:.3g} x{x['batch']}" for x in entry["sampled"]),
     "peak MiB": lambda entry: _number(entry["peak_memory_mib"], ".0f"),
     "device MiB": lambda entry: _number(entry["peak_device_mib"], ".0f"),
 }

@@ -6,7 +6,6 @@ sum to its whole exactly; medians and 90th percentiles are taken over the repeat
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mfv2a.errors import ConfigError
+from mfv2a.jobs.memory import peak_memory_mib, resident_memory_mib
 from mfv2a.jobs.seed import clip_seed, content_key
 from mfv2a.jobs.sound import SoundOptions
 
@@ -41,6 +41,7 @@ class BenchOptions:
         steps: sampler steps to compare, () for the model's own.
         repeats: measured runs.
         warmup: runs before that, not counted.
+        batches: how many clips to sample together, each to be timed apart.
     """
 
     video: Path | None = None
@@ -49,12 +50,15 @@ class BenchOptions:
     steps: tuple[int, ...] = ()
     repeats: int = 5
     warmup: int = 1
+    batches: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for step in self.steps:
             replace(self.sound, steps=step)  # refuses what cannot work
         if self.repeats < 1:
             raise ConfigError(f"--repeats {self.repeats} cannot work", hint="use 1 or more")
+        if any(batch < 1 for batch in self.batches):
+            raise ConfigError("--batch 0 cannot work", hint="use 1 or more")
         if self.warmup < 0:
             raise ConfigError(f"--warmup {self.warmup} cannot work", hint="use 0 or more")
 
@@ -112,10 +116,8 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
     with tempfile.TemporaryDirectory(prefix="mfv2a-bench-") as folder:
         source = make_scene_video(Path(folder) / "scene.mp4") if options.video is None else options.video
         info = probe_video(source)
-        start = time.perf_counter()
         sound = options.sound
-        pipeline = sound.load(random_weights=options.random_weights)
-        load_s = time.perf_counter() - start
+        pipeline, loading = _load(sound, described.name, options.random_weights)
         entries = []
         for steps in options.steps or (described.default_steps,):
             say(f"{steps} step{'s' if steps > 1 else ''}: {options.warmup} + {options.repeats} runs")
@@ -136,12 +138,27 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         "digest": described.digest,
         "random_weights": options.random_weights,
         "sample_rate_hz": sound.rate_hz(described),
-        "load_s": load_s,
+        **loading,
         "warmup": options.warmup,
         "repeats": options.repeats,
         **_machine(pipeline),
         "entries": entries,
     }
+
+
+def _load(sound: SoundOptions, name: str, random_weights: bool) -> tuple[Pipeline, dict[str, Any]]:
+    """The model, how long loading took, and how much memory it added beside the bytes of its files."""
+    import mfv2a.layouts  # noqa: F401 - what is imported shall not count
+    from mfv2a.hub import find_file
+    from mfv2a.register import files_of, find_model
+
+    before, start = resident_memory_mib(), time.perf_counter()
+    pipeline = sound.load(random_weights=random_weights)
+    load_s, after = time.perf_counter() - start, resident_memory_mib()
+    growth = None if before is None or after is None else after - before
+    paths = [] if random_weights else [find_file(file) for file in files_of(find_model(name))]
+    weights = sum(path.stat().st_size for path in paths if path is not None) / 2**20
+    return pipeline, {"load_s": load_s, "load_growth_mib": growth, "files_mib": weights or None}
 
 
 def make_scene_video(path: Path) -> Path:
@@ -187,6 +204,7 @@ def _measure_steps(
         "seconds": seconds,
         "repeats": kept,
         "rtf": seconds["total"]["median"] / info.duration_s,
+        "sampled": _sample_together(pipeline, info, sound, options, synchronize),
         "peak_memory_mib": peak_memory_mib(),
         "peak_device_mib": torch.cuda.max_memory_allocated(pipeline.device) / 2**20 if cuda else None,
     }
@@ -219,14 +237,26 @@ def _run_once(
     return watch.stop()
 
 
-def peak_memory_mib() -> float | None:
-    """The most memory this process has held so far, None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # macOS counts bytes, Linux KiB
+def _sample_together(
+    pipeline: Pipeline, info: VideoInfo, sound: SoundOptions, options: BenchOptions, synchronize: Callable[[], None]
+) -> list[dict[str, float]]:
+    """How many clips a second the sampler makes, so many at a time; the best of the repeats."""
+    if not options.batches:
+        return []
+    # What is seen does not change the time: the empty features are as long.
+    work = pipeline.prepare(None, duration_s=info.duration_s, seed=sound.seed)
+    found = []
+    for batch in options.batches:
+        works = [replace(work, seed=sound.seed + k) for k in range(batch)]
+        settings = replace(sound.sampler(), batch_size=batch)
+        times = []
+        for _ in range(options.repeats):
+            start = time.perf_counter()
+            pipeline.sample(works, settings)
+            synchronize()
+            times.append(time.perf_counter() - start)
+        found.append({"batch": batch, "clips_per_s": batch / min(times)})
+    return found
 
 
 def _machine(pipeline: Pipeline) -> Mapping[str, Any]:
