@@ -24,10 +24,11 @@ ALLOWED = {
     "hub": set(),
     "cli": {"jobs"},
     "jobs": {
-        *("loader", "hub", "models", "pipeline", "training", "evaluation"),
+        *("loader", "packages", "hub", "models", "pipeline", "training", "evaluation"),
         *("data", "media", "scenes", "flow", "timeline"),
     },
-    "loader": {"layouts", "pipeline"},
+    "loader": {"layouts", "packages", "pipeline"},
+    "packages": {"hub"},
     "layouts": {"hub", "models", "encoders", "parts"},
     "pipeline": {"flow", "models", "timeline", "work", "encoders", "generators", "parts"},
     "generators": {"flow", "models", "timeline", "work"},

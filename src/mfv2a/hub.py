@@ -101,6 +101,36 @@ def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> Path:
     raise CheckpointError(words, hint=failures[0].hint) from failures[0]
 
 
+def push(folder: Path, repo: str, *, private: bool) -> str:
+    """Upload a folder to a repo of the hub, which is made if it is not there; the token is HF_TOKEN's or the login's.
+
+    Returns:
+        the address of the repo.
+
+    Raises:
+        CheckpointError: the hub cannot be reached, or refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    if is_offline():
+        raise CheckpointError(f"{repo} cannot be written: the hub is off limits", hint="leave out --offline")
+    api = HfApi(endpoint=endpoint())
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"mfv2a: {folder.name}")
+    except HFValidationError as error:
+        raise CheckpointError(f"{repo} is no name of a repo", hint="it is OWNER/NAME") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else "an error"
+        hint = "set HF_TOKEN to a token that may write there" if status in (401, 403) else "try again later"
+        raise CheckpointError(f"the hub answered {status} for {repo}", hint=hint) from error
+    except (OSError, ValueError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{endpoint()}: {words}", hint="connect, then try again") from error
+    return f"{endpoint()}/{repo}"
+
+
 def verify(checkpoint: Checkpoint, path: Path, *, again: bool = False, hint: str = "") -> Verdict:
     """Compare a file with the register; a file known by size and time is not read again.
 

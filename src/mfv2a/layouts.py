@@ -20,7 +20,7 @@ from mfv2a.encoders.meanaudio import MeanAudioEncoders
 from mfv2a.encoders.mmaudio import MMAudioEncoders, mmaudio_spec
 from mfv2a.encoders.woosh import WooshEncoders, woosh_spec
 from mfv2a.errors import CheckpointError, ConfigError
-from mfv2a.models import upstream
+from mfv2a.models import upstream, weights
 from mfv2a.models.clip_tokenizer import CLIPTokenizer
 from mfv2a.models.tokenizers import RobertaTokenizer, T5Tokenizer
 from mfv2a.parts import Parts, Role
@@ -66,13 +66,24 @@ class PublicFiles:
         if missing := {*kinds, *others} - set(self.files):
             named = ", ".join(sorted(missing))
             raise ConfigError(f"{entry.name} needs components {named}", hint="see checkpoints.toml")
-        self.sizes = {role: upstream.find_public(kind, self.files[role].config)[1] for role, kind in kinds.items()}
+        self.sizes = {role: self._sizes(role) for role in kinds}
+
+    def _sizes(self, role: str) -> Any:
+        """Sizes of a network: by the name of a public one, or as the file of one's own says."""
+        entry = self.files[role]
+        if role != "generator" or entry.config:
+            return upstream.find_public(self.kinds[role], entry.config)[1]
+        if self.random_weights:
+            raise ConfigError(f"the sizes of {entry.name} are in its file alone", hint="leave out --random-weights")
+        return weights.read_config(_file_of(entry), "generator")
 
     def load(self, role: str, dtype: torch.dtype) -> Any:
         """A network of a published file, or of its size."""
         kind, entry = self.kinds[role], self.files[role]
         if self.random_weights:
             return upstream.random_public(kind, entry.config, device=self.device, dtype=dtype)
+        if not entry.config:
+            return weights.load_network(_file_of(entry), role)[0].to(self.device, dtype)
         source = hub.fetch(entry)
         copy = _converted(entry, kind, source)
         load = partial(upstream.load_public, kind, entry.config, device=self.device, dtype=dtype)
@@ -211,9 +222,9 @@ def compact_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, r
     wanted = {"generator": entry} | {role: find_component(entry, role) for role in entry.components}
     if missing := {"vae", "sync"} - set(wanted):
         raise ConfigError(f"{entry.name} needs components {', '.join(sorted(missing))}", hint="see checkpoints.toml")
-    from mfv2a.models.weights import load_network
-
-    return _compact(lambda role: load_network(_file_of(wanted[role]), role)[0], "vocoder" in wanted, device, dtype)
+    return _compact(
+        lambda role: weights.load_network(_file_of(wanted[role]), role)[0], "vocoder" in wanted, device, dtype
+    )
 
 
 def tiny_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfv2a.errors import CheckpointError, ConfigError, DeviceError
+from mfv2a.packages import find_model
 from mfv2a.records import ModelInfo
-from mfv2a.register import files_of, find_model
+from mfv2a.register import Checkpoint, files_of
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +31,7 @@ def describe_model(name: str) -> ModelInfo:
         ConfigError: no such model; the closest names are named.
     """
     entry = find_model(name)
-    digests = [file.digest or f"{file.repo}/{file.file}@{file.revision}" for file in files_of(entry)]
+    digests = [file.digest or _place(file) for file in files_of(entry)]
     return ModelInfo(
         name=name,
         licence=entry.licence,
@@ -46,6 +48,15 @@ def describe_model(name: str) -> ModelInfo:
         sees=entry.sees,
         digest=hashlib.sha256("".join(digests).encode()).hexdigest() if digests else "",
     )
+
+
+def _place(file: Checkpoint) -> str:
+    """What stands for a file of which no digest is stated: where it is, and of one's own its size and time."""
+    if not file.path:
+        return f"{file.repo}/{file.file}@{file.revision}"
+    path = Path(file.path)
+    stat = path.stat() if path.is_file() else None
+    return f"{path}:{stat.st_size}:{stat.st_mtime_ns}" if stat else str(path)
 
 
 def pick_device(name: str) -> torch.device:

@@ -17,7 +17,7 @@ from torch import Tensor
 from mfv2a.encoders.compact import COMPACT
 from mfv2a.encoders.protocol import Encoders, Shrink
 from mfv2a.flow.guidance import guide
-from mfv2a.flow.sampler import sample, spread
+from mfv2a.flow.sampler import at_instant, sample, spread
 from mfv2a.generators import Generator, Jobs, bind_generator, number_type
 from mfv2a.models.bigvgan import BigVGAN
 from mfv2a.models.griffinlim import GriffinLim
@@ -211,6 +211,7 @@ class Pipeline:
         guided, sizes = self.info.guides(strength), self.generator.config
         binding = bind_generator(self.generator, self.spec)
         velocity = binding.bind(jobs, lengths, guided=guided, strength=strength)
+        velocity = at_instant(velocity) if self.info.kind == "instantaneous" else velocity
         if guided:
             rescale = self.info.default_rescale if options.rescale is None else options.rescale
             velocity = guide(velocity, strength, rescale=rescale)

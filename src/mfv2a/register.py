@@ -229,9 +229,9 @@ def _read_all(extra: str, _stamps: tuple[int, ...]) -> tuple[tuple[str, Checkpoi
     own = next((p for p in (package / REGISTER, package.parents[1] / REGISTER) if p.is_file()), None)
     if own is None:
         raise CheckpointError("checkpoints.toml is missing", hint="install mfv2a again")
-    entries = _read_file(own, package)
+    entries = read_file(own, package)
     for path in (Path(part) for part in extra.split(os.pathsep) if part):
-        added = _read_file(path, path.absolute().parent)
+        added = read_file(path, path.absolute().parent)
         if twice := sorted(set(added) & set(entries)):
             raise ConfigError(f"{path}: {twice[0]} is in the register already", hint="choose another name")
         entries |= added
@@ -242,8 +242,16 @@ def _read_all(extra: str, _stamps: tuple[int, ...]) -> tuple[tuple[str, Checkpoi
     return tuple(entries.items())
 
 
-def _read_file(path: Path, root: Path) -> dict[str, Checkpoint]:
-    """Entries of a register; their paths become absolute, from `root`."""
+def read_file(path: Path, root: Path | None) -> dict[str, Checkpoint]:
+    """Entries of a register file.
+
+    Args:
+        path: of the file.
+        root: folder that their paths start from, made absolute; None leaves them as they are.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or an entry cannot be.
+    """
     try:
         tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -255,6 +263,6 @@ def _read_file(path: Path, root: Path) -> dict[str, Checkpoint]:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {name} must be a table")
-        here = {"path": str(root / table["path"])} if table.get("path") else {}
+        here = {"path": str(root / table["path"])} if root and table.get("path") else {}
         entries[name] = build(Checkpoint, {**table, **here, "name": name}, where=f"{path}: {name}")
     return entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,10 @@ EPILOG = """
 `mfv2a models check mmaudio-small-16k` - fetch, load, dub a drawn scene: does it work here?
 
 `mfv2a models default embedded` - what is used where no --model is given
+
+`mfv2a models export runs/mine ./mine && mfv2a dub clips --out dubbed --model ./mine` - a model of your own
+
+`mfv2a models push ./mine OWNER/NAME` - upload it; `--model OWNER/NAME` then takes it anywhere
 
 Weights have licences of their own, which every line names; many public ones are not for commercial use.
 """
@@ -162,3 +167,34 @@ def default(
     if name is not None:
         keep_default(name)
     console.write_stdout(f"{default_model()}\n".encode())
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or its weights file.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", help="Model whose encoders and decoders it takes.", metavar="NAME", show_default="found"
+        ),
+    ] = None,
+    licence: Annotated[str, typer.Option("--licence", help="Of the weights.", metavar="NAME")] = "not stated",
+    licence_url: Annotated[str, typer.Option("--licence-url", help="Where it can be read.", metavar="URL")] = "",
+) -> None:
+    """Make a package of what `mfv2a train` wrote: weights, their description and a card; --model takes the folder."""
+    from mfv2a.jobs.export import export_run
+
+    console.print_path(export_run(run, folder, like=like, licence=licence, licence_url=licence_url))
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made by `mfv2a models export`.")],
+    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repo of the hub; made if it is not there.")],
+    private: Annotated[bool, typer.Option("--private", help="Make it so that only you see it.")] = False,
+) -> None:
+    """Upload a package with its card to the hub; prints its address. HF_TOKEN must hold a token that may write."""
+    from mfv2a.jobs.export import push as upload
+
+    console.write_stdout(f"{upload(folder, repo, private=private)}\n".encode())

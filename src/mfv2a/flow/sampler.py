@@ -84,3 +84,12 @@ def ignore_interval(velocity: Velocity) -> Velocity:
         return velocity(z, t=t)
 
     return instantaneous
+
+
+def at_instant(velocity: Velocity) -> Velocity:
+    """A network with two times that learned the instantaneous velocity alone: both are set to the later one."""
+
+    def instantaneous(z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
+        return velocity(z, r=t, t=t)
+
+    return instantaneous

@@ -10,7 +10,8 @@ from typing import Any
 from mfv2a import hub
 from mfv2a.errors import CheckpointError
 from mfv2a.loader import LAYOUTS
-from mfv2a.register import Checkpoint, default_model, files_of, find_checkpoint, find_model, read_register
+from mfv2a.packages import find_model
+from mfv2a.register import Checkpoint, default_model, files_of, find_checkpoint, read_register
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,8 @@ def locate(name: str) -> list[Path]:
 
 
 def _wanted(name: str) -> tuple[Checkpoint, ...]:
-    entry = find_checkpoint(name)
+    own = name not in read_register() and ("/" in name or Path(name).exists())
+    entry = find_model(name) if own else find_checkpoint(name)
     return files_of(entry) if entry.role == "generator" else (entry,)
 
 

@@ -113,6 +113,27 @@ def load_network(path: Path, kind: str) -> tuple[nn.Module, dict[str, Any]]:
     return network.eval().requires_grad_(False), dict(json.loads(metadata["facts"]))
 
 
+def read_config(path: Path, kind: str) -> Any:
+    """The configuration of a network, of its file's metadata.
+
+    Raises:
+        CheckpointError: the file is missing, cut or of another kind, or its configuration is another version's.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: {error}", hint="the weights file is missing or damaged") from error
+    if metadata.get("kind") != kind:
+        raise CheckpointError(f"{path} holds {metadata.get('kind', 'no mfv2a network')}, not a {kind}")
+    try:
+        return NETWORKS[kind][1](**json.loads(metadata["config"]))
+    except TypeError as error:
+        raise CheckpointError(f"configuration of a {kind} network: {error}") from error
+
+
 def load_strict(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Copy tensors into a network, every key and shape matching.
 

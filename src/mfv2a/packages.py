@@ -1,0 +1,177 @@
+"""What `--model` names -> its entry: one of the register, or a model of one's own in a folder, a file or a repo.
+
+A package is a folder, here or on the hub, with a `checkpoints.toml` of its own, written as the tool's is: one generator,
+and whatever of its components the tool's register does not have. A single weights file of `mfv2a train` takes the
+encoders and decoders of the known model that it fits. Knows no network and no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mfv2a import hub, register
+from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.register import REGISTER, Checkpoint
+
+REPO = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+WIDTHS = ("clip_dim", "text_dim", "text_len", "sync_dim", "latent_dim")
+BASES: dict[tuple[int, ...], str] = {
+    (1024, 1024, 77, 768, 20): "mmaudio-small-16k",
+    (1024, 1024, 77, 768, 40): "mmaudio-small-44k",
+}
+"""Widths of a generator's inputs -> the public model whose encoders and decoders have them."""
+MANY_STEPS, USUAL_CFG = 25, 4.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a weights file says of itself.
+
+    Attributes:
+        kind: of the network; config: its sizes; facts: how it was made.
+    """
+
+    kind: str
+    config: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
+def find_model(name: str) -> Checkpoint:
+    """The generator that a name stands for, its components found.
+
+    Args:
+        name: of the register; a folder with a `checkpoints.toml`; a `.safetensors` file of `mfv2a train`; or
+            OWNER/NAME[@REVISION] of the hub, whose `checkpoints.toml` is fetched if it is not here.
+
+    Raises:
+        ConfigError: there is no such model, or its package cannot be read.
+        CheckpointError: the hub cannot give it.
+    """
+    if name in register.model_names():
+        return register.find_model(name)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return read_package(path / REGISTER, name, root=path.absolute())
+    if path.suffix == ".safetensors":
+        return _of_file(path, name)
+    if (found := REPO.fullmatch(name)) and not path.exists():
+        return _of_repo(name, found["repo"], found["revision"] or "main")
+    return register.find_model(name)
+
+
+def read_package(path: Path, name: str, *, root: Path | None) -> Checkpoint:
+    """The one generator of a package's register.
+
+    Args:
+        path: of its `checkpoints.toml`.
+        name: what the model is called from now on.
+        root: folder that its paths start from; None leaves them as they are.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not hold one generator.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{name} is no model: it has no {REGISTER}", hint="mfv2a models export makes such a folder")
+    entries = register.read_file(path, root)
+    models = [entry for entry in entries.values() if entry.role == "generator"]
+    if len(models) != 1:
+        raise ConfigError(f"{path} holds {len(models)} generators", hint="a package has one")
+    return replace(models[0], name=name, scope=entries)
+
+
+def read_header(path: Path) -> Header:
+    """What a file of `mfv2a train` says of itself.
+
+    Raises:
+        CheckpointError: it is missing, damaged or no file of the tool.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            words = file.metadata() or {}
+        return Header(kind=words["kind"], config=json.loads(words["config"]), facts=json.loads(words["facts"]))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: {error}", hint="the weights file is missing or damaged") from error
+    except (KeyError, ValueError) as error:
+        hint = "a file that mfv2a train wrote is expected; others are named in a register, see docs/CHECKPOINTS.md"
+        raise CheckpointError(f"{path} does not say what network it is", hint=hint) from error
+
+
+def entry_of(path: Path, name: str, *, like: str | None = None) -> Checkpoint:
+    """The entry of a generator that `mfv2a train` wrote.
+
+    Args:
+        path: of its weights.
+        name: of the entry.
+        like: model whose encoders and decoders it takes; found by its widths if None.
+
+    Raises:
+        ConfigError: no known model has its widths.
+        CheckpointError: the file is damaged, or no generator.
+    """
+    header = read_header(path)
+    if header.kind != "generator":
+        raise CheckpointError(f"{path} holds a {header.kind}, not a generator", hint="see mfv2a models export")
+    base = register.find_model(like or _fitting(path, header))
+    objective = header.facts.get("run", {}).get("objective", {}).get("name", "")
+    average = bool(header.config.get("average")) and objective != "flow-matching"
+    return replace(
+        base,
+        name=name,
+        path=str(path.absolute()),
+        repo="",
+        file="",
+        mirrors=(),
+        digest="",
+        bytes=0,
+        config="",
+        licence="not stated",
+        licence_url="",
+        evidence="",
+        quality="",
+        note=f"encoders and decoders of {base.name}",
+        kind="average" if average else "instantaneous",
+        steps=1 if average else MANY_STEPS,
+        cfg=1.0 if average or base.layout == "compact" else USUAL_CFG,
+        guidance="none",
+        renoise=(),
+    )
+
+
+def _of_file(path: Path, name: str) -> Checkpoint:
+    if not path.is_file():
+        raise ConfigError(f"no model file {path}", hint="mfv2a models list names the known ones")
+    return entry_of(path, name)
+
+
+def _fitting(path: Path, header: Header) -> str:
+    def widths(config: Mapping[str, Any]) -> tuple[int, ...]:
+        return tuple(config.get(key, 0) for key in WIDTHS)
+
+    found = widths(header.config)
+    if found in BASES:
+        return BASES[found]
+    embedded = register.find_model("embedded")
+    if widths(read_header(Path(embedded.path)).config) == found:
+        return embedded.name
+    named = ", ".join(f"{key} {width}" for key, width in zip(WIDTHS, found, strict=True))
+    raise ConfigError(f"{path}: no known model has these inputs: {named}", hint="export it with --like NAME")
+
+
+def _of_repo(name: str, repo: str, revision: str) -> Checkpoint:
+    file = Checkpoint(
+        name=name, role="tokenizer", licence="", licence_url="", repo=repo, file=REGISTER, revision=revision
+    )
+    package = read_package(hub.fetch(file), name, root=None)
+
+    def there(entry: Checkpoint) -> Checkpoint:
+        return replace(entry, path="", repo=repo, file=entry.path, revision=revision) if entry.path else entry
+
+    scope = {key: there(entry) for key, entry in package.scope.items()}
+    return replace(there(package), scope=scope)

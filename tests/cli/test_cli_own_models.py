@@ -1,0 +1,171 @@
+"""A model of one's own: exported from a run, used from a file, a folder and the hub, pushed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+import tiny_mmaudio
+from local_hub import running_hub
+from made_videos import make_video
+from mfv2a import packages
+from mfv2a.cli import main
+from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.loader import describe_model, load_pipeline
+from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
+from mfv2a.models.weights import load_network, save_network
+from mfv2a.register import find_model
+
+SIZES = {"dim": 64, "num_heads": 2, "joint_depth": 1, "fused_depth": 1, "mlp_ratio": 1.0, "average": True}
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "MFV2A_MODEL", "MFV2A_CHECKPOINTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MFV2A_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    monkeypatch.chdir(tmp_path)
+    with running_hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        yield hub
+
+
+def write_run(folder, *, objective="alphaflow", **sizes):
+    """A finished run of a small generator on the embedded model's features."""
+    known = load_network(Path(find_model("embedded").path), "generator")[0].config
+    widths = {name: getattr(known, name) for name in packages.WIDTHS}
+    torch.manual_seed(0)
+    network = MMAudio(MMAudioConfig(**{**SIZES, **widths, **sizes}))
+    network.initialize()
+    facts = {"steps": 7, "run": {"objective": {"name": objective}, "init": ""}}
+    save_network(Path(folder) / "final.safetensors", "generator", network, facts=facts)
+    return Path(folder)
+
+
+def samples(path):
+    return soundfile.read(path)[0]
+
+
+def test_one_model_as_file_folder_and_repo_makes_one_sound(server, capsysbinary):
+    run = write_run("runs/mine")
+    assert main(["models", "export", str(run), "mine", "--licence", "MIT"]) == 0
+    assert sorted(path.name for path in Path("mine").iterdir()) == [
+        "README.md",
+        "checkpoints.toml",
+        "generator.safetensors",
+    ]
+    assert main(["models", "push", "mine", "me/mine"]) == 0
+    assert capsysbinary.readouterr().out.decode().splitlines() == ["mine", f"{server.address}/me/mine"]
+    assert server.files["me/mine", "generator.safetensors"] == Path("mine/generator.safetensors").read_bytes()
+    assert b"license: mit" in server.files["me/mine", "README.md"]
+    make_video(Path("in/a.mp4"), seconds=1.0)
+    for k, name in enumerate(["runs/mine/final.safetensors", "./mine", "me/mine", "me/mine@main"]):
+        words = ["dub", "in", "--out", f"out{k}", "--model", name, "--also-wav", "--sample-rate", "model"]
+        assert main(words) == 0
+        assert (samples(f"out{k}/a.wav") == samples("out0/a.wav")).all()
+    assert abs(samples("out0/a.wav")).max() > 1e-4
+    assert main(["--offline", "tta", "rain", "--model", "me/mine", "--duration", "1", "--out", "r.wav"]) == 0
+    assert b"licence MIT" in capsysbinary.readouterr().err
+    assert main(["models", "verify", "me/mine"]) == 0
+    assert main(["models", "info", "./mine", "--json"]) == 0
+    told = json.loads(capsysbinary.readouterr().out.splitlines()[-1])
+    assert (told["kind"], told["steps"], told["runs"]) == ("average", 1, True)
+
+
+def test_a_network_that_learned_flow_matching_alone_takes_many_steps(server):
+    path = write_run("flow", objective="flow-matching") / "final.safetensors"
+    info = describe_model(str(path))
+    assert (info.kind, info.default_steps) == ("instantaneous", 25)
+    pipeline = load_pipeline(str(path), device="cpu")
+    work, seen = pipeline.prepare(None, prompt="rain", duration_s=0.5), []
+    pipeline.generator.register_forward_hook(lambda _, __, kwargs, ___: seen.append(kwargs), with_kwargs=True)
+    from mfv2a.pipeline import SampleOptions
+
+    pipeline.sample([work], SampleOptions(steps=3))
+    assert [float(k["t"][0]) for k in seen] == pytest.approx([1, 2 / 3, 1 / 3])
+    assert all(torch.equal(k["r"], k["t"]) for k in seen)
+
+
+def test_a_run_at_a_public_models_widths_takes_its_encoders(server, monkeypatch, tmp_path):
+    tiny_mmaudio.add_sizes(monkeypatch)
+    tiny_mmaudio.write_register(tmp_path, monkeypatch)
+    server.files |= tiny_mmaudio.files()
+    sizes = {"clip_dim": 24, "text_dim": 24, "sync_dim": 24, "text_len": 77, "latent_dim": 20}
+    path = write_run("wide", **sizes) / "final.safetensors"
+    with pytest.raises(ConfigError, match="no known model has these inputs: clip_dim 24"):
+        describe_model(str(path))
+    monkeypatch.setitem(packages.BASES, (24, 24, 77, 24, 20), "tiny-mm-16k")
+    pipeline = load_pipeline(str(path), device="cpu")
+    assert type(pipeline.encoders).__name__ == "MMAudioEncoders"
+    assert (pipeline.info.kind, pipeline.info.default_steps, pipeline.info.default_cfg) == ("average", 1, 1.0)
+    assert main(["models", "export", "wide", "packed", "--like", "tiny-mm-16k"]) == 0
+    assert main(["tta", "rain", "--model", "./packed", "--duration", "1", "--out", "r.wav", "--quiet"]) == 0
+    assert len(samples("r.wav")) == 48000
+
+
+def test_other_weights_are_other_settings(server):
+    first = write_run("a") / "final.safetensors"
+    before = describe_model(str(first)).digest
+    assert describe_model(str(first)).digest == before
+    first.touch()
+    assert describe_model(str(first)).digest != before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["models", "export", "nothing", "x"], 2, "has no final.safetensors"),
+        (["models", "export", "run", "full"], 2, "not empty"),
+        (["models", "push", "full", "me/x"], 2, "full is no model"),
+        (["models", "push", "mine", "not a name"], 4, "no name of a repo"),
+        (["tta", "x", "--model", "missing.safetensors"], 2, "no model file missing.safetensors"),
+        (["tta", "x", "--model", "broken.safetensors"], 4, "broken.safetensors"),
+        (["tta", "x", "--model", "plain.safetensors"], 4, "does not say what network it is"),
+        (["tta", "x", "--model", "me/nothing"], 4, "no me/nothing"),
+        (["tta", "x", "--model", "full"], 2, "full is no model"),
+        (["tta", "x", "--model", "embeded"], 2, "unknown model"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(server, capsysbinary, words, code, told):
+    from safetensors.torch import save_file
+
+    write_run("run")
+    assert main(["models", "export", "run", "mine"]) == 0
+    Path("full").mkdir()
+    Path("full/a").write_text("a")
+    Path("broken.safetensors").write_bytes(b"no weights")
+    save_file({"a": torch.zeros(1)}, "plain.safetensors")
+    capsysbinary.readouterr()
+    assert main(words) == code
+    error = capsysbinary.readouterr().err.decode()
+    assert told in error
+    assert "fault of mfv2a" not in error
+    assert not Path("x").exists()
+
+
+def test_a_push_without_a_right_is_told(server, monkeypatch, capsysbinary):
+    write_run("run")
+    assert main(["models", "export", "run", "mine"]) == 0
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    assert main(["models", "push", "mine", "me/mine"]) == 4
+    assert b"401" in capsysbinary.readouterr().err
+    assert main(["--offline", "models", "push", "mine", "me/mine"]) == 4
+    assert b"off limits" in capsysbinary.readouterr().err
+
+
+def test_changed_weights_are_not_pushed(server):
+    from mfv2a.jobs.export import push
+
+    write_run("run")
+    assert main(["models", "export", "run", "mine"]) == 0
+    with Path("mine/generator.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(CheckpointError, match="and not sha256"):
+        push(Path("mine"), "me/mine", private=False)
+    assert not server.files
