@@ -176,7 +176,10 @@ def export(
     like: Annotated[
         str | None,
         typer.Option(
-            "--like", help="Model whose encoders and decoders it takes.", metavar="NAME", show_default="found"
+            "--like",
+            help="Model whose encoders and decoders it takes.",
+            metavar="NAME",
+            show_default="the one that it fits",
         ),
     ] = None,
     licence: Annotated[str, typer.Option("--licence", help="Of the weights.", metavar="NAME")] = "not stated",

@@ -1,17 +1,16 @@
-"""A finished run -> a package: weights, a register of its own and a card, which `--model` takes and the hub can hold."""
+"""A finished run -> a package: weights, a register of its own and a card. `--model` takes it, the hub can hold it."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from mfv2a import hub
 from mfv2a.errors import ConfigError
-from mfv2a.packages import REGISTER, entry_of, find_model, read_header
-from mfv2a.register import Checkpoint
+from mfv2a.packages import entry_of, find_model, read_header
+from mfv2a.register import REGISTER, Checkpoint
 
 WEIGHTS = "generator.safetensors"
 CARD = "README.md"
@@ -24,7 +23,8 @@ def export_run(run: Path, folder: Path, *, like: str | None, licence: str, licen
         run: folder of a finished run, or its weights file.
         folder: to make; it must not be there yet, or be empty.
         like: model whose encoders and decoders it takes; found by its widths if None.
-        licence, licence_url: of the weights.
+        licence: of the weights.
+        licence_url: where it can be read.
 
     Returns:
         `folder`.
@@ -48,7 +48,7 @@ def export_run(run: Path, folder: Path, *, like: str | None, licence: str, licen
             digest = hub.digest_of(made / WEIGHTS, "sha256")
             (made / REGISTER).write_text(_register(entry, digest, licence, licence_url), encoding="utf-8")
             (made / CARD).write_text(_card(entry, weights, licence), encoding="utf-8")
-            os.replace(made, folder)
+            made.replace(folder)
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror or error}", hint="choose a folder that can be written") from error
     return folder
@@ -112,8 +112,8 @@ tags: [video-to-audio, text-to-audio, {objective}]
 # {entry.name}
 
 A generator of sound for silent videos and for words, trained with `mfv2a train`: objective `{objective}`,
-{header.facts.get("steps", "unknown")} steps{started}. It predicts an {entry.kind} velocity, {entry.steps} steps by default;
-{entry.note}, whose licences apply to them.
+{header.facts.get("steps", "unknown")} steps{started}. It predicts an {entry.kind} velocity,
+{entry.steps} steps by default; {entry.note}, whose licences apply to them.
 
     mfv2a dub ./videos --out ./dubbed --model {entry.name}
 
