@@ -1,8 +1,8 @@
 """What `--model` names -> its entry: one of the register, or a model of one's own in a folder, a file or a repo.
 
 A package is a folder, here or on the hub, with a `checkpoints.toml` of its own, written as the tool's is: one
-generator, and whatever of its components the tool's register does not have. A single weights file of `mfv2a train` takes the
-encoders and decoders of the known model that it fits. Knows no network and no torch.
+generator, and whatever of its components the tool's register does not have. A single weights file of `mfv2a train`
+takes the encoders and decoders of the known model that it fits. Knows no network and no torch.
 """
 
 from __future__ import annotations

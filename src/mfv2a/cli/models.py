@@ -179,7 +179,7 @@ def export(
             "--like",
             help="Model whose encoders and decoders it takes.",
             metavar="NAME",
-            show_default="the one that it fits",
+            show_default="found",
         ),
     ] = None,
     licence: Annotated[str, typer.Option("--licence", help="Of the weights.", metavar="NAME")] = "not stated",
