@@ -164,6 +164,8 @@ def run_ffmpeg(
     except BaseException:  # Ctrl-C or SIGTERM must not leave a child that goes on writing
         child.kill()
         child.wait()
+        if child.stderr is not None:
+            child.stderr.close()
         raise
     if child.returncode != 0:
         _raise_failure(talk.decode("utf-8", "replace"), child.returncode, path)
