@@ -41,22 +41,33 @@ PICTURES = {
     ".avi": "mpeg4",
     ".ts": "mpeg2video",
 }
+ODD_NAMES = (
+    *(b"-rf", b"--help", b"$(reboot)", b"`id`", b";ls", b"a b", b" lead", b"new\nline", b"tab\t", b"quote'", b'dq"'),
+    *(b"%s%n", b"{0}", b"caf\xe9", b"\xff\xfe", b"[red]x[/red]", b"file:x", b"http:..x", b"pipe:0", b"concat:a|b"),
+    *(b"a*b?", b"[ab]", b"~", b"#frag?q=1", b"\\back", b"nul", b"con", b"\x1b[31m", b"a=b,c", b"data:,x", b"x" * 180),
+    *(text.encode() for text in ("\u00e9", "\u65e5\u672c", "\u202eexe", "\U0001f3ac")),
+)
+ODD_PROMPTS = (
+    *("", " ", "rain" * 5000, "'; drop table", "\u202e\u200b", "\U0001f3b5" * 300, "\\n\\t", '"', "[bold]", "%s", "{}"),
+    *("\ufeff", "a\u0301" * 400, "<|endoftext|>", "\ud7ff", "0" * 1000, "- -- ---", "$HOME", "\x1b[2J"),
+)
 LIMIT_S = 900
 PATIENCE_S = 60  # a clip; all take less than a second
 
 
-def draw(path: Path, *, seconds: float = 1.0, fps: int = 10) -> Path:
+def draw(path: Path, *, seconds: float = 1.0) -> Path:
     """Write a small video: a square that moves over noise."""
+    rate = 25 if path.suffix == ".ts" else 10  # MPEG-2 knows but few rates
     path.parent.mkdir(parents=True, exist_ok=True)
     ground = np.random.default_rng(len(path.name)).integers(0, 90, (48, 64, 3), dtype=np.uint8)
     with av.open(f"file:{path}", "w") as container:
-        stream = container.add_stream(PICTURES[path.suffix], rate=25 if path.suffix == ".ts" else fps)
+        stream = container.add_stream(PICTURES[path.suffix], rate=rate)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(round(seconds * int(stream.rate or fps))):
+        for number in range(round(seconds * rate)):
             pixels = ground.copy()
             pixels[8:16, number * 5 % 56 : number * 5 % 56 + 8] = 255
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, int(stream.rate or fps))
+            frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -125,7 +136,7 @@ def judge(out: Path, sources: int, code: int, talk: str) -> bool:
         record for record in last.values() if record["status"] == "ok" and not is_whole(Path(str(record["output"])))
     ]
     faults = [record for record in last.values() if "fault of mfv2a" in str(record["hint"])]
-    rests = [path for path in out.rglob(".mfv2a*")]
+    rests = list(out.rglob(".mfv2a*"))
     missing = sources - len(last)
     sys.stdout.write(
         f"{sources} sources: {status['ok']} ok, {status['failed']} failed, {missing} without a word; crash or hang "
@@ -153,34 +164,24 @@ def try_damaged(root: Path, count: int, dice: random.Random) -> bool:
 
 def hostile_name(number: int, dice: random.Random) -> bytes:
     """A file name that nobody expects, without its suffix."""
-    odd = [
-        b"-rf", b"--help", b"$(reboot)", b"`id`", b";ls", b"a b", b" lead", b"new\nline", b"tab\t", b"quote'", b'dq"',
-        b"%s%n", b"{0}", b"caf\xe9", b"\xff\xfe", "é".encode(), "日本".encode(), "\u202eexe".encode(), b"[red]x[/red]",
-        b"file:x", b"http:..x", b"pipe:0", b"concat:a|b", b"a*b?", b"[ab]", b"~", b"#frag?q=1", b"\\back", b"nul", b"con",
-        "🎬".encode(), b"\x1b[31m", b"a=b,c", b"data:,x", b"x" * 180,
-    ]  # fmt: skip
     mixed = bytes(dice.choice([c for c in range(1, 256) if c != 47]) for _ in range(dice.randrange(1, 12)))
-    return odd[number] if number < len(odd) else dice.choice(odd)[:100] + mixed + b"%d" % number
+    return ODD_NAMES[number] if number < len(ODD_NAMES) else dice.choice(ODD_NAMES)[:100] + mixed + b"%d" % number
 
 
 def hostile_prompt(dice: random.Random) -> str:
     """A prompt that nobody expects."""
-    odd = ["", " ", "\u0000".strip("\0"), "rain" * 5000, "'; drop table", "\u202e\u200b", "🎵" * 300, "\\n\\t", '"', "[bold]",
-           "%s", "{}", "\ufeff", "a\u0301" * 400, "<|endoftext|>", "\ud7ff", "0" * 1000, "- -- ---", "$HOME", "\x1b[2J"]  # fmt: skip
-    return "".join(dice.choice(odd) for _ in range(dice.randrange(1, 4)))
+    return "".join(dice.choice(ODD_PROMPTS) for _ in range(dice.randrange(1, 4)))
 
 
 def try_hostile(root: Path, count: int, dice: random.Random) -> bool:
     """Whole videos under hostile names, each with a hostile prompt: every one is dubbed or told as failed."""
     data = draw(root / "whole" / "v.mp4", seconds=0.3).read_bytes()
-    folder = os.fsencode(root / "in")
-    os.mkdir(folder)
+    (root / "in").mkdir()
     names = [hostile_name(number, dice) + b".mp4" for number in range(count)]
     # A dot in front hides a file from a search: such names are given another beginning.
     names = list(dict.fromkeys(b"n" + name if name.startswith(b".") else name for name in names))
     for name in names:
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write(data)
+        (root / "in" / os.fsdecode(name)).write_bytes(data)
     with (root / "prompts.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["path", "prompt"])
@@ -220,9 +221,9 @@ def try_kill(root: Path, count: int, dice: random.Random) -> bool:
             counts["differ"] += compare(out, wanted, counts, words)
     counts["differ"] += compare(out, wanted, counts, words)
     sys.stdout.write(
-        f"{tries} kills ({counts['ended before']} after the end), {counts['rounds']} rounds of {clips} clips: lost "
-        f"{counts['lost']}, half {counts['half']}, falsely done {counts['falsely done']}, other sound {counts['differ']}, "
-        f"not let through {counts['stuck']}, rests {counts['rests']}\n"
+        f"{tries} kills ({counts['ended before']} after the end), {counts['rounds']} rounds of {clips} clips: "
+        f"lost {counts['lost']}, half {counts['half']}, falsely done {counts['falsely done']}, "
+        f"other sound {counts['differ']}, not let through {counts['stuck']}, rests {counts['rests']}\n"
     )
     return not any(counts[name] for name in ("lost", "half", "falsely done", "differ", "stuck", "rests"))
 

@@ -124,7 +124,7 @@ def test_decoding_runs_ahead_only_so_far_and_the_order_is_kept(workers: int) -> 
     script, names = Uneven(), [f"{n:02}" for n in range(60)]
     assert list(run(script, names, batch_size=3, workers=workers)) == names
     assert script.most_alive <= 3 + workers + CLIPS_AHEAD + 2 * workers + CLIPS_AHEAD + 3
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mfv2a-")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mfv2a-crew")]
 
 
 def test_stages_of_different_clips_overlap() -> None:
@@ -246,7 +246,7 @@ def test_an_interrupt_does_not_wait_for_a_long_video() -> None:
     with pytest.raises(KeyboardInterrupt):
         run(Slow(), "abc", batch_size=1, workers=2)
     assert time.perf_counter() - start < 5
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mfv2a-")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mfv2a-crew")]
 
 
 def test_what_is_being_written_is_finished_after_an_interrupt_and_nothing_else_begins() -> None:

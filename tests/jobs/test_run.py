@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -200,3 +202,27 @@ def test_a_heartbeat_beats_while_a_clip_is_worked_on(tmp_path: Path) -> None:
         heart.settled(Path("a.mp4"))
     assert json.loads(path.read_text())["clips"] == []
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_run_ends_in_order_though_a_library_never_returns(tmp_path: Path) -> None:
+    for name in "ab":
+        make_video(tmp_path / "in" / f"{name}.mp4", seconds=0.2)
+    program = """
+import threading
+from mfv2a.cli import run
+from mfv2a.jobs import batch, stages
+batch.GRACE_S = batch.CLOSE_S = 0.2
+decode = stages.decode_clip
+def hang(info, **options):
+    if info.path.name == "a.mp4":
+        threading.Event().wait()
+    return decode(info, **options)
+stages.decode_clip = hang
+import sys
+sys.argv = ["mfv2a", "dub", "in", "--out", "out", "--model", "tiny", "--timeout", "8"]
+run()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 3
+    assert done.stdout == b"out/b.mp4\n"
+    assert b"in/a.mp4: failed: took longer than --timeout 8 s allows" in done.stderr

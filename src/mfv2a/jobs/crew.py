@@ -16,6 +16,7 @@ from queue import PriorityQueue
 from typing import TypeVar
 
 Made = TypeVar("Made")
+THREAD_NAME = "mfv2a-crew"
 Task = Callable[[], None]
 
 
@@ -74,7 +75,7 @@ class Crew:
             thread.join(max(0.0, end_s - time.monotonic()))
 
     def _add_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"mfv2a-{len(self._threads)}", daemon=True)
+        thread = threading.Thread(target=self._work, name=f"{THREAD_NAME}-{len(self._threads)}", daemon=True)
         self._threads.append(thread)
         thread.start()
 

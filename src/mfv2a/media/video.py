@@ -171,6 +171,8 @@ class _Grid:
 
     def _append(self, image: NDArray[np.uint8], times: int) -> None:
         for _ in range(times):
+            if self._next % CHUNK_FRAMES == 0:  # one frame may stand for hours
+                check_patience()
             self._stack[self._filled] = image
             self._filled += 1
             self._next += 1
