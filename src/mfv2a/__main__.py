@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from mfv2a.cli import main
+from mfv2a.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

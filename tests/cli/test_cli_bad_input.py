@@ -212,10 +212,10 @@ def test_a_file_that_changes_while_it_is_read_fails_alone_and_leaves_nothing(
 
     decode, run = stages.decode_clip, mux.run_ffmpeg
 
-    def spoil_around_decoding(info: VideoInfo, *rest: object) -> object:
+    def spoil_around_decoding(info: VideoInfo, *rest: object, **options: object) -> object:
         if info.path.name == "b.mp4" and moment == "before decoding":
             spoil(info.path)
-        clip = decode(info, *rest)  # type: ignore[arg-type]
+        clip = decode(info, *rest, **options)  # type: ignore[arg-type]
         if info.path.name == "b.mp4" and moment == "after decoding":
             spoil(info.path)
         return clip

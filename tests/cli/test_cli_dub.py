@@ -241,9 +241,9 @@ def test_a_table_is_part_of_what_a_rerun_compares() -> None:
         assert main(command) == 0
     made = [(line["name"], line["status"]) for line in report()]
     assert [status for name, status in made if name == "a.mp4"] == ["ok", "skipped", "ok", "ok"]
-    assert [status for name, status in made if name == "b.mp4"] == ["ok", "skipped", "skipped", "skipped"]
+    assert [status for name, status in made if name == "b.mp4"] == ["ok", "skipped"]  # told once
     assert main(["dub", "in", "--out", "out", *TINY]) == 0
-    assert report()[-2:][0]["status"] == "skipped"
+    assert [(line["name"], line["status"]) for line in report()][-2:] == [("a.mp4", "ok"), ("a.mp4", "ok")]
 
 
 def test_a_name_gives_a_prompt_where_nothing_else_does(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -281,7 +281,9 @@ def test_variants_differ_in_noise_alone_and_share_decoding_and_features(
 
     decode, prepare, decoded, prepared = stages.decode_clip, Pipeline.prepare, [], []
     monkeypatch.setattr(
-        stages, "decode_clip", lambda info, *rest: decoded.append(info.path.name) or decode(info, *rest)
+        stages,
+        "decode_clip",
+        lambda info, *rest, **words: decoded.append(info.path.name) or decode(info, *rest, **words),
     )
     monkeypatch.setattr(
         Pipeline, "prepare", lambda self, clip, **words: prepared.append(words["seed"]) or prepare(self, clip, **words)

@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from mfv2a.errors import MediaError, StartError
-from mfv2a.jobs.batch import CLIPS_AHEAD, StoppedError, run_batch
+from mfv2a.jobs.batch import CLIPS_AHEAD, Batch, run_batch
+from mfv2a.jobs.grouping import BatchSize
 from mfv2a.jobs.plan import Item
 from mfv2a.media.mux import MuxPlan
+from mfv2a.media.patience import check_patience, check_writing
 from mfv2a.records import Clip, ItemResult, VideoInfo
 
 PLAN = MuxPlan(codec="aac", encoder="aac", suffix=".mp4", container="mp4")
@@ -62,7 +64,7 @@ class Script:
         if (stage, name) in self.faults:
             raise self.faults[stage, name]
 
-    def decode(self, item: Item, stop: threading.Event) -> Clip:
+    def decode(self, item: Item) -> Clip:
         self.step("decode", item.source.name)
         with self.lock:
             self.alive += 1
@@ -90,10 +92,15 @@ class Script:
 
 
 def run(
-    script: Script, names: Sequence[str], batch_size: int = 2, tell: Callable[[str], None] = lambda text: None
+    script: Script,
+    names: Sequence[str],
+    batch_size: int = 2,
+    tell: Callable[[str], None] = lambda text: None,
+    **options: Any,
 ) -> dict[str, ItemResult]:
     items = [make_item(name) for name in names]
-    return {result.source.name: result for result in run_batch(items, script, batch_size=batch_size, tell=tell)}
+    results = run_batch(items, script, batch_size=batch_size, tell=tell, **options)
+    return {result.source.name: result for result in results}
 
 
 def test_clips_are_sampled_together_until_their_windows_fill_the_batch() -> None:
@@ -107,10 +114,35 @@ def test_clips_are_sampled_together_until_their_windows_fill_the_batch() -> None
     assert [works for works, _ in long.samples] == [["a"], ["b"]]
 
 
-def test_decoding_runs_ahead_only_so_far() -> None:
-    script = Script()
-    run(script, [f"{n:02}" for n in range(40)], batch_size=3)
-    assert script.most_alive <= 3 + CLIPS_AHEAD + 1
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_decoding_runs_ahead_only_so_far_and_the_order_is_kept(workers: int) -> None:
+    class Uneven(Script):
+        def decode(self, item: Item) -> Clip:
+            time.sleep(0.01 if item.source.name.endswith("0") else 0)
+            return super().decode(item)
+
+    script, names = Uneven(), [f"{n:02}" for n in range(60)]
+    assert list(run(script, names, batch_size=3, workers=workers)) == names
+    assert script.most_alive <= 3 + workers + CLIPS_AHEAD + 2 * workers + CLIPS_AHEAD + 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mfv2a-crew")]
+
+
+def test_stages_of_different_clips_overlap() -> None:
+    meet = threading.Barrier(2, timeout=10)
+
+    class Meeting(Script):
+        def decode(self, item: Item) -> Clip:
+            if item.source.name == "b":
+                meet.wait()
+            return super().decode(item)
+
+        def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
+            if item.source.name == "a":
+                meet.wait()
+            return super().finish(item, work, latent, seconds)
+
+    results = run(Meeting(), "abc", batch_size=1, workers=2)
+    assert [result.status for result in results.values()] == ["ok"] * 3
 
 
 @pytest.mark.parametrize("stage", ["decode", "prepare", "sample", "finish"])
@@ -146,7 +178,7 @@ def test_ffmpegs_words_are_told_on_request() -> None:
 @pytest.mark.parametrize(
     "fault", [MemoryError(), torch.OutOfMemoryError("x"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
-def test_out_of_memory_halves_the_batch_once_and_then_takes_each_clip_alone(fault: Exception) -> None:
+def test_out_of_memory_halves_the_batch_and_at_last_takes_each_clip_alone(fault: Exception) -> None:
     class Small(Script):
         def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
             self.samples.append((list(works), batch_size))
@@ -156,14 +188,14 @@ def test_out_of_memory_halves_the_batch_once_and_then_takes_each_clip_alone(faul
 
     script = Small()
     results = run(script, "abcd", batch_size=4)
-    assert script.samples[:2] == [(list("abcd"), 4), (list("abcd"), 2)]
-    assert [works for works, _ in script.samples[2:]] == [["a"], ["b"], ["c"], ["d"]]
+    assert script.samples[:3] == [(list("abcd"), 4), (list("abcd"), 2), (list("abcd"), 1)]
+    assert [works for works, _ in script.samples[3:]] == [["a"], ["b"], ["c"], ["d"]]
     assert [name for name, result in results.items() if result.status == "failed"] == ["c"]
     assert "memory" in results["c"].error
     assert "--batch-size" in results["c"].hint
 
 
-def test_half_a_batch_that_fits_is_enough() -> None:
+def test_half_a_batch_that_fits_is_enough_and_remembered() -> None:
     class Small(Script):
         def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
             self.samples.append((list(works), batch_size))
@@ -172,8 +204,8 @@ def test_half_a_batch_that_fits_is_enough() -> None:
             return [torch.zeros(1) for _ in works]
 
     script = Small()
-    results = run(script, "abcd", batch_size=4)
-    assert script.samples == [(list("abcd"), 4), (list("abcd"), 2)]
+    results = run(script, "abcdefg", batch_size=4)
+    assert script.samples == [(list("abcd"), 4), (list("abcd"), 2), (list("ef"), 2), (["g"], 2)]
     assert all(result.status == "ok" for result in results.values())
 
 
@@ -201,20 +233,123 @@ def test_a_start_error_stops_the_batch(stage: str) -> None:
 
 def test_an_interrupt_does_not_wait_for_a_long_video() -> None:
     class Slow(Script):
-        def decode(self, item: Item, stop: threading.Event) -> Clip:
-            if item.source.name == "b" and stop.wait(20):
-                raise StoppedError
-            return super().decode(item, stop)
+        def decode(self, item: Item) -> Clip:
+            while item.source.name == "b" and time.perf_counter() - start < 20:
+                check_patience()
+                time.sleep(0.01)
+            return super().decode(item)
 
         def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
             raise KeyboardInterrupt
 
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
-        run(Slow(), "abc", batch_size=1)
+        run(Slow(), "abc", batch_size=1, workers=2)
     assert time.perf_counter() - start < 5
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mfv2a-crew")]
+
+
+def test_what_is_being_written_is_finished_after_an_interrupt_and_nothing_else_begins() -> None:
+    writing, go_on = threading.Event(), threading.Event()
+
+    class Writing(Script):
+        def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
+            if item.source.name == "b":
+                writing.set()
+                assert go_on.wait(10)
+                check_writing()
+            return super().finish(item, work, latent, seconds)
+
+    script, told = Writing(), []
+    items = [make_item(name) for name in "abcdef"]
+    with Batch(items, script, batch_size=BatchSize(1), tell=told.append, workers=1) as batch:
+        results = iter(batch)
+        assert next(results).source.name == "a"
+        assert writing.wait(10)
+        threading.Timer(0.2, go_on.set).start()
+        assert [(result.source.name, result.status) for result in batch.wind_up()] == [("b", "ok")]
+    assert not told
+
+
+def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:
+    class Slow(Script):
+        def decode(self, item: Item) -> Clip:
+            while item.source.name == "b":
+                check_patience()
+                time.sleep(0.01)
+            return super().decode(item)
+
+    results = run(Slow(), "abc", timeout_s=0.3, workers=1)
+    assert {name: result.status for name, result in results.items()} == {"a": "ok", "b": "failed", "c": "ok"}
+    assert "--timeout 0.3 s" in results["b"].error
+    assert "--timeout" in results["b"].hint
+
+
+@pytest.mark.parametrize("stage", ["decode", "finish"])
+def test_a_clip_that_hangs_for_ever_is_given_up_and_its_thread_replaced(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.GRACE_S", 0.1)
+    monkeypatch.setattr("mfv2a.jobs.batch.CLOSE_S", 0.1)
+    end = threading.Event()
+
+    class Hanging(Script):
+        def step(self, name_of_stage: str, name: str) -> None:
+            if (name_of_stage, name) == (stage, "b"):
+                end.wait(60)
+
+    start = time.perf_counter()
+    try:
+        results = run(Hanging(), "abcd", timeout_s=0.2, workers=1)
+    finally:
+        end.set()
+    assert {name: result.status for name, result in results.items()} == {
+        "a": "ok",
+        "b": "failed",
+        "c": "ok",
+        "d": "ok",
+    }
+    assert time.perf_counter() - start < 10
+
+
+def test_a_batch_grows_while_it_fits_and_stays_at_what_did() -> None:
+    class Small(Script):
+        def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
+            self.samples.append((list(works), batch_size))
+            if batch_size > 5:
+                raise MemoryError
+            return [torch.zeros(1) for _ in works]
+
+    script, size = Small(), BatchSize(2, most=64)
+    items = [make_item(f"{n:02}") for n in range(30)]
+    with Batch(items, script, batch_size=size, tell=lambda text: None) as batch:
+        assert all(result.status == "ok" for result in batch)
+    assert [windows for _, windows in script.samples] == [2, 4, 8, *[4] * 5]
 
 
 def test_an_empty_batch_ends() -> None:
     assert run(Script(), []) == {}
+
+
+def test_stages_that_share_one_place_in_memory_come_one_kind_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.PHASE_CLIPS", 3)
+    stages: list[str] = []
+
+    class Noted(Script):
+        def step(self, stage: str, name: str) -> None:
+            if stage != "decode":
+                with self.lock:
+                    stages.append(stage)
+            super().step(stage, name)
+
+    script = Noted({("prepare", "1.mp4"): MediaError("1.mp4", "no")})
+    items = [make_item(f"{k}.mp4") for k in range(7)]
+    told: list[str] = []
+    with Batch(items, script, batch_size=BatchSize(2), tell=told.append, workers=2, phased=True) as batch:
+        results = list(batch)
+    assert sorted(result.source.name for result in results) == [item.source.name for item in items]
+    kinds = [stage for stage, before in zip(stages, ["", *stages], strict=False) if stage != before]
+    assert kinds[:3] == ["prepare", "sample", "finish"]
+    assert kinds == kinds[:3] * (len(kinds) // 3)
+    assert [batch_size for _, batch_size in script.samples] == [2] * len(script.samples)
+    assert max(len(works) for works, _ in script.samples) == 3

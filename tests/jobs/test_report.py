@@ -65,7 +65,7 @@ def test_a_moved_folder_still_knows_its_files(tmp_path: Path) -> None:
     Report(old).append(done(tmp_path / "a.mp4", old / "sub" / "a.mp4", wav="sub/a.wav"))
     new = tmp_path / "new"
     old.rename(new)
-    assert written_files(new) == {new / "sub" / "a.mp4", new / "sub" / "a.wav"}
+    assert written_files(new) == {str(new / "sub" / "a.mp4"), str(new / "sub" / "a.wav")}
     assert Report(new).source_of(new / "sub" / "a.mp4") == tmp_path / "a.mp4"
 
 

@@ -98,7 +98,7 @@ def test_a_full_disk_stops_the_batch(tmp_path: Path) -> None:
 def test_an_interruption_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     children: list[subprocess.Popen[bytes]] = []
 
-    def interrupted(self: subprocess.Popen[bytes], data: object = None) -> None:
+    def interrupted(self: subprocess.Popen[bytes], timeout: float | None = None) -> None:
         children.append(self)
         raise KeyboardInterrupt
 

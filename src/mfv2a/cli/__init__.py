@@ -24,6 +24,7 @@ from mfv2a.errors import Mfv2aError
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+CREW = "mfv2a-crew"  # see jobs.crew, which must not be imported here
 COMPLETE_VARIABLE = "_MFV2A_COMPLETE"  # set by a shell's completion script
 
 app = typer.Typer(
@@ -137,6 +138,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == EXIT_INTERRUPTED and terminated.is_set():
         return EXIT_TERMINATED
     return code if isinstance(code, int) else 0
+
+
+def run() -> None:
+    """Runs the command line as a program: ends the process with its exit code.
+
+    A thread that was given up because it hangs in a library would end the process with a crash when Python takes
+    itself apart: then the system ends it at once. All files are closed by then.
+    """
+    code = main()
+    if any(thread.name.startswith(CREW) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def usage_line(error: Exception) -> str | None:

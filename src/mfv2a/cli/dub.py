@@ -146,6 +146,14 @@ def dub(
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,
+    verify_content: Annotated[
+        bool,
+        typer.Option(
+            "--verify-content",
+            help="Know a video that is done by its content, read as a whole, and not by its time of change.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", "-n", help="Print the outputs, make nothing.", rich_help_panel=options.OUTPUT),
@@ -153,7 +161,11 @@ def dub(
     null: Annotated[
         bool, typer.Option("--null", "-0", help="Paths on stdin end with a null byte, so any name survives.")
     ] = False,
-    batch_size: options.BatchSizeOption = 8,
+    workers: options.WorkersOption = None,
+    batch_size: options.GrowingBatchOption = "auto",
+    timeout: options.TimeoutOption = None,
+    max_failures: options.MaxFailuresOption = None,
+    heartbeat: options.HeartbeatOption = None,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     low_memory: options.LowMemoryOption = False,
@@ -180,7 +192,7 @@ def dub(
             rescale=rescale,
             semantics=not no_video_semantics,
             seed=seed,
-            batch_size=batch_size,
+            batch_size=options.batch_size(batch_size),
             device=device,
             dtype=dtype,
             low_memory=low_memory,
@@ -197,6 +209,12 @@ def dub(
         also_wav=also_wav,
         overwrite=overwrite,
         dry_run=dry_run,
+        workers=workers,
+        batch_grows=batch_size == "auto",
+        verify_content=verify_content,
+        max_failures=max_failures,
+        timeout_s=timeout,
+        heartbeat=heartbeat,
     )
     summary = Summary()
     with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:

@@ -42,6 +42,11 @@ def loudness(text: str) -> float | None:
     return None if text == "off" else float(text)
 
 
+def batch_size(text: str) -> int:
+    """Turns the checked word of --batch-size into the windows to begin with."""
+    return 8 if text == "auto" else int(text)
+
+
 def model_name(text: str) -> str:
     """The model asked for, or this user's default."""
     from mfv2a.register import default_model
@@ -117,6 +122,60 @@ BatchSizeOption = Annotated[
         min=1,
         help="Windows sampled together; fewer need less memory. Changes no result.",
         metavar="N",
+        rich_help_panel=MACHINE,
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Clips decoded, encoded and written at the same time. Changes no result.",
+        show_default="the number of cores",
+        metavar="N",
+        rich_help_panel=MACHINE,
+    ),
+]
+GrowingBatchOption = Annotated[
+    str,
+    typer.Option(
+        "--batch-size",
+        "-b",
+        help="Windows sampled together; `auto` grows to the device. Too many for the memory are halved. "
+        "Changes no result.",
+        metavar="N|auto",
+        callback=number_or("auto", "windows", int),
+        rich_help_panel=MACHINE,
+    ),
+]
+MaxFailuresOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-failures",
+        min=1,
+        help="Stop after so many failures; the rest is not begun.",
+        show_default="never",
+        metavar="N",
+        rich_help_panel=MACHINE,
+    ),
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        help="How long the work on one clip may take; one that takes longer has failed, the others go on.",
+        show_default="no limit",
+        metavar="SECONDS",
+        rich_help_panel=MACHINE,
+    ),
+]
+HeartbeatOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--heartbeat",
+        help="File in which the run tells every few seconds that it is alive, as JSON: counts and current clips.",
+        metavar="FILE",
+        show_default=False,
         rich_help_panel=MACHINE,
     ),
 ]

@@ -1,4 +1,4 @@
-"""Many clips through the stages: decoded one ahead, sampled together, finished one by one.
+"""Many clips through the stages at once: a crew of threads decodes and encodes, the caller samples, the crew writes.
 
 A clip that fails is told as failed and the others go on; only a StartError, a full disk or an interrupt ends
 the batch. This module knows neither the networks nor the files: the stages are given to it.
@@ -6,37 +6,41 @@ the batch. This module knows neither the networks nor the files: the stages are 
 
 from __future__ import annotations
 
-import threading
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, Protocol
 
 import torch
 
-from mfv2a.errors import MediaError, Mfv2aError, StartError
-from mfv2a.jobs.plan import Item, failed
-from mfv2a.jobs.report import DISK_FULL
+from mfv2a.errors import StartError
+from mfv2a.jobs.crew import Crew
+from mfv2a.jobs.faults import DISK_HINT, is_disk_full, tell_failure
+from mfv2a.jobs.grouping import BatchSize, sample_group
+from mfv2a.jobs.plan import Item
+from mfv2a.media.patience import OverdueError, Patience, StoppedError, patient
 from mfv2a.records import Clip, ItemResult
 
 CLIPS_AHEAD = 2
-MEMORY_HINT = "use a smaller --batch-size, or --device cpu"
-DISK_HINT = "free some space, then run the same command again: what is done is skipped"
+"""Clips that are decoded, or being decoded, beyond one for each worker."""
+PHASE_CLIPS = 64
+"""Clips that pass each kind of stage together where stages share one place in memory."""
+GRACE_S = 5.0  # after its time is over, until a clip that does not end by itself is given up
+LOOK_S = 0.5  # how often overdue clips are looked for
+WIND_UP_S = 60.0
+CLOSE_S = 10.0
 
-
-class StoppedError(Exception):
-    """The batch ended while a clip was being decoded ahead."""
+__all__ = ["Batch", "Stages", "StoppedError", "run_batch"]
 
 
 class Stages(Protocol):
-    """What happens to one clip; `sample` takes several at once."""
+    """What happens to one clip; `sample` takes several at once. All but `sample` are called by several threads."""
 
-    def decode(self, item: Item, stop: threading.Event) -> Clip:
-        """File -> frames. Runs in a thread of its own; raises StoppedError soon after `stop` is set."""
+    def decode(self, item: Item) -> Clip:
+        """File -> frames; asks `media.patience` whether to go on."""
 
     def prepare(self, item: Item, clip: Clip) -> Any:
         """Frames -> work: features, window plan and noise seed."""
@@ -51,169 +55,208 @@ class Stages(Protocol):
         """Latent -> dubbed file; adds the seconds of its own stages."""
 
 
-@dataclass(slots=True)
-class _Prepared:
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One clip on its way."""
+
     item: Item
-    work: Any
-    windows: int
-    seconds: dict[str, float]
+    patience: Patience
+    future: Future[Any]
+    work: Any = None
+    windows: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
     latent: torch.Tensor | None = None
 
 
-def run_batch(
-    items: Sequence[Item], stages: Stages, *, batch_size: int, tell: Callable[[str], None]
-) -> Iterator[ItemResult]:
-    """Dubs the items in order.
+class Batch:
+    """Clips on their way through the stages; iterate over it for their results, and close it.
 
-    Clips are prepared until their windows fill a batch, then sampled together. One thread decodes ahead, two
-    clips at most, so memory does not grow with the number of clips.
+    Clips are decoded and encoded by the crew, in order, a few ahead; gathered until their windows fill a batch;
+    sampled together by the caller's thread; and finished by the crew. How many are on their way is bounded, so that
+    memory does not grow with their number.
 
     Args:
         items: the videos.
         stages: what happens to each.
         batch_size: windows sampled together.
         tell: takes details for people who asked for them: tracebacks, ffmpeg's words.
+        workers: threads of the crew.
+        timeout_s: how long the work on one clip may take, None for as long as it likes.
+        phased: many clips are prepared before any is sampled, and all written before more are prepared, for stages
+            that share one place in memory.
+        begin: what each thread of the crew does first.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        stages: Stages,
+        *,
+        batch_size: BatchSize,
+        tell: Callable[[str], None],
+        workers: int = 1,
+        timeout_s: float | None = None,
+        phased: bool = False,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._items = iter(items)
+        self._stages, self._size, self._tell, self._timeout_s = stages, batch_size, tell, timeout_s
+        self._stop, self._kill = Event(), Event()
+        self._phased = phased
+        self._ahead, self._backlog = workers + CLIPS_AHEAD, 2 * workers + CLIPS_AHEAD
+        self._ready: deque[_Entry] = deque()
+        self._group: list[_Entry] = []
+        self._finishing: deque[_Entry] = deque()
+        self._crew = Crew(workers, begin=begin)
+
+    def __enter__(self) -> Batch:
+        """Itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends what is still running."""
+        self.close()
+
+    def __iter__(self) -> Iterator[ItemResult]:
+        """The results: in order, but failures as soon as they are known.
+
+        Raises:
+            StartError: nothing can go on, for instance the disk is full; the item's own result comes first.
+        """
+        while True:
+            self._decode_ahead()
+            if self._finishing and self._finishing[0].future.done():
+                yield from self._settle(self._finishing.popleft())
+            elif self._ready and self._ready[0].future.done() and len(self._finishing) < self._backlog:
+                yield from self._gather(self._ready.popleft())
+                if not self._phased and sum(each.windows for each in self._group) >= self._size.windows:
+                    yield from self._sample()
+            elif self._group and not self._ready:
+                yield from self._sample()
+            elif self._ready or self._finishing:
+                self._wait()
+            else:
+                return
+
+    def wind_up(self) -> Iterator[ItemResult]:
+        """Begins nothing more, and gives the results of the clips that are being written."""
+        self._stop.set()
+        while self._finishing:
+            entry = self._finishing.popleft()
+            try:
+                result = entry.future.result(timeout=WIND_UP_S)
+            except StoppedError:
+                continue
+            except Exception as error:  # noqa: BLE001 - the batch is ending already; the clip's own fault is told
+                result = tell_failure(entry.item, error, self._tell, entry.seconds)
+            yield result
+
+    def close(self) -> None:
+        """Ends all work at once; what is half written is removed."""
+        self._stop.set()
+        self._kill.set()
+        self._crew.close(CLOSE_S)
+
+    def _decode_ahead(self) -> None:
+        while self._may_begin() and not self._stop.is_set():
+            item = next(self._items, None)
+            if item is None:
+                return
+            entry = _Entry(item, Patience(self._timeout_s, self._stop, self._kill), Future())
+            entry.future = self._crew.submit(lambda entry=entry: self._prepare(entry))  # type: ignore[misc]
+            self._ready.append(entry)
+
+    def _may_begin(self) -> bool:
+        """Whether another clip may be decoded now."""
+        if self._phased:
+            return not self._finishing and len(self._ready) + len(self._group) < PHASE_CLIPS
+        return len(self._ready) < self._ahead
+
+    def _prepare(self, entry: _Entry) -> None:
+        """In a thread of the crew: file -> work."""
+        with patient(entry.patience):
+            entry.patience.check()
+            start = time.perf_counter()
+            clip = self._stages.decode(entry.item)
+            entry.seconds["decode"] = time.perf_counter() - start
+            entry.patience.check()
+            start = time.perf_counter()
+            entry.work = self._stages.prepare(entry.item, clip)
+            entry.seconds["features"] = time.perf_counter() - start
+            entry.windows = self._stages.windows(entry.work)
+
+    def _finish(self, entry: _Entry) -> ItemResult:
+        """In a thread of the crew: latent -> file."""
+        with patient(entry.patience):
+            entry.patience.check()
+            latent, entry.latent = entry.latent, None
+            assert latent is not None
+            return self._stages.finish(entry.item, entry.work, latent, entry.seconds)
+
+    def _gather(self, entry: _Entry) -> Iterator[ItemResult]:
+        error = entry.future.exception()
+        if error is None:
+            self._group.append(entry)
+        elif isinstance(error, Exception) and not isinstance(error, StartError):
+            yield self._failure(entry, error)
+        else:
+            raise error
+
+    def _sample(self) -> Iterator[ItemResult]:
+        group, self._group = self._group, []
+        for entry, error in sample_group(group, self._stages, self._size, self._tell):
+            if error is not None:
+                yield self._failure(entry, error)
+            else:
+                entry.future = self._crew.submit(lambda entry=entry: self._finish(entry), urgent=True)  # type: ignore[misc]
+                self._finishing.append(entry)
+
+    def _settle(self, entry: _Entry) -> Iterator[ItemResult]:
+        error = entry.future.exception()
+        if error is None:
+            yield entry.future.result()
+        elif not isinstance(error, Exception):
+            raise error
+        else:
+            yield self._failure(entry, error)
+            if isinstance(error, StartError):
+                raise error
+            if is_disk_full(error):
+                raise StartError("the disk is full: the batch stops", hint=DISK_HINT) from error
+
+    def _wait(self) -> None:
+        """Until the first clip of a queue is through its stage; clips that hang are given up meanwhile."""
+        heads = [queue[0].future for queue in (self._ready, self._finishing) if queue]
+        if len(self._finishing) >= self._backlog:  # no more is taken in before one of these is through
+            heads = [self._finishing[0].future]
+        wait(heads, timeout=None if self._timeout_s is None else LOOK_S, return_when=FIRST_COMPLETED)
+        for entry in (*self._ready, *self._finishing):
+            if not entry.future.done() and entry.patience.is_overdue(GRACE_S):
+                self._crew.give_up(entry.future, entry.patience.overdue())
+
+    def _failure(self, entry: _Entry, error: Exception) -> ItemResult:
+        if isinstance(error, OverdueError):
+            self._tell(f"{entry.item.source}: given up after {entry.patience.spent_s:.1f} s")
+        return tell_failure(entry.item, error, self._tell, entry.seconds)
+
+
+def run_batch(
+    items: Iterable[Item],
+    stages: Stages,
+    *,
+    batch_size: int,
+    tell: Callable[[str], None],
+    workers: int = 1,
+    timeout_s: float | None = None,
+) -> Iterator[ItemResult]:
+    """Dubs the items; see `Batch`.
 
     Yields:
-        One result an item, in order within a group, failures as soon as they are known.
+        One result an item.
 
     Raises:
         StartError: nothing can go on, for instance the disk is full; the item's own result comes first.
     """
-    group: list[_Prepared] = []
-    with closing(_decode_ahead(items, stages)) as ahead:
-        for item, future in ahead:
-            outcome = _prepare(item, future, stages, tell)
-            if isinstance(outcome, _Prepared):
-                group.append(outcome)
-            else:
-                yield outcome
-            if sum(each.windows for each in group) >= batch_size:
-                yield from _finish_group(group, stages, batch_size, tell)
-                group = []
-        yield from _finish_group(group, stages, batch_size, tell)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is the machine's or the device's memory running out."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    words = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether this is a full disk, told by the system or in ffmpeg's words."""
-    if isinstance(error, OSError):
-        return error.errno in DISK_FULL
-    words = f"{error} {error.detail}" if isinstance(error, MediaError) else ""
-    return "No space left on device" in words or "Disk quota exceeded" in words
-
-
-def _decode_ahead(
-    items: Sequence[Item], stages: Stages
-) -> Generator[tuple[Item, Future[tuple[Clip, float]]], None, None]:
-    stop = threading.Event()
-
-    def decode(item: Item) -> tuple[Clip, float]:
-        start = time.perf_counter()
-        return stages.decode(item, stop), time.perf_counter() - start
-
-    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
-    try:
-        waiting: deque[tuple[Item, Future[tuple[Clip, float]]]] = deque()
-        for item in items:
-            waiting.append((item, executor.submit(decode, item)))
-            if len(waiting) >= CLIPS_AHEAD:
-                yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
-    finally:  # also after Ctrl-C: do not wait for the rest of a long video
-        stop.set()
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _prepare(
-    item: Item, future: Future[tuple[Clip, float]], stages: Stages, tell: Callable[[str], None]
-) -> _Prepared | ItemResult:
-    try:
-        clip, decode_s = future.result()
-        start = time.perf_counter()
-        work = stages.prepare(item, clip)
-        seconds = {"decode": decode_s, "features": time.perf_counter() - start}
-        return _Prepared(item, work, stages.windows(work), seconds)
-    except StartError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one clip's fault, whatever it is, must not stop the others
-        return _failure(item, error, tell, {})
-
-
-def _finish_group(
-    group: Sequence[_Prepared], stages: Stages, batch_size: int, tell: Callable[[str], None]
-) -> Iterator[ItemResult]:
-    for each, error in _sample_group(group, stages, batch_size, tell):
-        if error is not None:
-            yield _failure(each.item, error, tell, each.seconds)
-    for each in group:
-        latent, each.latent = each.latent, None
-        if latent is None:
-            continue
-        try:
-            yield stages.finish(each.item, each.work, latent, each.seconds)
-        except Exception as error:
-            yield _failure(each.item, error, tell, each.seconds)
-            if isinstance(error, StartError):
-                raise
-            if is_disk_full(error):
-                raise StartError("the disk is full: the batch stops", hint=DISK_HINT) from error
-
-
-def _sample_group(
-    group: Sequence[_Prepared], stages: Stages, batch_size: int, tell: Callable[[str], None]
-) -> list[tuple[_Prepared, Exception | None]]:
-    """Samples a group; if that fails, with half the batch, at last each clip alone: one spoils no other."""
-    if not group:
-        return []
-    error = _sample(group, stages, batch_size)
-    if error is None:
-        return [(each, None) for each in group]
-    if is_out_of_memory(error):
-        batch_size = max(1, batch_size // 2)
-        tell(f"out of memory: trying again with batch size {batch_size}")
-        error = _sample(group, stages, batch_size)
-    if error is None or len(group) == 1:
-        return [(each, error) for each in group]
-    tell("sampling these clips together failed: trying each alone")
-    return [(each, _sample([each], stages, batch_size)) for each in group]
-
-
-def _sample(group: Sequence[_Prepared], stages: Stages, batch_size: int) -> Exception | None:
-    start = time.perf_counter()
-    try:
-        latents = stages.sample([each.work for each in group], batch_size)
-    except StartError:
-        raise
-    except Exception as error:  # noqa: BLE001 - tried again in smaller parts, then told as the clip's failure
-        traceback.clear_frames(error.__traceback__)  # the frames hold the tensors that did not fit
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return error
-    sample_s = (time.perf_counter() - start) / sum(each.windows for each in group)
-    for each, latent in zip(group, latents, strict=True):
-        each.latent = latent
-        each.seconds["sample"] = sample_s * each.windows
-    return None
-
-
-def _failure(item: Item, error: Exception, tell: Callable[[str], None], seconds: dict[str, float]) -> ItemResult:
-    """Tells an error as this item's failure; a fault of the tool itself with its traceback in the details."""
-    if is_out_of_memory(error):
-        error = Mfv2aError("not enough memory for this clip", hint=MEMORY_HINT)
-    elif isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        error = MediaError(error.filename or item.source, reason, hint="check the folder and its permissions")
-    elif isinstance(error, MediaError) and error.detail:
-        tell(f"{item.source}: {error.detail}")
-    elif not isinstance(error, Mfv2aError):
-        tell("".join(traceback.format_exception(error)).rstrip())
-    return failed(item.source, error, settings=item.settings, seconds=seconds, details=item.details)
+    size = BatchSize(batch_size)
+    with Batch(items, stages, batch_size=size, tell=tell, workers=workers, timeout_s=timeout_s) as batch:
+        yield from batch

@@ -114,7 +114,7 @@ class _Finder:
         self.inside_out: list[Path] = []
         self._out = out
         self._out_real = _real(out)
-        self._written: set[Path] = set()
+        self._written: set[str] = set()
         self._reports_read: set[Path] = set()
 
     def add(self, argument: str) -> None:
@@ -160,7 +160,7 @@ class _Finder:
                 f"{path} would be overwritten: its output is the file itself",
                 hint="choose another --out; the source is never touched",
             )
-        if whole in self._written:
+        if str(whole) in self._written:
             self.notes.append(f"{path} was left out: mfv2a wrote it")
         elif _real(whole).is_relative_to(self._out_real):
             self.inside_out.append(path)
@@ -177,7 +177,7 @@ class _Finder:
         left_out = 0
         for path in self._walk(folder, {_real(folder)}):
             whole = absolute(path)
-            if whole in self._written or _real(path).is_relative_to(self._out_real):
+            if str(whole) in self._written or _real(path).is_relative_to(self._out_real):
                 left_out += 1
             else:
                 self.found.setdefault(whole, Found(path, path.relative_to(folder)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,9 +16,11 @@ from typing import Any, Protocol
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.discover import find_videos
+from mfv2a.jobs.lock import FolderLock, locked
 from mfv2a.jobs.plan import Item, KeepAudio, Plan, PlanOptions, plan_batch
 from mfv2a.jobs.prompts import Row, match_rows, read_table
 from mfv2a.jobs.report import DISK_FULL, Report, absolute
+from mfv2a.jobs.run import Run, check_heartbeat
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.media.mux import AudioCodec
 from mfv2a.records import ItemResult
@@ -43,6 +46,12 @@ class DubOptions:
         also_wav: write NAME.wav beside each output.
         overwrite: do again what is done, and replace files that the tool did not make.
         dry_run: only tell what would be done.
+        workers: clips that are decoded, encoded and written at the same time; None for as many as there are cores.
+        batch_grows: sample more windows together than asked for, as far as the device's memory goes.
+        verify_content: know a video that is done by what it holds, and not by its time.
+        max_failures: stop after so many, None to go on whatever happens.
+        timeout_s: how long the work on one clip may take, None for as long as it likes.
+        heartbeat: a file that tells that the run is alive, None for none.
     """
 
     out: Path
@@ -57,8 +66,19 @@ class DubOptions:
     also_wav: bool = False
     overwrite: bool = False
     dry_run: bool = False
+    workers: int | None = None
+    batch_grows: bool = False
+    verify_content: bool = False
+    max_failures: int | None = None
+    timeout_s: float | None = None
+    heartbeat: Path | None = None
 
     def __post_init__(self) -> None:
+        for name, value in (("--workers", self.workers), ("--max-failures", self.max_failures)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} {value} cannot work", hint="use 1 or more")
+        if self.timeout_s is not None and not 0 < self.timeout_s < float("inf"):
+            raise ConfigError(f"--timeout {self.timeout_s:g} cannot work", hint="use some seconds, such as 600")
         if self.variants < 1:
             raise ConfigError(f"--variants {self.variants} cannot work", hint="use 1 or more")
         if self.mix_gain_db is not None and self.keep_audio != "mix":
@@ -88,6 +108,7 @@ class Summary:
         softer: dubbed or skipped files that are softer than the loudness asked for.
         failed: files that could not be done.
         planned: files that would be dubbed, in a dry run.
+        not_begun: files that were left when the run stopped for too many failures.
         uncertain: dubbed or skipped files in which little was recognised.
         audio_s: seconds of sound made.
         wall_s: seconds it took.
@@ -99,6 +120,7 @@ class Summary:
     softer: int = 0
     failed: int = 0
     planned: int = 0
+    not_begun: int = 0
     uncertain: int = 0
     audio_s: float = 0.0
     wall_s: float = 0.0
@@ -158,48 +180,48 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         info = describe_model(options.sound.model)
         listener.detail(f"ffmpeg: {find_ffmpeg()}")
         _check_out(options.out)
+        check_heartbeat(options.heartbeat)
         table = None if options.prompts is None else read_table(options.prompts)
         discovery = find_videos(arguments, options.out)
         rows, notes = ({}, []) if table is None else match_rows(table, discovery.found)
-        report = Report(options.out)
-        plan = plan_batch(discovery, _plan_options(options, info, rows), report)
-        options.sound.check(info, pictures=True, negatives=any(item.negative_prompt for item in plan.items))
-        for note in (
-            *discovery.notes,
-            *(table.notes if table else ()),
-            *notes,
-            *options.sound.doubts(info),
-            *_doubts(plan, options, info),
-        ):
-            listener.note(note)
-        listener.begin(info, options.sound.rate_hz(info), plan)
-        if options.dry_run:
-            for result in plan.settled:
-                summary.add(result)
-            summary.planned = len(plan.items)
-            return
-        _make_folder(options.out)
-        _dub_all(plan, options, report, listener, summary)
+        with ExitStack() as stack:
+            # A folder that is there is taken before its report is read: another run may be writing both.
+            lock = stack.enter_context(locked(options.out)) if _is_to_write(options) else None
+            report = Report(options.out)
+            if lock is not None:
+                _recover(lock, report, listener)
+            plan = plan_batch(discovery, _plan_options(options, info, rows), report)
+            options.sound.check(info, pictures=True, negatives=any(item.negative_prompt for item in plan.items))
+            for note in (
+                *discovery.notes,
+                *(table.notes if table else ()),
+                *notes,
+                *options.sound.doubts(info),
+                *_doubts(plan, options, info),
+            ):
+                listener.note(note)
+            listener.begin(info, options.sound.rate_hz(info), plan)
+            if options.dry_run:
+                for result in plan.settled:
+                    summary.add(result)
+                summary.planned = len(plan.items)
+                return
+            if lock is None:
+                _make_folder(options.out)
+                lock = stack.enter_context(locked(options.out))
+            Run(plan, options, report, lock, listener, summary).carry_out()
     finally:
         summary.wall_s = time.perf_counter() - start
 
 
-def _dub_all(plan: Plan, options: DubOptions, report: Report, listener: Listener, summary: Summary) -> None:
-    def settle(result: ItemResult) -> None:
-        summary.add(result)
-        listener.result(result, report.append(result))
+def _is_to_write(options: DubOptions) -> bool:
+    return not options.dry_run and options.out.is_dir()
 
-    for result in plan.settled:
-        settle(result)
-    if not plan.items:
-        return
-    from mfv2a.jobs.batch import run_batch
-    from mfv2a.jobs.stages import DubStages
 
-    sound = options.sound
-    stages = DubStages(sound.load(), sound, options.out, plan.items, listener.stage)
-    for result in run_batch(plan.items, stages, batch_size=sound.batch_size, tell=listener.detail):
-        settle(result)
+def _recover(lock: FolderLock, report: Report, listener: Listener) -> None:
+    unfinished = lock.recover(report)
+    if unfinished:
+        listener.note(f"an earlier run was cut off while it wrote {unfinished} of its files; they are made again")
 
 
 def _doubts(plan: Plan, options: DubOptions, info: Any) -> Iterator[str]:
@@ -231,6 +253,8 @@ def _plan_options(options: DubOptions, info: Any, rows: Mapping[Path, Row]) -> P
         keep_audio=options.keep_audio,
         mix_gain_db=options.mix_gain_db or 0.0,
         variants=options.variants,
+        verify_content=options.verify_content,
+        timeout_s=options.timeout_s,
         settings={**options.sound.settings(info), **options.settings()},
     )
 

@@ -5,15 +5,17 @@ Only names, sizes and the report are looked at; nothing is written.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES, Found
 from mfv2a.jobs.report import Report, absolute
+from mfv2a.jobs.seed import content_key, whole_digest
 from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
 
 
 def already_done(
-    found: Found, options: PlanOptions, report: Report, settings: Mapping[str, Any], facts: Mapping[str, int]
+    found: Found, options: PlanOptions, report: Report, settings: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> ItemResult | None:
     """The skipped result of a video whose record says that this very output is there, else None.
 
@@ -60,7 +62,7 @@ def already_done(
         options: what decides the outputs.
         report: what earlier runs did.
         settings: everything that decides this output; its "variant" says which one.
-        facts: size and time of the video now.
+        facts: size and time of the video now; with "sha256" what it holds counts, and not its time.
     """
     variant = settings.get("variant", 1)
     record = report.last(found.source, variant)
@@ -70,21 +72,42 @@ def already_done(
     output = options.out / record["name"]
     same = (
         Path(record["name"]) == output_name(found.relative, output.suffix, variant)
-        and all(details.get(name) == value for name, value in facts.items())
+        and _is_unchanged(found.source, details, facts)
         and record.get("settings") == json.loads(json.dumps(settings))
         and _size_bytes(output) == details.get("output_bytes")
         and (not options.also_wav or _size_bytes(output.with_suffix(".wav")) == details.get("wav_bytes"))
     )
     if not same:
         return None
+    return skipped(found.source, output, record)
+
+
+def skipped(source: Path, output: Path, record: Mapping[str, Any]) -> ItemResult:
+    """The result of a video that is done, from its record."""
     return ItemResult(
-        source=found.source,
+        source=source,
         output=output,
         status="skipped",
         settings=record["settings"],
         seconds=record.get("seconds", {}),
-        details=details,
+        details=record.get("details", {}),
     )
+
+
+def content_facts(source: Path) -> dict[str, Any]:
+    """What is compared where the content shall be verified: it is read as a whole."""
+    return {"sha256": whole_digest(source)}
+
+
+def _is_unchanged(source: Path, details: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether a video is the one that a record is about; one without a digest is known by its content key."""
+    if "sha256" not in facts:
+        return all(details.get(name) == facts[name] for name in ("size_bytes", "mtime_ns"))
+    if details.get("size_bytes") != facts["size_bytes"]:
+        return False
+    if "sha256" in details:
+        return bool(details["sha256"] == facts["sha256"])
+    return bool(details.get("content_key") == content_key(source))
 
 
 def _size_bytes(path: Path) -> int:
@@ -95,18 +118,22 @@ def _size_bytes(path: Path) -> int:
         return -1
 
 
-def refuse_collisions(items: Sequence[Item], settled: Sequence[ItemResult], found: Sequence[Found]) -> None:
+def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[str, Path]], found: Sequence[Found]) -> None:
     """Refuses outputs that two sources share, and outputs that are inputs.
+
+    Args:
+        items: what will be made.
+        done: outputs that are there already, each with its source.
+        found: the inputs.
 
     Raises:
         ConfigError: there are such.
     """
     inputs = {os.path.normcase(absolute(each.source)): each.source for each in found}
-    outputs = [(path, item.source) for item in items for path in (item.output, item.wav) if path is not None]
-    outputs += [(result.output, result.source) for result in settled if result.output is not None]
+    made = ((str(path), item.source) for item in items for path in (item.output, item.wav) if path is not None)
     taken: dict[str, Path] = {}
-    for output, source in outputs:
-        key = os.path.normcase(absolute(output))
+    for output, source in itertools.chain(made, done):
+        key = os.path.normcase(os.path.abspath(output))  # noqa: PTH100 - a hundred thousand Paths are slow
         if key in inputs:
             raise ConfigError(
                 f"{source} would be written over the input {inputs[key]}",

@@ -14,11 +14,13 @@ from typing import Any, Literal
 from mfv2a.errors import ConfigError, MediaError, Mfv2aError
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.discover import Discovery, Found
-from mfv2a.jobs.outputs import already_done, find_stranger, output_name, refuse_collisions
+from mfv2a.jobs.outputs import already_done, content_facts, find_stranger, output_name, refuse_collisions
 from mfv2a.jobs.prompts import Row, choose_prompt
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.seed import clip_seed, content_key
+from mfv2a.jobs.settled import Settled
 from mfv2a.media.mux import AudioCodec, MuxPlan, plan_mux
+from mfv2a.media.patience import OverdueError, Patience, patient
 from mfv2a.media.tracks import audible_track, check_beside, sound_tracks
 from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
@@ -49,6 +51,8 @@ class PlanOptions:
         keep_audio: what becomes of sound that a source brings along and that can be heard.
         mix_gain_db: gain of the new sound where the source's is mixed under it.
         variants: outputs of each video, each with its own noise.
+        verify_content: know a video that is done by what it holds, and not by its time.
+        timeout_s: how long looking at one video may take, None for as long as it likes.
     """
 
     out: Path
@@ -65,6 +69,8 @@ class PlanOptions:
     keep_audio: KeepAudio = "replace"
     mix_gain_db: float = 0.0
     variants: int = 1
+    verify_content: bool = False
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +120,7 @@ class Plan:
     """
 
     items: tuple[Item, ...]
-    settled: tuple[ItemResult, ...]
+    settled: Settled
 
 
 def plan_batch(discovery: Discovery, options: PlanOptions, report: Report) -> Plan:
@@ -133,32 +139,38 @@ def plan_batch(discovery: Discovery, options: PlanOptions, report: Report) -> Pl
         codec.
     """
     items: list[Item] = []
-    settled = [failed(path, MediaError(path, reason, hint="check the path")) for path, reason in discovery.missing]
+    settled = Settled(report)
+    for path, reason in discovery.missing:
+        settled.add(failed(path, MediaError(path, reason, hint="check the path")))
     refused: list[ConfigError] = []
     for found in discovery.found:
         try:
-            planned = _plan_clip(found, options, report)
+            with patient(Patience(options.timeout_s)):
+                planned = _plan_clip(found, options, report)
         except ConfigError as error:  # this container cannot hold that codec; others may
             refused.append(error)
-            settled.append(failed(found.source, error, settings=options.settings))
-        except MediaError as error:
-            settled.append(failed(found.source, error, settings=options.settings))
+            settled.add(failed(found.source, error, settings=options.settings))
+        except (MediaError, OverdueError) as error:
+            settled.add(failed(found.source, error, settings=options.settings))
         except OSError as error:
-            settled.append(failed(found.source, unreadable(found.source, error), settings=options.settings))
+            settled.add(failed(found.source, unreadable(found.source, error), settings=options.settings))
         else:
-            items += [each for each in planned if isinstance(each, Item)]
-            settled += [each for each in planned if isinstance(each, ItemResult)]
+            for each in planned:
+                if isinstance(each, Item):
+                    items.append(each)
+                else:
+                    settled.add(each)
     if refused and len(refused) == len(discovery.found):
         raise refused[0]
-    refuse_collisions(items, settled, discovery.found)
+    refuse_collisions(items, settled.outputs(), discovery.found)
     kept: list[Item] = []
     for item in items:
         stranger = None if options.overwrite else find_stranger(item, report)
         if stranger is None:
             kept.append(item)
         else:
-            settled.append(failed(item.source, stranger, settings=item.settings))
-    return Plan(tuple(kept), tuple(settled))
+            settled.add(failed(item.source, stranger, settings=item.settings))
+    return Plan(tuple(kept), settled)
 
 
 def failed(source: Path, error: Exception, **fields: Any) -> ItemResult:
@@ -193,7 +205,9 @@ def _plan_clip(found: Found, options: PlanOptions, report: Report) -> list[Item 
     own = _row_settings(row)
     prompt, origin = choose_prompt(found.source, row, options.prompt_from, options.prompt)
     settings = {**options.settings, **own, "prompt": prompt}
-    facts = {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    facts: dict[str, Any] = {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    if options.verify_content:
+        facts |= content_facts(found.source)
     wanted = {number: settings if number == 1 else {**settings, "variant": number} for number in _variants(options)}
     done: dict[int, ItemResult | None] = dict.fromkeys(wanted)
     if not options.overwrite:

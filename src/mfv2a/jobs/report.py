@@ -82,9 +82,14 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     Args:
         path: a report.jsonl.
 
-    Yields:
+    Returns:
         One record a line.
     """
+    return (record for _, record in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The records of a report and where their lines begin, in bytes."""
     try:
         if not path.is_file():  # a device could be read for ever
             return
@@ -92,16 +97,25 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     except OSError:
         return
     with file:
+        place = 0
         for line in file:
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and "mfv2a" in record and isinstance(record.get("source"), str):
-                yield record
+            record = _record(line)
+            if record is not None:
+                yield place, record
+            place += len(line)
 
 
-def written_files(folder: Path) -> set[Path]:
+def _record(line: bytes) -> dict[str, Any] | None:
+    """The record of a line, None if it is cut, damaged or not ours."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    ours = isinstance(record, dict) and "mfv2a" in record and isinstance(record.get("source"), str)
+    return record if ours else None
+
+
+def written_files(folder: Path) -> set[str]:
     """The files that the report in this folder says the tool wrote.
 
     Args:
@@ -110,19 +124,21 @@ def written_files(folder: Path) -> set[Path]:
     Returns:
         Absolute paths, symlinks kept; empty when there is no report.
     """
-    return {path for record in read_records(folder / REPORT_NAME) for path in _made_files(record, folder)}
+    return {
+        path for record in read_records(folder / REPORT_NAME) for path in _made_files(record, str(absolute(folder)))
+    }
 
 
-def _made_files(record: Mapping[str, Any], folder: Path) -> Iterator[Path]:
+def _made_files(record: Mapping[str, Any], folder: str) -> Iterator[str]:
     if record.get("status") == "failed":
         return
     for name in (record.get("name"), record.get("details", {}).get("wav")):
         if isinstance(name, str):
-            yield absolute(folder / name)
+            yield os.path.normpath(os.path.join(folder, name))  # noqa: PTH118 - a hundred thousand Paths are slow
 
 
 class Report:
-    """The report of one output folder.
+    """The report of one output folder. Of each line only its place is kept, so that it may be long.
 
     Attributes:
         folder: the output folder; it need not exist before the first `append`.
@@ -131,21 +147,37 @@ class Report:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / REPORT_NAME
-        self._last: dict[tuple[str, int], dict[str, Any]] = {}
-        self._source_of: dict[Path, Path] = {}
-        for record in read_records(self._path):
-            self._remember(record)
+        self._root = str(absolute(folder))
+        self._last: dict[str | tuple[str, int], int] = {}
+        self._source_of: dict[str, str] = {}
+        for place, record in _lines(self._path):
+            self._remember(record, place)
 
     def last(self, source: Path, variant: int = 1) -> Mapping[str, Any] | None:
         """The newest record of a source and variant, None if the report does not know it."""
-        return self._last.get((str(absolute(source)), variant))
+        place = self._last.get(_key(str(absolute(source)), variant))
+        if place is None:
+            return None
+        try:
+            with self._path.open("rb") as file:
+                file.seek(place)
+                return _record(file.readline())
+        except OSError:
+            return None
 
     def source_of(self, output: Path) -> Path | None:
         """The source that this file was made from, None if the tool is not known to have made it."""
-        return self._source_of.get(absolute(output))
+        source = self._source_of.get(str(absolute(output)))
+        return None if source is None else Path(source)
+
+    def claim(self, output: str, source: str) -> None:
+        """Takes a file in as ours that a run was about to write when it was killed."""
+        self._source_of.setdefault(output, source)
 
     def append(self, result: ItemResult) -> dict[str, Any]:
         """Adds one line and makes sure that it is on the disk.
+
+        What was skipped the last time, too, is not written again: a folder that is done can be run over for ever.
 
         Args:
             result: what became of one source.
@@ -157,30 +189,51 @@ class Report:
             StartError: the report cannot be written; going on would lose track of what is done.
         """
         record = result_record(result, self.folder)
+        if result.status == "skipped" and self._knows(result, record):
+            return record
         try:
-            self._append_line(encode_json(record))
+            place = self._append_line(encode_json(record), lasting=result.status != "skipped")
         except OSError as error:
             full = error.errno in DISK_FULL
             reason = "the disk is full" if full else error.strerror or str(error)
             hint = "free some space" if full else "make the folder writable or choose another --out"
             raise StartError(f"{self._path}: {reason}", hint=f"{hint}, then run the same command again") from error
-        self._remember(record)
+        self._remember(record, place)
         return record
 
-    def _remember(self, record: dict[str, Any]) -> None:
-        """Takes a record in; what an earlier one says was made stays ours even when a later try failed."""
-        settings = record.get("settings")
-        variant = settings.get("variant") if isinstance(settings, dict) else None
-        self._last[record["source"], variant if isinstance(variant, int) else 1] = record
-        for path in _made_files(record, self.folder):
-            self._source_of[path] = Path(record["source"])
+    def _knows(self, result: ItemResult, record: Mapping[str, Any]) -> bool:
+        """Whether the last line says the same but for its time."""
+        last = self.last(result.source, _variant(record))
+        return last is not None and {**last, "time": ""} == {**record, "time": ""}
 
-    def _append_line(self, line: bytes) -> None:
+    def _remember(self, record: dict[str, Any], place: int) -> None:
+        """Takes a record in; what an earlier one says was made stays ours even when a later try failed."""
+        source: str = record["source"]
+        self._last[_key(source, _variant(record))] = place
+        for path in _made_files(record, self._root):
+            self._source_of[path] = source
+
+    def _append_line(self, line: bytes, *, lasting: bool) -> int:
+        """Writes a line, to the disk itself if it shall last; returns where it begins."""
         with self._path.open("ab+") as file:
-            if file.tell() > 0:
+            place = file.tell()
+            if place > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # a crash cut the last line: start a fresh one
                     line = b"\n" + line
+                    place += 1
             file.write(line)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
+        return place
+
+
+def _variant(record: Mapping[str, Any]) -> int:
+    settings = record.get("settings")
+    variant = settings.get("variant") if isinstance(settings, dict) else None
+    return variant if isinstance(variant, int) else 1
+
+
+def _key(source: str, variant: int) -> str | tuple[str, int]:
+    return source if variant == 1 else (source, variant)

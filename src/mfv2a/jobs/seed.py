@@ -26,6 +26,16 @@ def content_key(path: Path) -> str:
     return f"{size}-{digest.hexdigest()}"
 
 
+def whole_digest(path: Path) -> str:
+    """SHA-256 of all that a file holds, in hex digits.
+
+    Args:
+        path: a regular file.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def clip_seed(run_seed: int, key: str, candidate: int = 0) -> int:
     """The seed of one clip: the same whatever the path, the order, the batch size or restarts.
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mfv2a.errors import MediaError
-from mfv2a.jobs.batch import StoppedError
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
@@ -24,6 +24,7 @@ from mfv2a.jobs.track import Track, make_track
 from mfv2a.media.audio import write_audio
 from mfv2a.media.motion import MotionMeter
 from mfv2a.media.mux import CHANGED, CHANGED_HINT, mux_audio, stamp
+from mfv2a.media.patience import check_patience
 from mfv2a.media.tracks import read_track
 from mfv2a.media.video import decode_video
 from mfv2a.records import Audio, Clip, ItemResult, VideoInfo
@@ -36,25 +37,43 @@ UNCERTAIN_BELOW = 0.35  # confidence under which a clip counts as not understood
 
 
 class Shared(Generic[Made]):
-    """What is made once for several items of one video: kept until the last of them has taken it."""
+    """What is made once for several items of one video: kept until the last of them has taken it.
+
+    Items of one video wait for each other; those of others do not.
+    """
 
     def __init__(self, items: Iterable[Item]) -> None:
-        self._takers = Counter(item.source for item in items)
+        counted = Counter(item.source for item in items)
+        self._takers = {source: number for source, number in counted.items() if number > 1}
+        self._turns = {source: threading.Lock() for source in self._takers}
         self._kept: dict[Path, Made] = {}
 
     def take(self, item: Item, make: Callable[[], Made]) -> Made:
         """The thing for an item: made now, unless an item of the same video has made it."""
-        self._takers[item.source] -= 1
-        made = self._kept.pop(item.source) if item.source in self._kept else make()
-        if self._takers[item.source] > 0:
-            self._kept[item.source] = made
-        return made
+        turn = self._turns.get(item.source)
+        if turn is None:
+            return make()
+        with turn:
+            self._takers[item.source] -= 1
+            made = self._kept.pop(item.source) if item.source in self._kept else make()
+            if self._takers[item.source] > 0:
+                self._kept[item.source] = made
+            return made
 
 
 class DubStages:
     """The stages of a batch on real files and a real pipeline.
 
-    The variants of a video share its decoded frames and its features: only their noise differs.
+    The variants of a video share its decoded frames and its features: only their noise differs. All methods may be
+    called by several threads; on a device other than the CPU its networks run one at a time.
+
+    Args:
+        pipeline: the model.
+        sound: how to make the sound.
+        out: the output folder.
+        items: all that will come, to know what they share.
+        begin: is told when a stage of an item begins.
+        decoder_threads: of each video decoder; 0 for as many as there are cores.
     """
 
     def __init__(
@@ -64,20 +83,24 @@ class DubStages:
         out: Path,
         items: Sequence[Item],
         begin: Callable[[Item, str], None],
+        decoder_threads: int = 0,
     ) -> None:
         self._pipeline = pipeline
         self._sound = sound
         self._out = out
         self._begin = begin
         self._rate_hz = sound.rate_hz(pipeline.info)
+        self._decoder_threads = decoder_threads
+        self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else threading.Lock()
+        self._first, self._began = threading.Lock(), False
         self._clips: Shared[Clip] = Shared(items)
         self._works: Shared[Work] = Shared(items)
 
-    def decode(self, item: Item, stop: threading.Event) -> Clip:
+    def decode(self, item: Item) -> Clip:
         """File -> frames and motion."""
         self._begin(item, "decode")
         try:
-            return self._clips.take(item, lambda: decode_clip(item.info, self._pipeline, stop))
+            return self._clips.take(item, lambda: decode_clip(item.info, self._pipeline, threads=self._decoder_threads))
         except MediaError:
             _check_unchanged(item)  # if it has changed, that is the reason
             raise
@@ -87,7 +110,17 @@ class DubStages:
         self._begin(item, "features")
         see = partial(self._pipeline.prepare, clip, semantics=self._sound.semantics)
         prompt, negative = item.prompt, item.negative_prompt
-        work = self._works.take(item, lambda: see(prompt=prompt, negative_prompt=negative, seed=item.seed))
+
+        def encode() -> Work:
+            with self._device:
+                return see(prompt=prompt, negative_prompt=negative, seed=item.seed)
+
+        if self._began:
+            work = self._works.take(item, encode)
+        else:  # the first one loads what is loaded on demand
+            with self._first:
+                work = self._works.take(item, encode)
+                self._began = True
         return work if work.seed == item.seed else replace(work, seed=item.seed)
 
     def windows(self, work: Work) -> int:
@@ -96,17 +129,22 @@ class DubStages:
 
     def sample(self, works: Sequence[Work], batch_size: int) -> list[Tensor]:
         """Works -> latents [N, C]."""
-        return self._pipeline.sample(works, replace(self._sound.sampler(), batch_size=batch_size))
+        with self._device:
+            return self._pipeline.sample(works, replace(self._sound.sampler(), batch_size=batch_size))
 
     def finish(self, item: Item, work: Work, latent: Tensor, seconds: dict[str, float]) -> ItemResult:
         """Latent -> dubbed file and the facts of it."""
         self._begin(item, "sound")
         start = time.perf_counter()
-        mel = self._pipeline.decode_latent(latent)
-        seconds["vae"] = time.perf_counter() - start
-        wave = self._pipeline.vocode(mel)
-        audio = self._pipeline.finish(work, wave, sample_rate_hz=self._rate_hz)
+        with self._device:
+            mel = self._pipeline.decode_latent(latent)
+            seconds["vae"] = time.perf_counter() - start
+            wave = self._pipeline.vocode(mel)
+            audio = self._pipeline.finish(work, wave, sample_rate_hz=self._rate_hz)
+            del mel, wave
         seconds["vocoder"] = time.perf_counter() - start - seconds["vae"]
+        check_patience()
+        self._begin(item, "mux")
         start = time.perf_counter()
         track = self._lay(item, work, audio)
         _write_output(item, track)
@@ -132,26 +170,24 @@ class DubStages:
         )
 
 
-def decode_clip(info: VideoInfo, pipeline: Pipeline, stop: threading.Event | None = None) -> Clip:
+def decode_clip(info: VideoInfo, pipeline: Pipeline, *, threads: int = 0) -> Clip:
     """Decodes a video once for all that the pipeline asks; motion is measured as the frames come.
 
     Args:
         info: the probe of the video.
         pipeline: says which frames it needs.
-        stop: when set, decoding ends soon with StoppedError.
+        threads: of the decoder; 0 for as many as there are cores.
 
     Returns:
         The clip, with its motion features.
 
     Raises:
         MediaError: the file cannot be decoded.
-        StoppedError: `stop` was set.
+        StoppedError, OverdueError: the work shall end (see `media.patience`).
     """
     meter, shrunk = MotionMeter(), {name: list[NDArray[np.uint8]]() for name in pipeline.shrinkers}
 
     def take(name: str, frames: NDArray[np.uint8]) -> None:
-        if stop is not None and stop.is_set():
-            raise StoppedError
         if name == "motion":
             meter.add(frames)
         else:
@@ -159,7 +195,7 @@ def decode_clip(info: VideoInfo, pipeline: Pipeline, stop: threading.Event | Non
 
     requests = pipeline.frame_requests
     sinks = {name: partial(take, name) for name in requests if name == "motion" or name in shrunk}
-    clip = decode_video(info.path, requests, info=info, on_frames=sinks)
+    clip = decode_video(info.path, requests, info=info, on_frames=sinks, threads=threads)
     frames = {**clip.frames, **{name: np.concatenate(parts) for name, parts in shrunk.items()}}
     return replace(clip, frames=frames, motion=meter.features() if "motion" in requests else None)
 

@@ -131,8 +131,11 @@ def fit_audio(audio: Audio, *, sample_rate_hz: int, num_samples: int) -> Audio:
     """
     if audio.sample_rate_hz != sample_rate_hz:
         raise ValueError(f"sound at {audio.sample_rate_hz} Hz where {sample_rate_hz} Hz is needed")
-    finite = np.nan_to_num(audio.samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    samples = np.clip(_fit(finite, num_samples), -1.0, 1.0).astype(np.float32, copy=False)
+    samples = np.zeros((num_samples, *audio.samples.shape[1:]), dtype="<f4")
+    for first in range(0, min(num_samples, len(audio.samples)), BLOCK_SAMPLES):  # no further copies of an hour of sound
+        block = audio.samples[first : min(first + BLOCK_SAMPLES, num_samples)]
+        finite = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
+        np.clip(finite, -1.0, 1.0, out=samples[first : first + len(block)])
     return Audio(samples=samples, sample_rate_hz=sample_rate_hz)
 
 

@@ -11,17 +11,21 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ffmpeg as ffmpeg_python
 
 from mfv2a.errors import FfmpegMissingError, MediaError, StartError
+from mfv2a.media.patience import check_writing
 
 ENV_FFMPEG = "MFV2A_FFMPEG"
 DETAIL_LINES = 20
+LOOK_S = 0.25  # how often it is asked whether to go on waiting
 ADDRESS = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\]")
 MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"
 
@@ -141,6 +145,7 @@ def run_ffmpeg(
         MediaError: ffmpeg failed; its first error line is the message, its last 20 are `.detail`.
         StartError: the disk is full.
         FfmpegMissingError: the program is missing or cannot be run.
+        OverdueError: it takes too long (see `media.patience`); the program is ended.
     """
     program = ffmpeg or find_ffmpeg()
     line = [str(program), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
@@ -150,18 +155,37 @@ def run_ffmpeg(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for us alone: what is being written is finished
         )
     except OSError as error:
         raise FfmpegMissingError(f"{program} could not be run: {error}", hint=MISSING_HINT) from error
-    data: Any = stdin  # a memoryview spares a copy of an hour of sound; the stubs know only bytes
     try:
-        _, talk = child.communicate(data)
+        talk = _wait(child, stdin)
     except BaseException:  # Ctrl-C or SIGTERM must not leave a child that goes on writing
         child.kill()
         child.wait()
+        if child.stderr is not None:
+            child.stderr.close()
         raise
     if child.returncode != 0:
         _raise_failure(talk.decode("utf-8", "replace"), child.returncode, path)
+
+
+def _wait(child: subprocess.Popen[bytes], data: bytes | memoryview | None) -> bytes:
+    """Feed a program and wait for its end, as long as there is patience; return what it said."""
+    pipe, child.stdin = child.stdin, None  # `communicate` with a timeout forgets what it has not sent yet
+    if pipe is not None:
+        threading.Thread(target=_feed, args=(pipe, data), daemon=True).start()
+    while True:
+        try:
+            return child.communicate(timeout=LOOK_S)[1]
+        except subprocess.TimeoutExpired:
+            check_writing()
+
+
+def _feed(pipe: IO[bytes], data: bytes | memoryview | None) -> None:
+    with suppress(OSError), pipe:  # a program that ended before it read all says why itself
+        pipe.write(data or b"")
 
 
 def _raise_failure(talk: str, returncode: int, path: Path) -> None:

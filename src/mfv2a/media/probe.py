@@ -19,6 +19,7 @@ from typing import Any
 import av
 
 from mfv2a.errors import MediaError
+from mfv2a.media.patience import check_patience
 from mfv2a.records import StreamInfo, VideoInfo
 
 STILL_FORMATS = ("image2", "_pipe", "tty", "ico", "lrc")
@@ -178,6 +179,7 @@ def _scan(container: Any) -> dict[int, _Timeline]:
     lines: dict[int, _Timeline] = {}
     try:
         for packet in container.demux():
+            check_patience()
             if packet.is_discard or packet.size == 0:
                 continue
             line = lines.setdefault(packet.stream_index, _Timeline())

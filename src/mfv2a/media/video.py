@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
 from mfv2a.media.hdr import tone_table
+from mfv2a.media.patience import check_patience
 from mfv2a.media.probe import CUT_HINT, open_media, probe_video, slack_seconds
 from mfv2a.records import Clip, FrameRequest, VideoInfo
 
@@ -39,6 +40,7 @@ def decode_video(
     *,
     info: VideoInfo | None = None,
     on_frames: Mapping[str, FrameSink] | None = None,
+    threads: int = 0,
 ) -> Clip:
     """Decode a video once for all requests.
 
@@ -53,6 +55,7 @@ def decode_video(
         on_frames: name -> callback that takes the frames of that request in order, at most 64 at a time
             ([t, H, W, 3] or [t, H, W] uint8, its own copy), in place of keeping them; pictures handed out whole
             come in smaller numbers if they are large.
+        threads: of the decoder; 0 for as many as there are cores.
 
     Returns:
         The clip: frames of every request that no callback took, [T, H, W, 3] or [T, H, W] uint8 with
@@ -60,6 +63,7 @@ def decode_video(
 
     Raises:
         MediaError: the file cannot be probed or decoded, or its picture stops clearly before its stated end.
+        StoppedError, OverdueError: the work shall end (see `media.patience`).
     """
     path = Path(path)
     info = info or probe_video(path)
@@ -68,7 +72,8 @@ def decode_video(
     interval_s = 1 / info.fps if info.fps > 0 else 1 / 25
     last, end_s = None, 0.0
     with open_media(path) as container:
-        for count, frame in enumerate(_pictures(container, info.picture_index)):
+        for count, frame in enumerate(_pictures(container, info.picture_index, threads)):
+            check_patience()
             time_s = count * interval_s if frame.time is None else frame.time - info.start_s
             for grid in grids.values():
                 grid.offer(frame, time_s)
@@ -99,10 +104,10 @@ def _check_decoded(path: Path, decoded_s: float, info: VideoInfo) -> None:
         )
 
 
-def _pictures(container: Any, index: int) -> Iterator[Any]:
+def _pictures(container: Any, index: int, threads: int) -> Iterator[Any]:
     """Decode one stream in presentation order, stepping over packets that cannot be decoded."""
     picture = container.streams[index]
-    picture.thread_type = "AUTO"
+    picture.thread_type, picture.codec_context.thread_count = "AUTO", threads
     for other in container.streams:
         if other.index != index and hasattr(other, "discard"):
             other.discard = av.stream.Discard.all  # the demuxer need not even read them
@@ -166,6 +171,8 @@ class _Grid:
 
     def _append(self, image: NDArray[np.uint8], times: int) -> None:
         for _ in range(times):
+            if self._next % CHUNK_FRAMES == 0:  # one frame may stand for hours
+                check_patience()
             self._stack[self._filled] = image
             self._filled += 1
             self._next += 1

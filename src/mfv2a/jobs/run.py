@@ -1,0 +1,199 @@
+"""A plan is carried out: results settled as they come, the batch ended when it has to end.
+
+What a run does on its way out, whatever ends it, is here: what is being written is finished and told, nothing new
+begins. This module does not know how a clip is dubbed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mfv2a.errors import StartError
+from mfv2a.jobs.heartbeat import Heartbeat
+from mfv2a.jobs.lock import FolderLock
+from mfv2a.jobs.plan import Item, Plan
+from mfv2a.jobs.report import Report
+from mfv2a.records import ItemResult
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.batch import Batch
+    from mfv2a.jobs.dub import DubOptions, Listener, Summary
+
+MOST_WORKERS = 16
+WAIT_POLICY = "OMP_WAIT_POLICY"  # read when torch's thread library is loaded
+
+
+class Telling(Protocol):
+    """Is told of each result once its line is in the report."""
+
+    def __call__(self, result: ItemResult, record: Mapping[str, Any]) -> None:
+        """One file is settled."""
+
+
+class Run:
+    """The results of a plan on their way into the report.
+
+    Args:
+        plan: what is to be done.
+        options: how.
+        report: where results go.
+        lock: of the output folder.
+        listener: is told how it goes.
+        summary: counted up as results come.
+    """
+
+    def __init__(
+        self, plan: Plan, options: DubOptions, report: Report, lock: FolderLock, listener: Listener, summary: Summary
+    ) -> None:
+        self._plan, self._options, self._report, self._lock = plan, options, report, lock
+        self._listener, self._summary = listener, summary
+        self._total = len(plan.items) + len(plan.settled)
+        self._settled = 0
+        self._open: ItemResult | None = None
+        self._heart: Heartbeat | None = None
+
+    def carry_out(self) -> None:
+        """Tells what is settled already, then dubs the rest.
+
+        Raises:
+            StartError: nothing could begin, or nothing can go on.
+        """
+        with ExitStack() as stack:
+            if self._options.heartbeat is not None:
+                self._heart = stack.enter_context(Heartbeat(self._options.heartbeat, self._counts))
+            for result in self._plan.settled:
+                self._settle(result)
+                if self._has_failed_enough():
+                    break
+            else:
+                if self._plan.items:
+                    with start_batch(self._plan, self._options, self._begin, self._listener.detail) as batch:
+                        self._dub(batch)
+        if self._has_failed_enough() and self._settled < self._total:
+            self._summary.not_begun = self._total - self._settled
+            self._listener.note(
+                f"stopped after {self._summary.failed} failures (--max-failures {self._options.max_failures}): "
+                f"{self._summary.not_begun} of {self._total} were not done; run the same command again to go on"
+            )
+
+    def _dub(self, batch: Batch) -> None:
+        try:
+            for result in batch:
+                self._settle(result)
+                if self._has_failed_enough():
+                    break
+        except BaseException:
+            with suppress(StartError):  # the first fault counts
+                self._wind_up(batch)
+            raise
+        self._wind_up(batch)
+
+    def _wind_up(self, batch: Batch) -> None:
+        """What is being written is finished; the result that was being told when the end came is told."""
+        if self._open is not None:
+            self._append(self._open)
+        for result in batch.wind_up():
+            self._settle(result)
+
+    def _settle(self, result: ItemResult) -> None:
+        self._open = result
+        self._summary.add(result)
+        self._settled += 1
+        if self._heart is not None:
+            self._heart.settled(result.source)
+        self._append(result)
+
+    def _append(self, result: ItemResult) -> None:
+        record = self._report.append(result)
+        self._open = None
+        self._listener.result(result, record)
+
+    def _has_failed_enough(self) -> bool:
+        most = self._options.max_failures
+        return most is not None and self._summary.failed >= most
+
+    def _begin(self, item: Item, stage: str) -> None:
+        """A stage begins; called by several threads."""
+        if stage == "mux":
+            for path in (item.output, item.wav):
+                if path is not None:
+                    self._lock.claim(path, item.source)
+        if self._heart is not None:
+            self._heart.stage(item.source, stage)
+        self._listener.stage(item, stage)
+
+    def _counts(self) -> dict[str, Any]:
+        summary = self._summary
+        return {
+            "total": self._total,
+            "settled": self._settled,
+            "ok": summary.ok,
+            "skipped": summary.skipped + summary.left_alone,
+            "failed": summary.failed,
+        }
+
+
+def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch:
+    """Loads the model and starts the crew.
+
+    The threads of the crew share the cores: each has its part for its networks and its decoder. What samples has all
+    of them, and threads that wait for others sleep instead of spinning.
+
+    Args:
+        plan: what is to be dubbed.
+        options: how.
+        begin: is told when a stage of an item begins.
+        tell: takes details.
+
+    Raises:
+        StartError: the model could not be loaded.
+    """
+    os.environ.setdefault(WAIT_POLICY, "passive")
+    import torch
+
+    from mfv2a.jobs.batch import Batch
+    from mfv2a.jobs.grouping import MOST_WINDOWS, BatchSize
+    from mfv2a.jobs.stages import DubStages
+    from mfv2a.media.motion import use_one_thread
+
+    sound, cores = options.sound, count_cores()
+    pipeline = sound.load()
+    workers = min(options.workers or min(cores, MOST_WORKERS), len(plan.items))
+    all_threads = torch.get_num_threads()
+    share = max(1, cores // workers)
+    use_one_thread()
+    stages = DubStages(pipeline, sound, options.out, plan.items, begin, decoder_threads=share)
+    grows = options.batch_grows and pipeline.device.type == "cuda"
+    batch = Batch(
+        plan.items,
+        stages,
+        batch_size=BatchSize(sound.batch_size, most=MOST_WINDOWS if grows else None),
+        tell=tell,
+        workers=workers,
+        timeout_s=options.timeout_s,
+        phased=pipeline.frugal,
+        begin=lambda: torch.set_num_threads(min(share, all_threads)),
+    )
+    torch.set_num_threads(all_threads)  # of this thread, which samples
+    return batch
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_heartbeat(path: Path | None) -> None:
+    """Refuses a heartbeat file that can never be written, before anything runs.
+
+    Raises:
+        StartError: its folder is not there.
+    """
+    if path is not None and not path.absolute().parent.is_dir():
+        raise StartError(f"--heartbeat {path}: its folder is not there", hint="make the folder, or name another file")

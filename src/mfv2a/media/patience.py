@@ -1,0 +1,119 @@
+"""How long the work on one file may take, and whether it shall go on at all.
+
+Whoever starts the work says so once, for its thread; what decodes asks at every frame, what waits for ffmpeg asks
+while it waits. This file does not know why the work shall end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from mfv2a.errors import Mfv2aError
+
+TIMEOUT_HINT = "leave this file out, or allow more with --timeout"
+
+
+class StoppedError(Exception):
+    """The batch ended while a clip was being worked on."""
+
+
+class OverdueError(Mfv2aError):
+    """One file took longer than is allowed."""
+
+    exit_code = 3
+
+
+class Patience:
+    """The end of the work on one file, by time or by word.
+
+    Args:
+        seconds: how long it may take from `begin` on; None for as long as it likes.
+        stop: when set, no new step begins; one that has begun to write goes on.
+        kill: when set, what writes ends, too.
+    """
+
+    def __init__(
+        self, seconds: float | None = None, stop: threading.Event | None = None, kill: threading.Event | None = None
+    ) -> None:
+        self.seconds = seconds
+        self._stop, self._kill = stop or threading.Event(), kill or threading.Event()
+        self._spent_s = 0.0
+        self._began_s: float | None = None
+
+    def begin(self) -> None:
+        """The clock runs."""
+        self._began_s = time.monotonic()
+
+    def rest(self) -> None:
+        """The clock stands still until the next `begin`."""
+        self._spent_s, self._began_s = self.spent_s, None
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds that the clock has run."""
+        began_s = self._began_s
+        return self._spent_s + (0.0 if began_s is None else time.monotonic() - began_s)
+
+    def is_overdue(self, grace_s: float = 0.0) -> bool:
+        """Whether it has taken longer than allowed, and `grace_s` seconds more."""
+        return self.seconds is not None and self.spent_s > self.seconds + grace_s
+
+    def overdue(self) -> OverdueError:
+        """The error of a file that took too long."""
+        return OverdueError(f"took longer than --timeout {self.seconds:g} s allows", hint=TIMEOUT_HINT)
+
+    def check(self) -> None:
+        """Ask whether to go on with the next step.
+
+        Raises:
+            StoppedError: the batch ends.
+            OverdueError: it took too long.
+        """
+        if self._stop.is_set():
+            raise StoppedError
+        self.check_writing()
+
+    def check_writing(self) -> None:
+        """Ask whether to go on with what is being written.
+
+        Raises:
+            StoppedError: the batch ends at once.
+            OverdueError: it took too long.
+        """
+        if self._kill.is_set():
+            raise StoppedError
+        if self.is_overdue():
+            raise self.overdue()
+
+
+_current: ContextVar[Patience | None] = ContextVar("patience", default=None)
+
+
+@contextmanager
+def patient(patience: Patience) -> Iterator[None]:
+    """Let the work of this thread ask `patience` while the block runs."""
+    token = _current.set(patience)
+    patience.begin()
+    try:
+        yield
+    finally:
+        patience.rest()
+        _current.reset(token)
+
+
+def check_patience() -> None:
+    """Ask whether this thread's work goes on; outside of `patient` it does."""
+    patience = _current.get()
+    if patience is not None:
+        patience.check()
+
+
+def check_writing() -> None:
+    """Ask whether what this thread writes shall be ended; outside of `patient` it shall not."""
+    patience = _current.get()
+    if patience is not None:
+        patience.check_writing()

@@ -1,0 +1,229 @@
+"""Runs that meet trouble, and runs that have nothing left to do: through the command line, on the tiny model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from made_videos import make_video
+from mfv2a.cli import main
+from mfv2a.jobs.heartbeat import Heartbeat
+from mfv2a.jobs.lock import LOCK_NAME, locked
+from mfv2a.jobs.report import Report
+from mfv2a.media.audio import read_audio
+
+TINY = ["--model", "tiny"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def report(folder: str = "out") -> list[dict[str, object]]:
+    return [json.loads(line) for line in (Path(folder) / "report.jsonl").read_text().splitlines()]
+
+
+def forbid(name: str) -> object:
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError(f"{name} was called")
+
+    return forbidden
+
+
+def test_a_folder_that_is_done_is_run_over_without_opening_a_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        make_video(Path(f"in/{number:02}.mp4"), seconds=0.1)
+    command = ["dub", "in", "--out", "out", *TINY, "--quiet"]
+    assert main(command) == 0
+    for name in ("mfv2a.jobs.plan.probe_video", "mfv2a.jobs.plan.content_key", "mfv2a.jobs.outputs.content_key"):
+        monkeypatch.setattr(name, forbid(name))
+    monkeypatch.setattr("av.open", forbid("av.open"))
+    monkeypatch.setattr("mfv2a.loader.load_pipeline", forbid("load_pipeline"))
+    sizes = []
+    for _ in range(3):
+        assert main(command) == 0
+        sizes.append(Path("out/report.jsonl").stat().st_size)
+    assert len(report()) == 60
+    assert sizes[0] == sizes[2]
+
+
+def test_a_result_does_not_depend_on_workers_batch_or_order() -> None:
+    for number in range(6):
+        make_video(Path(f"in/{number}.mov"), seconds=0.4 + 0.3 * (number % 3), seed=number)
+    sound = [*TINY, "--dtype", "float32", "--also-wav", "--prompt", "rain", "--quiet"]
+    assert main(["dub", "in", "--out", "all", *sound, "--workers", "3", "--batch-size", "4"]) == 0
+    backwards = [f"in/{number}.mov" for number in reversed(range(6))]
+    assert main(["dub", *backwards, "--out", "back", *sound, "--workers", "1", "--batch-size", "2"]) == 0
+    for number in range(6):
+        assert main(["dub", f"in/{number}.mov", "--out", "alone", *sound]) == 0
+        together, back, alone = (
+            read_audio(Path(folder) / f"{number}.wav").samples for folder in ("all", "back/in", "alone/in")
+        )
+        np.testing.assert_allclose(together, alone, atol=1e-4)
+        np.testing.assert_allclose(back, alone, atol=1e-4)
+
+
+def test_a_touched_file_is_known_by_its_content_when_that_is_asked_for() -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    command = ["dub", "in", "--out", "out", *TINY]
+    assert main(command) == 0
+    os.utime("in/a.mp4", (1, 1))
+    assert main([*command, "--verify-content"]) == 0
+    assert main([*command, "--overwrite", "--verify-content"]) == 0
+    assert len(str(report()[-1]["details"]["sha256"])) == 64  # type: ignore[index]
+    os.utime("in/a.mp4", (2, 2))
+    assert main([*command, "--verify-content"]) == 0
+    stat = Path("in/a.mp4").stat()
+    data = bytearray(Path("in/a.mp4").read_bytes())
+    data[-1] ^= 1  # the same size and time, other content
+    Path("in/a.mp4").write_bytes(data)
+    os.utime("in/a.mp4", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert main([*command, "--verify-content"]) == 0
+    assert [line["status"] for line in report()] == ["ok", "skipped", "ok", "skipped", "ok"]
+
+
+def test_too_many_failures_end_the_run_and_the_rest_is_not_begun(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    for name in "ace":
+        make_video(Path(f"in/{name}.mp4"), seconds=0.2)
+    for name in "bdf":
+        Path(f"in/{name}.mp4").write_text("no video")
+    command = ["dub", "in", "--out", "out", *TINY]
+    assert main([*command, "--max-failures", "2"]) == 3
+    err = capsysbinary.readouterr().err.decode()
+    assert "stopped after 2 failures (--max-failures 2): 4 of 6 were not done" in err
+    assert [line["status"] for line in report()] == ["failed", "failed"]
+    assert main([*command, "--max-failures", "4"]) == 3
+    assert sum(line["status"] == "ok" for line in report()) == 3
+
+
+@pytest.mark.parametrize(
+    "option", [["--max-failures", "0"], ["--timeout", "0"], ["--timeout", "nan"], ["--workers", "0"]]
+)
+def test_numbers_that_cannot_work_are_refused(option: list[str]) -> None:
+    assert main(["dub", "in", "--out", "out", *TINY, *option]) == 2
+
+
+def test_a_clip_that_takes_too_long_is_told_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    from mfv2a.jobs import stages
+    from mfv2a.media.patience import check_patience
+
+    decode = stages.decode_clip
+
+    def slow(info: object, *rest: object, **options: object) -> object:
+        while info.path.name == "b.mp4":  # type: ignore[attr-defined]
+            check_patience()
+            time.sleep(0.02)
+        return decode(info, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stages, "decode_clip", slow)
+    for name in "abc":
+        make_video(Path(f"in/{name}.mp4"), seconds=0.2)
+    assert main(["dub", "in", "--out", "out", *TINY, "--timeout", "5"]) == 3
+    out, err = capsysbinary.readouterr()
+    assert out == b"out/a.mp4\nout/c.mp4\n"
+    assert b"in/b.mp4: failed: took longer than --timeout 5 s allows" in err
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.mp4", "c.mp4", "report.jsonl"]
+
+
+def test_two_runs_do_not_share_a_folder(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    Path("out").mkdir()
+    with locked(Path("out")):
+        assert main(["dub", "in", "--out", "out", *TINY]) == 4
+        assert b"another run of mfv2a is writing into this folder" in capsysbinary.readouterr().err
+        assert main(["dub", "in", "--out", "out", *TINY, "--dry-run"]) == 0
+    assert main(["dub", "in", "--out", "out", *TINY]) == 0
+    assert not Path("out", LOCK_NAME).exists()
+
+
+def test_what_a_killed_run_was_writing_is_ours_and_its_rests_are_removed(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    Path("out").mkdir()
+    with locked(Path("out")) as lock:
+        lock.claim(Path("out/a.mp4"), Path("in/a.mp4"))
+        left = Path("out", LOCK_NAME).read_bytes()
+    Path("out", LOCK_NAME).write_bytes(left + b'{"output": "/cut')  # as after kill -9
+    Path("out/a.mp4").write_bytes(b"renamed, not yet in the report")
+    Path("out/.mfv2a-1.part").write_bytes(b"half")
+    assert main(["dub", "in", "--out", "out", *TINY]) == 0
+    assert b"cut off while it wrote 1 of its files" in capsysbinary.readouterr().err
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.mp4", "report.jsonl"]
+    assert Report(Path("out")).source_of(Path("out/a.mp4")) == Path("in/a.mp4").absolute()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no folder that even root cannot write to")
+def test_a_folder_that_cannot_be_written_is_told(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    assert main(["dub", "in", "--out", "/proc/self", *TINY]) == 4
+    assert b"nothing can be written there" in capsysbinary.readouterr().err
+
+
+def test_a_heartbeat_tells_counts_and_clips() -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    Path("in/b.mp4").write_text("no video")
+    assert main(["dub", "in", "--out", "out", *TINY, "--heartbeat", "beat.json"]) == 3
+    beat = json.loads(Path("beat.json").read_text())
+    counts = {name: beat[name] for name in ("state", "total", "settled", "ok", "skipped", "failed", "clips")}
+    assert counts == {
+        "state": "done",
+        "total": 2,
+        "settled": 2,
+        "ok": 1,
+        "skipped": 0,
+        "failed": 1,
+        "clips": [],
+    }
+    assert main(["dub", "in", "--out", "out2", *TINY, "--heartbeat", "no/beat.json"]) == 4
+    assert not Path("out2").exists()
+
+
+def test_a_heartbeat_beats_while_a_clip_is_worked_on(tmp_path: Path) -> None:
+    path = tmp_path / "beat.json"
+    with Heartbeat(path, lambda: {"total": 1}, every_s=0.02) as heart:
+        heart.stage(Path("a.mp4"), "decode")
+        end_s = time.monotonic() + 5
+        while not json.loads(path.read_text())["clips"] and time.monotonic() < end_s:
+            time.sleep(0.02)
+        beat = json.loads(path.read_text())
+        assert (beat["state"], beat["clips"][0]["source"], beat["clips"][0]["stage"]) == ("running", "a.mp4", "decode")
+        heart.settled(Path("a.mp4"))
+    assert json.loads(path.read_text())["clips"] == []
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.slow
+def test_a_run_ends_in_order_though_a_library_never_returns(tmp_path: Path) -> None:
+    for name in "ab":
+        make_video(tmp_path / "in" / f"{name}.mp4", seconds=0.2)
+    program = """
+import threading
+from mfv2a.cli import run
+from mfv2a.jobs import batch, stages
+batch.GRACE_S = batch.CLOSE_S = 0.2
+decode = stages.decode_clip
+def hang(info, **options):
+    if info.path.name == "a.mp4":
+        threading.Event().wait()
+    return decode(info, **options)
+stages.decode_clip = hang
+import sys
+sys.argv = ["mfv2a", "dub", "in", "--out", "out", "--model", "tiny", "--timeout", "30"]
+run()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=240, check=False)
+    assert done.returncode == 3
+    assert done.stdout == b"out/b.mp4\n"
+    assert b"in/a.mp4: failed: took longer than --timeout 30 s allows" in done.stderr
