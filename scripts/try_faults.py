@@ -43,7 +43,7 @@ PICTURES = {
 }
 ODD_NAMES = (
     *(b"-rf", b"--help", b"$(reboot)", b"`id`", b";ls", b"a b", b" lead", b"new\nline", b"tab\t", b"quote'", b'dq"'),
-    *(b"%s%n", b"{0}", b"caf\xe9", b"\xff\xfe", b"[red]x[/red]", b"file:x", b"http:..x", b"pipe:0", b"concat:a|b"),
+    *(b"%s%n", b"{0}", b"caf\xe9", b"\xff\xfe", b"[red]x[red]", b"file:x", b"http:..x", b"pipe:0", b"concat:a|b"),
     *(b"a*b?", b"[ab]", b"~", b"#frag?q=1", b"\\back", b"nul", b"con", b"\x1b[31m", b"a=b,c", b"data:,x", b"x" * 180),
     *(text.encode() for text in ("\u00e9", "\u65e5\u672c", "\u202eexe", "\U0001f3ac")),
 )

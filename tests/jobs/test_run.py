@@ -214,10 +214,10 @@ from mfv2a.cli import run
 from mfv2a.jobs import batch, stages
 batch.GRACE_S = batch.CLOSE_S = 0.2
 decode = stages.decode_clip
-def hang(info, **options):
+def hang(info, *rest, **options):
     if info.path.name == "a.mp4":
         threading.Event().wait()
-    return decode(info, **options)
+    return decode(info, *rest, **options)
 stages.decode_clip = hang
 import sys
 sys.argv = ["mfv2a", "dub", "in", "--out", "out", "--model", "tiny", "--timeout", "30"]
