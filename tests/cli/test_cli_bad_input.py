@@ -375,7 +375,7 @@ def test_a_full_disk_stops_the_batch_with_exit_4(
     monkeypatch.setattr(mfv2a.jobs.stages, "mux_audio", no_space)
     for name in "abc":
         make_video(Path(f"in/{name}.mp4"), seconds=0.3)
-    assert main(["dub", "in", "--out", "out", *TINY, "--batch-size", "1", "--also-wav"]) == 4
+    assert main(["dub", "in", "--out", "out", *TINY, "--batch-size", "1", "--workers", "1", "--also-wav"]) == 4
     out, err = capsysbinary.readouterr()
     assert out == b""
     assert b"the disk is full" in err
