@@ -107,8 +107,11 @@ def test_one_wrong_file_is_told_and_the_others_are_read_all_the_same(server, hom
 
 
 def test_a_model_without_a_loader_is_refused_in_one_line(server, home, capsysbinary, monkeypatch):
+    register = home / "other.toml"
+    register.write_text('[other]\nrole = "generator"\nlicence = "MIT"\nlicence_url = ""\nlayout = "another"\n')
+    monkeypatch.setenv("MFV2A_CHECKPOINTS", str(register))
     video = make_video(home / "clip.mp4")
-    assert main(["dub", str(video), "--out", str(home / "out"), "--model", "woosh-dflow"]) == 4
+    assert main(["dub", str(video), "--out", str(home / "out"), "--model", "other"]) == 4
     assert b"cannot be run by this version" in capsysbinary.readouterr().err
 
 

@@ -41,6 +41,7 @@ class FolderLock:
         file.seek(0)
         lines = (file.read() or b"").splitlines()
         self._left = [claim for claim in map(_claim, lines) if claim is not None]
+        self._untold: set[str] = set()
 
     def recover(self, report: Report) -> int:
         """Takes in what a killed run left: its outputs become ours to replace, its temporary files are removed.
@@ -50,6 +51,7 @@ class FolderLock:
         """
         known = report.source_of
         unfinished = [(output, source) for output, source in self._left if known(Path(output)) is None]
+        self._untold |= {output for output, _ in unfinished}
         for output, source in self._left:
             report.claim(output, source)
         for folder in {Path(output).parent for output, _ in self._left}:
@@ -60,13 +62,20 @@ class FolderLock:
 
     def claim(self, output: Path, source: Path) -> None:
         """Says that an output is about to be written. May be called by several threads."""
+        if not os.path.lexists(output):
+            self._untold.add(str(absolute(output)))
         record = {"output": str(absolute(output)), "source": str(absolute(source))}
         self._file.write(encode_json(record))  # one write: the file is not buffered
 
+    def tell(self, *outputs: Path | None) -> None:
+        """Says that the report knows these outputs now."""
+        self._untold -= {str(absolute(output)) for output in outputs if output is not None}
+
     def release(self) -> None:
-        """Ends in order: nothing is left behind."""
-        with suppress(OSError):
-            self._path.unlink()
+        """Lets others in; the file stays only for an output that is there and that the report does not know."""
+        if not any(map(os.path.lexists, self._untold)):
+            with suppress(OSError):
+                self._path.unlink()
         self._file.close()
 
 

@@ -109,6 +109,8 @@ class Run:
 
     def _append(self, result: ItemResult) -> None:
         record = self._report.append(result)
+        if result.output is not None:
+            self._lock.tell(result.output, result.output.with_suffix(".wav"))
         self._open = None
         self._listener.result(result, record)
 
