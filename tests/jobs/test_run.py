@@ -227,3 +227,26 @@ run()
     assert done.returncode == 3
     assert done.stdout == b"out/b.mp4\n"
     assert b"in/a.mp4: failed: took longer than --timeout 30 s allows" in done.stderr
+
+
+def test_a_report_that_could_not_be_written_loses_no_output(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    import errno
+
+    from mfv2a.jobs.report import Report
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    make_video(Path("else/b.mp4"), seconds=0.3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Report, "_append_line", full)
+        assert main(["dub", "in", "--out", "out", *TINY]) == 4
+    assert Path("out/a.mp4").exists()
+    assert main(["dub", "else", "--out", "out", *TINY]) == 0  # a run over other files forgets nothing
+    capsysbinary.readouterr()
+    assert main(["dub", "in", "--out", "out", *TINY]) == 0
+    assert capsysbinary.readouterr().out == b"out/a.mp4\n"
+    assert not list(Path("out").glob(".mfv2a*"))

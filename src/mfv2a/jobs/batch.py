@@ -126,7 +126,7 @@ class Batch:
         while True:
             self._decode_ahead()
             if self._finishing and self._finishing[0].future.done():
-                yield from self._settle(self._finishing.popleft())
+                yield from self._settle(self._finishing[0])
             elif self._ready and self._ready[0].future.done() and len(self._finishing) < self._backlog:
                 yield from self._gather(self._ready.popleft())
                 if not self._phased and sum(each.windows for each in self._group) >= self._size.windows:
@@ -214,15 +214,17 @@ class Batch:
     def _settle(self, entry: _Entry) -> Iterator[ItemResult]:
         error = entry.future.exception()
         if error is None:
-            yield entry.future.result()
-        elif not isinstance(error, Exception):
+            yield entry.future.result()  # given again by `wind_up` if an interrupt comes before the next is asked for
+            self._finishing.popleft()
+            return
+        self._finishing.popleft()
+        if not isinstance(error, Exception):
             raise error
-        else:
-            yield self._failure(entry, error)
-            if isinstance(error, StartError):
-                raise error
-            if is_disk_full(error):
-                raise StartError("the disk is full: the batch stops", hint=DISK_HINT) from error
+        yield self._failure(entry, error)
+        if isinstance(error, StartError):
+            raise error
+        if is_disk_full(error):
+            raise StartError("the disk is full: the batch stops", hint=DISK_HINT) from error
 
     def _wait(self) -> None:
         """Until the first clip of a queue is through its stage; clips that hang are given up meanwhile."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mfv2a.errors import StartError
+from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
 from mfv2a.jobs.plan import Item, Plan
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mfv2a.jobs.dub import DubOptions, Listener, Summary
 
 MOST_WORKERS = 16
+WRITER_S = 10.0
 WAIT_POLICY = "OMP_WAIT_POLICY"  # read when torch's thread library is loaded
 
 
@@ -54,6 +56,10 @@ class Run:
         self._total = len(plan.items) + len(plan.settled)
         self._settled = 0
         self._open: ItemResult | None = None
+        self._told: ItemResult | None = None
+        self._counted: ItemResult | None = None
+        self._written: tuple[ItemResult, Mapping[str, Any]] | None = None
+        self._writer = Crew(1)
         self._heart: Heartbeat | None = None
 
     def carry_out(self) -> None:
@@ -63,6 +69,7 @@ class Run:
             StartError: nothing could begin, or nothing can go on.
         """
         with ExitStack() as stack:
+            stack.callback(self._writer.close, WRITER_S)
             if self._options.heartbeat is not None:
                 self._heart = stack.enter_context(Heartbeat(self._options.heartbeat, self._counts))
             for result in self._plan.settled:
@@ -95,24 +102,37 @@ class Run:
     def _wind_up(self, batch: Batch) -> None:
         """What is being written is finished; the result that was being told when the end came is told."""
         if self._open is not None:
-            self._append(self._open)
+            self._settle(self._open)
         for result in batch.wind_up():
             self._settle(result)
 
     def _settle(self, result: ItemResult) -> None:
+        """Writes and tells a result, once: an interrupt, which only the main thread feels, cuts no line."""
+        if result is self._told:
+            return
         self._open = result
-        self._summary.add(result)
-        self._settled += 1
+        if result.status == "skipped":
+            record = self._write(result)
+        else:
+            record = self._writer.submit(lambda: self._write(result)).result()
+        self._told, self._open = result, None
+        self._listener.result(result, record)
+
+    def _write(self, result: ItemResult) -> Mapping[str, Any]:
+        """Counts a result and adds its line to the report, unless that was done before."""
+        if self._written is not None and self._written[0] is result:
+            return self._written[1]
+        if result is not self._counted:
+            self._counted = result
+            self._summary.add(result)
+            self._settled += 1
         if self._heart is not None:
             self._heart.settled(result.source)
-        self._append(result)
-
-    def _append(self, result: ItemResult) -> None:
         record = self._report.append(result)
         if result.output is not None:
             self._lock.tell(result.output, result.output.with_suffix(".wav"))
-        self._open = None
-        self._listener.result(result, record)
+        self._written = (result, record)
+        return record
 
     def _has_failed_enough(self) -> bool:
         most = self._options.max_failures
