@@ -22,7 +22,7 @@ from mfv2a.pipeline import SampleOptions
 from mfv2a.records import Clip
 from mfv2a.register import find_checkpoint, find_model
 from mfv2a.timeline import Window
-from mfv2a.work import Work
+from mfv2a.work import Words, Work
 
 pytestmark = pytest.mark.slow
 MODEL = "mmaudio-small-16k"
@@ -82,7 +82,7 @@ def test_files_are_converted_once(home, pipeline):
 def test_the_pipeline_samples_the_reference_numbers(pipeline, monkeypatch):
     inputs, outputs, _ = case("mmaudio_small_16k", "euler_4_cfg4.5")
     monkeypatch.setattr("mfv2a.pipeline.noise_field", lambda *_: inputs["latent"][0])
-    features = {"clip": inputs["clip_f"][0], "sync": inputs["sync_f"][0], "text": inputs["text_f"][0]}
+    features = {"clip": inputs["clip_f"][0], "sync": inputs["sync_f"][0], "text": Words(inputs["text_f"][0])}
     work = Work(duration_s=8.0, seed=0, windows=(Window(0, 250),), confidence=1.0, **features)
     (latent,) = pipeline.sample([work], SampleOptions(steps=4))
     net = pipeline.generator
