@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -213,3 +214,27 @@ def test_text_models_make_sound_from_the_command_line(home, capsysbinary):
     for model in ("tiny-dflow", "tiny-mean", "tiny-flux"):
         assert main(["tta", "rain", "--model", model, "--out", "tta/", "--duration", "1", "--quiet"]) == 0
     assert len(capsysbinary.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize("model", ["tiny-dvflow", "tiny-dflow", "tiny-mean", "tiny-flux"])
+def test_every_family_can_be_checked(home, capsysbinary, model):
+    assert main(["models", "check", model, "--json"]) in (0, 4)  # made-up weights may be too soft or too narrow
+    lines = {line["name"]: line for line in map(json.loads, capsysbinary.readouterr().out.splitlines())}
+    made = "dub" if model == "tiny-dvflow" else "words"
+    assert all(lines[name]["ok"] for name in ("load", made, "finite"))
+    assert {"level", "bandwidth", "upstream"} <= set(lines)
+
+
+def test_a_drawn_scene_passes_through_the_autoencoder(woosh):
+    from mfv2a.jobs.evaluate import see_scene, through_codec
+    from mfv2a.scenes import make_scene
+
+    scene = make_scene(5, duration_s=1.0)
+    work = woosh.prepare(see_scene(scene, woosh), duration_s=1.0)
+    assert work.sync.shape == (24, 24)
+    wave = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
+    coded = through_codec(wave, woosh)
+    with torch.inference_mode():
+        wanted = woosh.vae.decode(woosh.vae.encode(torch.from_numpy(wave)[None]))[0].numpy()
+    assert np.allclose(coded, wanted[:48_000], atol=1e-5)
+    assert np.isfinite(coded).all()

@@ -73,6 +73,9 @@ def test_one_model_as_file_folder_and_repo_makes_one_sound(server, capsysbinary)
     assert main(["--offline", "tta", "rain", "--model", "me/mine", "--duration", "1", "--out", "r.wav"]) == 0
     assert b"licence MIT" in capsysbinary.readouterr().err
     assert main(["models", "verify", "me/mine"]) == 0
+    assert main(["models", "check", "./mine"]) == 0
+    assert main(["bench", "in/a.mp4", "--model", "./mine", "--repeats", "1", "--warmup", "0", "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out.splitlines()[-1])["files_mib"] > 1
     assert main(["models", "info", "./mine", "--json"]) == 0
     told = json.loads(capsysbinary.readouterr().out.splitlines()[-1])
     assert (told["kind"], told["steps"], told["runs"]) == ("average", 1, True)

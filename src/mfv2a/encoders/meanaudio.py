@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mfv2a.encoders.protocol import Shrink
-from mfv2a.encoders.woosh import MaskedTokenizer
 from mfv2a.errors import ConfigError
+from mfv2a.models.clap import CLAPText
+from mfv2a.models.t5 import T5Encoder
+from mfv2a.models.tokenizers import RobertaTokenizer, T5Tokenizer
 from mfv2a.records import Clip, FrameRequest
 from mfv2a.work import Seen, Words
 
@@ -27,7 +29,7 @@ class MeanAudioEncoders:
     encode_blank: ClassVar[bool] = False
 
     def __init__(
-        self, *, text: Any, pooled: Any, tokenizer: MaskedTokenizer, pooled_tokenizer: MaskedTokenizer
+        self, *, text: T5Encoder, pooled: CLAPText, tokenizer: T5Tokenizer, pooled_tokenizer: RobertaTokenizer
     ) -> None:
         self.text, self.pooled = text, pooled
         self.tokenizer, self.pooled_tokenizer = tokenizer, pooled_tokenizer

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from mfv2a.encoders.protocol import Shrink, fit_frames
 from mfv2a.errors import ConfigError
 from mfv2a.models.preprocess import STRIDE
 from mfv2a.models.roberta import Roberta
 from mfv2a.models.synchformer import Synchformer
+from mfv2a.models.tokenizers import RobertaTokenizer
 from mfv2a.models.woosh_sync import WOOSH_FPS, WOOSH_PX, encode_woosh
 from mfv2a.records import Clip, FrameRequest
 from mfv2a.timeline import SequenceSpec
@@ -41,13 +41,6 @@ def woosh_spec(sample_rate_hz: int, hop: int, window_s: float) -> SequenceSpec:
     )
 
 
-class MaskedTokenizer(Protocol):
-    """A tokenizer whose prompts are padded to one length."""
-
-    def encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids [n, L] and where there is a token [n, L] bool."""
-
-
 class WooshEncoders:
     """Synchformer at 24 frames a second for what is seen and when, RoBERTa for words.
 
@@ -67,7 +60,7 @@ class WooshEncoders:
     encode_blank: ClassVar[bool] = True
 
     def __init__(
-        self, *, sync: Synchformer | None, text: Roberta, tokenizer: MaskedTokenizer, spec: SequenceSpec
+        self, *, sync: Synchformer | None, text: Roberta, tokenizer: RobertaTokenizer, spec: SequenceSpec
     ) -> None:
         self.sync, self.text, self.tokenizer, self.spec = sync, text, tokenizer, spec
 

@@ -150,7 +150,8 @@ def _load(sound: SoundOptions, name: str, random_weights: bool) -> tuple[Pipelin
     """The model, how long loading took, and how much memory it added beside the bytes of its files."""
     import mfv2a.pipeline  # noqa: F401 - what is imported shall not count
     from mfv2a.hub import find_file
-    from mfv2a.register import files_of, find_model
+    from mfv2a.packages import find_model
+    from mfv2a.register import files_of
 
     before, start = resident_memory_mib(), time.perf_counter()
     pipeline = sound.load(random_weights=random_weights)

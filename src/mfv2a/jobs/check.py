@@ -1,7 +1,8 @@
 """`mfv2a models check`: whether a model's files are what they should be and make sound here, in a few lines to paste.
 
-Fetches, loads strictly, dubs a drawn scene, and listens: finite, loud enough, wide enough. Where the upstream package
-is installed, its network is asked the same question. It does not judge whether the sound is good.
+Fetches, loads strictly, dubs a drawn scene - or makes a prompt's sound, where the model sees nothing - and listens:
+finite, loud enough, wide enough. Where the upstream package is installed, its network is asked the same question. It
+does not judge whether the sound is good.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a import __version__, hub
-from mfv2a.errors import ConfigError, Mfv2aError
+from mfv2a.errors import ConfigError, MediaError, Mfv2aError
 from mfv2a.jobs.sound import level_dbfs
-from mfv2a.register import Checkpoint, files_of, find_model
+from mfv2a.packages import find_model
+from mfv2a.records import Audio
+from mfv2a.register import Checkpoint, files_of
 
 if TYPE_CHECKING:
-    from mfv2a.pipeline import Pipeline
+    from mfv2a.pipeline import Pipeline, Work
 
+WORDS = "rain on a tin roof"
 SCENE_SEED, SCENE_S, SCENE_PX = 2_000_000_001, 8.0, (320, 180)
 SOFTEST_DBFS = -60.0
 LEAST_BANDWIDTH = 0.25
@@ -113,32 +117,12 @@ def _describe(pipeline: Pipeline, seconds: float) -> Check:
 
 
 def _listen(pipeline: Pipeline) -> Iterator[Check]:
-    """Dub a drawn scene, then look at the sound and at the file."""
-    from mfv2a.jobs.scenes import write_scene_video
-    from mfv2a.jobs.stages import decode_clip
-    from mfv2a.media.mux import mux_audio, plan_mux
-    from mfv2a.media.video import probe_video
-    from mfv2a.pipeline import SampleOptions
-    from mfv2a.scenes import make_scene
-
-    with tempfile.TemporaryDirectory(prefix="mfv2a-check-") as folder:
-        scene = make_scene(SCENE_SEED, duration_s=SCENE_S)
-        path = write_scene_video(scene, Path(folder) / "scene.mp4", width_px=SCENE_PX[0], height_px=SCENE_PX[1])
-        info = probe_video(path)
-        start = time.perf_counter()
-        work = pipeline.prepare(decode_clip(info, pipeline), seed=0)
-        latent = pipeline.sample([work], SampleOptions())[0]
-        finite = bool(latent.isfinite().all())
-        audio = pipeline.decode(work, latent)
-        plan = plan_mux(info, "auto")
-        dubbed = Path(folder) / f"dubbed{plan.suffix}"
-        mux_audio(info, audio, dubbed, plan)
-        seconds = time.perf_counter() - start
-        sounds = any(stream.kind == "audio" for stream in probe_video(dubbed).streams)
+    """Dub a drawn scene, or say a word to a model that sees none; then look at the sound and at the file."""
+    audio, finite, length_s, seconds = _dub_scene(pipeline) if pipeline.info.sees else _say_words(pipeline)
     wave, rate = audio.samples, audio.sample_rate_hz
     steps = pipeline.info.default_steps
-    told = f"{info.duration_s:.2f} s in {seconds:.1f} s, steps: {steps}, guidance {pipeline.info.default_cfg:g}"
-    yield Check(name="dub", state=told, ok=sounds and len(wave) == round(info.duration_s * rate))
+    told = f"{length_s:.2f} s in {seconds:.1f} s, steps: {steps}, guidance {pipeline.info.default_cfg:g}"
+    yield Check(name="dub" if pipeline.info.sees else "words", state=told, ok=len(wave) == round(length_s * rate))
     broken = int(np.count_nonzero(~np.isfinite(wave)))
     yield Check(
         name="finite", state="every number is" if finite and not broken else "NaN or infinite", ok=finite and not broken
@@ -150,6 +134,57 @@ def _listen(pipeline: Pipeline) -> Iterator[Check]:
     width = bandwidth_hz(heard, rate)
     state = f"{width / 1000:.1f} of {rate / 2000:.1f} kHz within {FLOOR_DB:g} dB of the loudest"
     yield Check(name="bandwidth", state=state, ok=width >= LEAST_BANDWIDTH * rate / 2)
+
+
+class _Made(NamedTuple):
+    """A sound, whether its latent was finite, how long it was to be, and how long making it took."""
+
+    audio: Audio
+    finite: bool
+    length_s: float
+    seconds: float
+
+
+def _dub_scene(pipeline: Pipeline) -> _Made:
+    """The sound of a drawn scene, in its file.
+
+    Raises:
+        MediaError: the sound is not in the dubbed file.
+    """
+    from mfv2a.jobs.scenes import write_scene_video
+    from mfv2a.jobs.stages import decode_clip
+    from mfv2a.media.mux import mux_audio, plan_mux
+    from mfv2a.media.video import probe_video
+    from mfv2a.scenes import make_scene
+
+    with tempfile.TemporaryDirectory(prefix="mfv2a-check-") as folder:
+        scene = make_scene(SCENE_SEED, duration_s=SCENE_S)
+        path = write_scene_video(scene, Path(folder) / "scene.mp4", width_px=SCENE_PX[0], height_px=SCENE_PX[1])
+        info = probe_video(path)
+        start = time.perf_counter()
+        audio, finite = _make_sound(pipeline, pipeline.prepare(decode_clip(info, pipeline), seed=0))
+        plan = plan_mux(info, "auto")
+        dubbed = Path(folder) / f"dubbed{plan.suffix}"
+        mux_audio(info, audio, dubbed, plan)
+        seconds = time.perf_counter() - start
+        if not any(stream.kind == "audio" for stream in probe_video(dubbed).streams):
+            raise MediaError(dubbed, "has no sound after dubbing")
+    return _Made(audio, finite, info.duration_s, seconds)
+
+
+def _say_words(pipeline: Pipeline) -> _Made:
+    """The sound of a prompt, for a model that sees no pictures."""
+    start = time.perf_counter()
+    made = _make_sound(pipeline, pipeline.prepare(None, prompt=WORDS, duration_s=SCENE_S, seed=0))
+    return _Made(*made, SCENE_S, time.perf_counter() - start)
+
+
+def _make_sound(pipeline: Pipeline, work: Work) -> tuple[Audio, bool]:
+    """The sound of a work, and whether its latent is finite."""
+    from mfv2a.pipeline import SampleOptions
+
+    latent = pipeline.sample([work], SampleOptions())[0]
+    return pipeline.decode(work, latent), bool(latent.isfinite().all())
 
 
 def bandwidth_hz(wave: NDArray[np.float32], sample_rate_hz: int) -> float:

@@ -19,13 +19,14 @@ from mfv2a.evaluation.tagger import embed_sounds, fit_probe
 from mfv2a.jobs.sound import level_dbfs
 from mfv2a.loader import describe_model, load_pipeline
 from mfv2a.media.motion import motion_features
+from mfv2a.models.woosh_autoencoder import WooshAutoencoder
 from mfv2a.models.yamnet import Tagger
 from mfv2a.pipeline import Pipeline, SampleOptions
 from mfv2a.records import Clip, ModelInfo
 from mfv2a.scenes import HELD_OUT_SEED, Scene, make_scene
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 Wave = NDArray[np.float32]
 PROBE_OFFSET = 500_000
@@ -138,17 +139,22 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
 
 
 def through_codec(wave: Wave, pipeline: Pipeline) -> Wave:
-    """A true sound after mel, latent, mel and vocoder: the best the generator could do."""
+    """A true sound after the codec and back, by mel and vocoder where it has them: the best the generator could do."""
     import torch
 
     from mfv2a.models.mel import CONFIGS, MelSpectrogram
 
-    front = next(config for config in CONFIGS.values() if config.sample_rate_hz == pipeline.info.sample_rate_hz)
+    rate, sound = pipeline.info.sample_rate_hz, torch.from_numpy(wave)[None]
     with torch.inference_mode():
-        mel = MelSpectrogram(front)(torch.from_numpy(wave)[None]).to(pipeline.device)
-        latent: Tensor = pipeline.vae.encode(mel[..., : mel.shape[-1] // 2 * 2])[0][0]
-        mean, std = pipeline.statistics
-        decoded = pipeline.vocode(pipeline.decode_latent((latent - mean) / std))
+        if isinstance(pipeline.vae, WooshAutoencoder):
+            latent = pipeline.vae.encode(sound.to(pipeline.device))[0]
+        else:
+            front = next(config for config in CONFIGS.values() if config.sample_rate_hz == rate)
+            mel = MelSpectrogram(front)(sound).to(pipeline.device)
+            raw = pipeline.vae.encode(mel[..., : mel.shape[-1] // 2 * 2])[0][0]
+            mean, std = pipeline.statistics
+            latent = (raw - mean) / std
+        decoded = pipeline.vocode(pipeline.decode_latent(latent))
     return decoded.cpu().numpy()[: len(wave)]
 
 

@@ -130,7 +130,7 @@ class Run:
             self._heart.settled(result.source)
         record = self._report.append(result)
         if result.output is not None:
-            self._lock.tell(result.output, result.output.with_suffix(".wav"))
+            self._lock.tell(result.output, result.output.with_suffix(".wav") if "wav" in result.details else None)
         self._written = (result, record)
         return record
 

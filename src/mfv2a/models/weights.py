@@ -97,17 +97,7 @@ def load_network(path: Path, kind: str) -> tuple[nn.Module, dict[str, Any]]:
     Raises:
         CheckpointError: the file is missing, cut, of another kind, or its keys or shapes do not fit.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: {error}", hint="the weights file is missing or damaged") from error
-    if metadata.get("format") != FORMAT or metadata.get("kind") != kind:
-        found = metadata.get("kind", "no mfv2a network")
-        raise CheckpointError(f"{path} holds {found}, not a {kind}")
+    metadata, tensors = _read(path, kind, tensors=True)
     network = build_network(kind, json.loads(metadata["config"]))
     load_strict(network, tensors, path)
     return network.eval().requires_grad_(False), dict(json.loads(metadata["facts"]))
@@ -119,19 +109,26 @@ def read_config(path: Path, kind: str) -> Any:
     Raises:
         CheckpointError: the file is missing, cut or of another kind, or its configuration is another version's.
     """
+    metadata, _ = _read(path, kind, tensors=False)
+    try:
+        return NETWORKS[kind][1](**json.loads(metadata["config"]))
+    except TypeError as error:
+        raise CheckpointError(f"configuration of a {kind} network: {error}") from error
+
+
+def _read(path: Path, kind: str, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata of a network's file and, if asked, its tensors."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
+            found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: {error}", hint="the weights file is missing or damaged") from error
-    if metadata.get("kind") != kind:
+    if metadata.get("format") != FORMAT or metadata.get("kind") != kind:
         raise CheckpointError(f"{path} holds {metadata.get('kind', 'no mfv2a network')}, not a {kind}")
-    try:
-        return NETWORKS[kind][1](**json.loads(metadata["config"]))
-    except TypeError as error:
-        raise CheckpointError(f"configuration of a {kind} network: {error}") from error
+    return metadata, found
 
 
 def load_strict(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
