@@ -2,8 +2,8 @@
 
     python scripts/dub_speed.py --height 720 --height 1080
 
-The clips are the filmed ones of examples/videos, looped and scaled, as H.264; each time is the better of two. CPU seconds
-are those of both runs of `mfv2a dub` and all that they started, halved. POSIX only.
+The clips are the filmed ones of examples/videos, looped and scaled, as H.264; each time is the better of two. CPU
+seconds are those of both runs of `mfv2a dub` and all that they started, halved. POSIX only.
 """
 
 from __future__ import annotations

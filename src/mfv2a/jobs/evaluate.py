@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,6 @@ from mfv2a.models.yamnet import Tagger
 from mfv2a.pipeline import Pipeline, SampleOptions
 from mfv2a.records import Clip, ModelInfo
 from mfv2a.scenes import HELD_OUT_SEED, Scene, make_scene
-
-if TYPE_CHECKING:
-    pass
 
 Wave = NDArray[np.float32]
 PROBE_OFFSET = 500_000
