@@ -46,6 +46,7 @@ class PublicFiles:
         entry: the model.
         kinds: role -> kind of its network, see `mfv2a.models.published`.
         others: roles that are no networks.
+        device: where they go.
         random_weights: networks of its sizes, and no file is read.
 
     Raises:

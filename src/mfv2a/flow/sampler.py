@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,10 +63,8 @@ def spread(shares: Sequence[float], steps: int) -> tuple[float, ...]:
     """Shares rho made for one number of steps, for another: interpolated over the way from noise to data."""
     if len(shares) in (0, steps):
         return tuple(shares)
-    places = [k * (len(shares) - 1) / max(1, steps - 1) for k in range(steps)]
-    low = [min(math.floor(place), len(shares) - 2) if len(shares) > 1 else 0 for place in places]
-    ends = [(shares[i], shares[min(i + 1, len(shares) - 1)]) for i in low]
-    return tuple(a + (place - i) * (b - a) for (a, b), place, i in zip(ends, places, low, strict=True))
+    places = np.linspace(0, len(shares) - 1, steps)
+    return tuple(np.interp(places, range(len(shares)), shares).tolist())
 
 
 def _top_up(z: Tensor, t: Tensor, r: Tensor, share: float, fresh: Tensor) -> tuple[Tensor, Tensor]:
