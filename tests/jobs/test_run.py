@@ -18,6 +18,7 @@ from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import LOCK_NAME, locked
 from mfv2a.jobs.report import Report
 from mfv2a.media.audio import read_audio
+from mfv2a.media.temporary import part_path
 
 TINY = ["--model", "tiny"]
 
@@ -157,7 +158,7 @@ def test_what_a_killed_run_was_writing_is_ours_and_its_rests_are_removed(
         left = Path("out", LOCK_NAME).read_bytes()
     Path("out", LOCK_NAME).write_bytes(left + b'{"output": "/cut')  # as after kill -9
     Path("out/a.mp4").write_bytes(b"renamed, not yet in the report")
-    Path("out/.mfv2a-1.part").write_bytes(b"half")
+    part_path(Path("out/a.mp4")).write_bytes(b"half")
     assert main(["dub", "in", "--out", "out", *TINY]) == 0
     assert b"cut off while it wrote 1 of its files" in capsysbinary.readouterr().err
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.mp4", "report.jsonl"]

@@ -17,6 +17,7 @@ from typing import IO
 
 from mfv2a.errors import StartError
 from mfv2a.jobs.report import DISK_FULL, Report, absolute, encode_json
+from mfv2a.media.temporary import parts_of
 
 fcntl: ModuleType | None
 try:
@@ -25,7 +26,6 @@ except ImportError:  # not on Windows: there two runs are not kept apart
     fcntl = None
 
 LOCK_NAME = ".mfv2a.lock"
-PARTS = ".mfv2a-*.part*"
 
 
 class FolderLock:
@@ -54,8 +54,8 @@ class FolderLock:
         self._untold |= {output for output, _ in unfinished}
         for output, source in self._left:
             report.claim(output, source)
-        for folder in {Path(output).parent for output, _ in self._left}:
-            for part in folder.glob(PARTS):
+        for output, _ in self._left:
+            for part in parts_of(Path(output)):
                 with suppress(OSError):
                     part.unlink()
         return len(unfinished)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.media.encode import write_video
+from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio
 from mfv2a.scenes import FAMILIES, Scene, make_scene
 
@@ -175,7 +175,7 @@ def _same_facts(path: Path, facts: Mapping[str, Any]) -> bool:
 
 
 def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
-    part = path.parent / f".mfv2a-{uuid.uuid4().hex}.part"
+    part = part_path(path)
     try:
         try:
             part.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import io
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.ffmpeg import compile_command, run_ffmpeg
 from mfv2a.media.probe import check_readable, has_disposition, open_media
+from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio
 
 # suffix -> libsndfile's format and subtype, FFmpeg's muxer and encoder, the rates in Hz both can write (empty: any)
@@ -176,7 +176,7 @@ def write_audio(path: Path | str, audio: Audio) -> None:
     """
     path = Path(path)
     form, subtype, muxer, encoder, rates = sound_format(path)
-    part = path.parent / f".mfv2a-{uuid.uuid4().hex}.part"
+    part = part_path(path)
     try:
         if subtype not in soundfile.available_subtypes(form) or (rates and audio.sample_rate_hz not in rates):
             _encode_with_ffmpeg(audio, part, path, muxer, encoder, rates)

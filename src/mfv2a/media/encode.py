@@ -6,7 +6,6 @@ For pictures that the tool itself draws; a user's picture is never encoded again
 from __future__ import annotations
 
 import errno
-import uuid
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError, StartError
+from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio
 
 CRF = 23
@@ -45,7 +45,7 @@ def write_video(
         StartError: the disk is full.
     """
     path = Path(path)
-    part = path.parent / f".mfv2a-{uuid.uuid4().hex}.part"
+    part = part_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

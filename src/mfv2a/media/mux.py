@@ -8,7 +8,6 @@ the new sound comes from.
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from mfv2a.media.delay import (
 from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, has_encoder, run_ffmpeg
 from mfv2a.media.probe import probe_video
 from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, opus_delays, write_covers
+from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio, VideoInfo
 
 __all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux", "stamp"]
@@ -99,7 +99,7 @@ def mux_audio(
     rate = audio.sample_rate_hz
     fitted = fit_audio(audio, sample_rate_hz=rate, num_samples=round(info.duration_s * rate))
     samples = np.ascontiguousarray(fitted.samples, dtype="<f4")
-    part = out.parent / f".mfv2a-{uuid.uuid4().hex}.part"
+    part = part_path(out)
     job = _Job(info, plan, samples, rate, tags or {}, part, tuple(beside))
     try:
         before = stamp(info.path)
