@@ -12,7 +12,8 @@ def test_a_temporary_file_is_hidden_beside_its_output_and_never_the_same(tmp_pat
     first, second = part_path(out), part_path(out)
     assert first != second
     assert {first.parent, second.parent} == {tmp_path}
-    assert first.name.startswith(".") and first.suffix == ".part"
+    assert first.name.startswith(".")
+    assert first.suffix == ".part"
 
 
 def test_only_what_was_begun_for_an_output_is_found(tmp_path: Path) -> None:
