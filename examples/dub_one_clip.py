@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from mfv2a import Mfv2aError, SampleOptions, load_pipeline
-from mfv2a.jobs.stages import decode_clip
+from mfv2a.jobs.sight import see_video
 from mfv2a.media.containers import plan_mux
 from mfv2a.media.mux import mux_audio
 from mfv2a.media.probe import probe_video
@@ -40,8 +40,8 @@ def dub(video: Path, out: Path, *, prompt: str, seed: int, model: str) -> None:
     plan = plan_mux(info, "auto")  # before any work: can this container take the sound?
     pipeline = load_pipeline(model)
 
-    clip = decode_clip(info, pipeline)  # frames by presentation time, and how they move
-    work = pipeline.prepare(clip, prompt=prompt, seed=seed)  # features over the whole timeline
+    seen = see_video(info, pipeline)  # frames by presentation time, looked at as they come
+    work = pipeline.prepare(seen, prompt=prompt, duration_s=info.duration_s, seed=seed)  # ready to sample
     print(f"{work.duration_s:.2f} s, confidence {work.confidence:.2f}")
     print("recognised:", ", ".join(work.recognized) or "nothing")
     print("strikes at:", ", ".join(f"{time_s:.2f}" for time_s in work.strikes_s) or "none")

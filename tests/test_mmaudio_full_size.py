@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from golden.parity import ROOT, assert_parity, case, public_weights
 from made_videos import make_video
 from mfv2a.cli import main
+from mfv2a.encoders.protocol import see
 from mfv2a.loader import load_pipeline
 from mfv2a.models.clip_tokenizer import CLIPTokenizer
 from mfv2a.pipeline import SampleOptions
@@ -108,9 +109,9 @@ def test_the_encoders_give_the_reference_numbers(pipeline, monkeypatch):
     pictures = {"clip": image["frames"].numpy(), "sync": sync["frames"].numpy()}
     clip = Clip(duration_s=1.2, frames=pictures)
     with torch.inference_mode():
-        found = encoders.see(clip, duration_s=1.2, semantics=False).sync
+        found = see(encoders, clip, duration_s=1.2, semantics=False).sync
         assert_parity("pipeline sync", {"sync_f": found[None]}, sync_outputs, limit=5e-5)
-        found = encoders.see(clip, duration_s=0.25).clip
+        found = see(encoders, clip, duration_s=0.25).clip
         assert_parity("pipeline image", {"clip_f": found[None]}, image_outputs, limit=1e-5, relative=2e-5)
         tokens = SimpleNamespace(encode=lambda _: text["tokens"].long())
         monkeypatch.setattr(encoders, "tokenizer", tokens)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mfv2a.encoders.compact import COMPACT
-from mfv2a.encoders.protocol import Encoders, Shrink
+from mfv2a.encoders.protocol import Encoders, Look, Shrink, see
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import at_instant, sample, spread
 from mfv2a.generators import Generator, Jobs, bind_generator, number_type
@@ -34,7 +34,7 @@ from mfv2a.work import SampleOptions, Seen, Work
 Autoencoder = VAE | WooshAutoencoder
 Vocoder = GriffinLim | ISTFTVocoder | BigVGAN
 
-__all__ = ["Pipeline", "SampleOptions", "Work"]
+__all__ = ["Pipeline", "SampleOptions", "Seen", "Work"]
 
 DEFAULT_S = 8.0
 QUIET_PEAK = 0.02
@@ -138,10 +138,14 @@ class Pipeline:
                 self._statistics = net.latent_mean[0, 0].float(), net.latent_std[0, 0].float()
         return self._statistics
 
+    def look(self, duration_s: float, *, semantics: bool = True) -> Look:
+        """Begins to look at a clip that comes bit by bit; see `Encoders.look`."""
+        return self.encoders.look(duration_s, semantics=semantics)
+
     @torch.inference_mode()
     def prepare(
         self,
-        clip: Clip | None,
+        clip: Clip | Seen | None,
         *,
         prompt: str = "",
         negative_prompt: str = "",
@@ -152,19 +156,19 @@ class Pipeline:
         """Encode a clip and a prompt.
 
         Args:
-            clip: the frames of `frame_requests`, "motion" as features, or None for text to audio.
+            clip: the frames of `frame_requests`, "motion" as features; what `look` saw; or None for text to audio.
             prompt: what should be heard, "" for what is seen.
             negative_prompt: what guidance steers away from.
-            duration_s: length of the sound; the clip's by default, 8 s without a clip.
+            duration_s: length of the sound; the clip's by default, 8 s without frames.
             seed: of the noise.
             semantics: go by what is seen, too, and not only by when it moves.
 
         Returns:
             the work; its windows cover the whole length.
         """
-        length = duration_s if duration_s is not None else clip.duration_s if clip is not None else DEFAULT_S
+        length = duration_s if duration_s is not None else clip.duration_s if isinstance(clip, Clip) else DEFAULT_S
         text, negative = self.encoders.encode_text([prompt, negative_prompt])
-        seen = Seen() if clip is None else self.encoders.see(clip, duration_s=length, semantics=semantics)
+        seen = see(self.encoders, clip, length, semantics=semantics) if isinstance(clip, Clip) else clip or Seen()
         asked, blank = bool(prompt.strip()), self.encoders.encode_blank
         return Work(
             duration_s=length,

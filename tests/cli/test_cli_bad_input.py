@@ -210,7 +210,7 @@ def test_a_file_that_changes_while_it_is_read_fails_alone_and_leaves_nothing(
     from mfv2a.jobs import stages
     from mfv2a.media import mux
 
-    decode, run = stages.decode_clip, mux.run_ffmpeg
+    decode, run = stages.see_video, mux.run_ffmpeg
 
     def spoil_around_decoding(info: VideoInfo, *rest: object, **options: object) -> object:
         if info.path.name == "b.mp4" and moment == "before decoding":
@@ -225,7 +225,7 @@ def test_a_file_that_changes_while_it_is_read_fails_alone_and_leaves_nothing(
         if path.name == "b.mp4" and moment == "while it is copied":
             spoil(path)
 
-    monkeypatch.setattr(stages, "decode_clip", spoil_around_decoding)
+    monkeypatch.setattr(stages, "see_video", spoil_around_decoding)
     monkeypatch.setattr(mux, "run_ffmpeg", spoil_after_copying)
     for name in "abc":
         make_video(Path(f"in/{name}.mp4"), seconds=0.5)

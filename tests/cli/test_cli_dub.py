@@ -151,12 +151,10 @@ def test_paths_come_on_stdin(
 def test_uncertain_clips_are_counted_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    from mfv2a.encoders.compact import CompactEncoders
+    from mfv2a.encoders.compact import CompactLook
 
-    see = CompactEncoders.see
-    monkeypatch.setattr(
-        CompactEncoders, "see", lambda self, clip, **words: replace(see(self, clip, **words), confidence=0.1)
-    )
+    seen = CompactLook.seen
+    monkeypatch.setattr(CompactLook, "seen", lambda self: replace(seen(self), confidence=0.1))
     make_video(Path("in/a.mp4"), seconds=0.4)
     make_video(Path("in/b.mp4"), seconds=0.4)
     Path("in/b.txt").write_text("rain")
@@ -279,10 +277,10 @@ def test_variants_differ_in_noise_alone_and_share_decoding_and_features(
     from mfv2a.jobs import stages
     from mfv2a.pipeline import Pipeline
 
-    decode, prepare, decoded, prepared = stages.decode_clip, Pipeline.prepare, [], []
+    decode, prepare, decoded, prepared = stages.see_video, Pipeline.prepare, [], []
     monkeypatch.setattr(
         stages,
-        "decode_clip",
+        "see_video",
         lambda info, *rest, **words: decoded.append(info.path.name) or decode(info, *rest, **words),
     )
     monkeypatch.setattr(

@@ -18,7 +18,7 @@ from mfv2a.jobs.grouping import BatchSize
 from mfv2a.jobs.plan import Item
 from mfv2a.media.mux import MuxPlan
 from mfv2a.media.patience import check_patience, check_writing
-from mfv2a.records import Clip, ItemResult, VideoInfo
+from mfv2a.records import ItemResult, VideoInfo
 
 PLAN = MuxPlan(codec="aac", encoder="aac", suffix=".mp4", container="mp4")
 
@@ -64,15 +64,16 @@ class Script:
         if (stage, name) in self.faults:
             raise self.faults[stage, name]
 
-    def decode(self, item: Item) -> Clip:
+    def decode(self, item: Item) -> None:
         self.step("decode", item.source.name)
         with self.lock:
             self.alive += 1
             self.most_alive = max(self.most_alive, self.alive)
-        return Clip(duration_s=1.0, frames={}, info=item.info)
 
-    def prepare(self, item: Item, clip: Clip) -> str:
+    def prepare(self, item: Item, seconds: dict[str, float]) -> str:
+        self.decode(item)
         self.step("prepare", item.source.name)
+        seconds |= {"decode": 0.0, "features": 0.0}
         return item.source.name
 
     def windows(self, work: Any) -> int:
@@ -117,9 +118,9 @@ def test_clips_are_sampled_together_until_their_windows_fill_the_batch() -> None
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_decoding_runs_ahead_only_so_far_and_the_order_is_kept(workers: int) -> None:
     class Uneven(Script):
-        def decode(self, item: Item) -> Clip:
+        def decode(self, item: Item) -> None:
             time.sleep(0.01 if item.source.name.endswith("0") else 0)
-            return super().decode(item)
+            super().decode(item)
 
     script, names = Uneven(), [f"{n:02}" for n in range(60)]
     assert list(run(script, names, batch_size=3, workers=workers)) == names
@@ -131,10 +132,10 @@ def test_stages_of_different_clips_overlap() -> None:
     meet = threading.Barrier(2, timeout=10)
 
     class Meeting(Script):
-        def decode(self, item: Item) -> Clip:
+        def decode(self, item: Item) -> None:
             if item.source.name == "b":
                 meet.wait()
-            return super().decode(item)
+            super().decode(item)
 
         def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
             if item.source.name == "a":
@@ -233,11 +234,11 @@ def test_a_start_error_stops_the_batch(stage: str) -> None:
 
 def test_an_interrupt_does_not_wait_for_a_long_video() -> None:
     class Slow(Script):
-        def decode(self, item: Item) -> Clip:
+        def decode(self, item: Item) -> None:
             while item.source.name == "b" and time.perf_counter() - start < 20:
                 check_patience()
                 time.sleep(0.01)
-            return super().decode(item)
+            super().decode(item)
 
         def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
             raise KeyboardInterrupt
@@ -274,11 +275,11 @@ def test_what_is_being_written_is_finished_after_an_interrupt_and_nothing_else_b
 
 def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:
     class Slow(Script):
-        def decode(self, item: Item) -> Clip:
+        def decode(self, item: Item) -> None:
             while item.source.name == "b":
                 check_patience()
                 time.sleep(0.01)
-            return super().decode(item)
+            super().decode(item)
 
     results = run(Slow(), "abc", timeout_s=0.3, workers=1)
     assert {name: result.status for name, result in results.items()} == {"a": "ok", "b": "failed", "c": "ok"}

@@ -119,7 +119,7 @@ def test_a_clip_that_takes_too_long_is_told_and_leaves_nothing(
     from mfv2a.jobs import stages
     from mfv2a.media.patience import check_patience
 
-    decode = stages.decode_clip
+    decode = stages.see_video
 
     def slow(info: object, *rest: object, **options: object) -> object:
         while info.path.name == "b.mp4":  # type: ignore[attr-defined]
@@ -127,7 +127,7 @@ def test_a_clip_that_takes_too_long_is_told_and_leaves_nothing(
             time.sleep(0.02)
         return decode(info, *rest, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(stages, "decode_clip", slow)
+    monkeypatch.setattr(stages, "see_video", slow)
     for name in "abc":
         make_video(Path(f"in/{name}.mp4"), seconds=0.2)
     assert main(["dub", "in", "--out", "out", *TINY, "--timeout", "5"]) == 3
@@ -214,12 +214,12 @@ import threading
 from mfv2a.cli import run
 from mfv2a.jobs import batch, stages
 batch.GRACE_S = batch.CLOSE_S = 0.2
-decode = stages.decode_clip
+decode = stages.see_video
 def hang(info, *rest, **options):
     if info.path.name == "a.mp4":
         threading.Event().wait()
     return decode(info, *rest, **options)
-stages.decode_clip = hang
+stages.see_video = hang
 import sys
 sys.argv = ["mfv2a", "dub", "in", "--out", "out", "--model", "tiny", "--timeout", "30"]
 run()

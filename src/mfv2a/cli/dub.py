@@ -166,6 +166,7 @@ def dub(
     timeout: options.TimeoutOption = None,
     max_failures: options.MaxFailuresOption = None,
     heartbeat: options.HeartbeatOption = None,
+    decode_device: options.DecodeDeviceOption = "auto",
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     low_memory: options.LowMemoryOption = False,
@@ -215,6 +216,7 @@ def dub(
         max_failures=max_failures,
         timeout_s=timeout,
         heartbeat=heartbeat,
+        decode_device=decode_device,
     )
     summary = Summary()
     with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:

@@ -183,6 +183,14 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", metavar="NAME", rich_help_panel=MACHINE),
 ]
+DecodeDeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(
+        "--decode-device",
+        help="Where videos are decoded; auto: on a GPU that can, else on the processor.",
+        rich_help_panel=MACHINE,
+    ),
+]
 DtypeOption = Annotated[
     str,
     typer.Option("--dtype", help="auto, float32, bfloat16 or float16.", metavar="NAME", rich_help_panel=MACHINE),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from mfv2a.encoders.protocol import Shrink
 from mfv2a.models.compact import SyncEncoder
+from mfv2a.models.efficientnet import ImageRecognizer
 from mfv2a.models.text import TextEncoder
-from mfv2a.records import Clip, FrameRequest
+from mfv2a.records import FrameRequest
 from mfv2a.timeline import SequenceSpec, find_strikes
 from mfv2a.work import Seen, Words
 
@@ -42,34 +46,74 @@ class CompactEncoders:
     shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType({})
     encode_blank: ClassVar[bool] = False
 
-    def __init__(self, *, sync: SyncEncoder, text: TextEncoder, load_recognizer: Callable[[], Any]) -> None:
+    def __init__(self, *, sync: SyncEncoder, text: TextEncoder, load_recognizer: Callable[[], ImageRecognizer]) -> None:
         self.sync, self.text = sync, text
         self._load_recognizer = load_recognizer
-        self._recognizer: Any = None
+        self._recognizer: ImageRecognizer | None = None
+        self._lock = threading.Lock()
 
     def encode_text(self, prompts: Sequence[str]) -> list[Words]:
         """Token vectors [L, D] of each prompt."""
         return [Words(tokens) for tokens in self.text.encode(list(prompts))[0]]
 
-    def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
-        """What is recognised, sync features, when something strikes, and how sure all that is; see `Encoders.see`."""
-        device = self.sync.mean.device
-        motion = clip.motion if clip.motion is not None and len(clip.motion) else np.zeros((1, 168), np.float32)
-        out = self.sync(torch.from_numpy(motion).to(device)[None])
-        onset = out.onset[0].float().sigmoid().cpu().numpy()
+    def look(self, duration_s: float, *, semantics: bool = True) -> CompactLook:
+        """What is recognised, sync features, when something strikes, and how sure all that is; see `Encoders.look`."""
+        return CompactLook(self.sync, self.recognizer() if semantics else None)
+
+    def recognizer(self) -> ImageRecognizer:
+        """The image recogniser, loaded when it is first asked for."""
+        with self._lock:
+            if self._recognizer is None:
+                self._recognizer = self._load_recognizer().to(self.sync.mean.device)
+            return self._recognizer
+
+
+class CompactLook:
+    """Frames and motion as they come -> what the embedded model sees.
+
+    Pictures are classified at once; of the motion, whose scale the encoder takes from the whole clip, the features
+    are kept.
+
+    Args:
+        sync: motion -> sync features.
+        recognizer: of pictures, None to go by motion alone.
+    """
+
+    def __init__(self, sync: SyncEncoder, recognizer: ImageRecognizer | None) -> None:
+        self._sync, self._recognizer = sync, recognizer
+        self._motion: list[NDArray[np.float32]] = []
+        self._probs: list[Tensor] = []
+
+    @torch.inference_mode()
+    def add(self, name: str, frames: NDArray[Any]) -> None:
+        """Takes the next frames, or motion features; see `Look.add`."""
+        if name == "motion":
+            self._motion.append(frames)
+        elif self._recognizer is not None:
+            self._probs.append(self._recognizer.classify(frames))
+
+    @torch.inference_mode()
+    def seen(self) -> Seen:
+        """The features; see `Look.seen`."""
+        motion = np.concatenate(self._motion or [np.zeros((0, 168), np.float32)])
+        self._motion.clear()
+        if not len(motion):
+            motion = np.zeros((1, 168), np.float32)
+        features, logits = self._sync.encode(torch.from_numpy(motion).to(self._sync.mean.device))
+        onset = logits.float().sigmoid().cpu().numpy()
         top = float(onset.max())
         strikes = find_strikes(onset, STRIKE_THRESHOLD) if top >= SURE_STRIKE else []
         sure = top if strikes else UNSURE * top
-        vectors, names = None, ()
-        if semantics:
-            self._recognizer = self._recognizer or self._load_recognizer().to(device)
-            seen = self._recognizer.recognize(clip.frames["image"])
-            vectors, recognized = seen.vectors.to(device), float(seen.confidence.max())
+        vectors: Tensor | None = None
+        names: tuple[str, ...] = ()
+        if self._recognizer is not None:
+            seen = self._recognizer.judge(torch.cat(self._probs))
+            vectors, recognized = seen.vectors.to(features.device), float(seen.confidence.max())
             names = tuple(seen.names) if recognized > 0 else ()
             sure = max(recognized, sure)
         return Seen(
             clip=vectors,
-            sync=out.features[0],
+            sync=features,
             confidence=sure,
             recognized=names,
             strikes_s=tuple(round(float(k) / COMPACT.sync_rate_hz, 3) for k in strikes),

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
-from mfv2a.encoders.protocol import Shrink
+from mfv2a.encoders.protocol import Look, Shrink
 from mfv2a.errors import ConfigError
 from mfv2a.models.clap import CLAPText
 from mfv2a.models.t5 import T5Encoder
 from mfv2a.models.tokenizers import RobertaTokenizer, T5Tokenizer
-from mfv2a.records import Clip, FrameRequest
-from mfv2a.work import Seen, Words
+from mfv2a.records import FrameRequest
+from mfv2a.work import Words
 
 
 class MeanAudioEncoders:
@@ -44,7 +44,7 @@ class MeanAudioEncoders:
             for k in range(len(prompts))
         ]
 
-    def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
+    def look(self, duration_s: float, *, semantics: bool = True) -> Look:
         """Nothing can be seen.
 
         Raises:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mfv2a.encoders.protocol import Shrink, fit_frames, unit_frames
+from mfv2a.encoders.protocol import Shrink, unit_frames
 from mfv2a.models.clip import CLIP
 from mfv2a.models.clip_tokenizer import CLIPTokenizer
+from mfv2a.models.pieces import Pieces
 from mfv2a.models.preprocess import (
     CLIP_FPS,
     CLIP_PX,
@@ -26,7 +26,7 @@ from mfv2a.models.preprocess import (
     shrink_sync,
 )
 from mfv2a.models.synchformer import Synchformer
-from mfv2a.records import Clip, FrameRequest
+from mfv2a.records import FrameRequest
 from mfv2a.timeline import SequenceSpec
 from mfv2a.work import Seen, Words
 
@@ -84,22 +84,48 @@ class MMAudioEncoders:
         tokens = self.tokenizer.encode(prompts).to(self.clip.positional_embedding.device)
         return [Words(self.clip.encode_text(row[None])[0]) for row in tokens]
 
-    def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
-        """CLIP vectors and sync features; see `Encoders.see`. A clip that is too short goes on with its last frame."""
-        lengths = self.spec.extent(duration_s)
-        frames = fit_frames(clip.frames["sync"], lengths.sync - STRIDE + SEGMENT)
-        at_once = SEGMENTS_AT_ONCE * STRIDE
-        parts = [
-            self.sync.encode(unit_frames(frames[first : first + at_once - STRIDE + SEGMENT])[None] * 2 - 1)[0]
-            for first in range(0, lengths.sync, at_once)
-        ]
-        return Seen(
-            clip=self._look(fit_frames(clip.frames["clip"], lengths.clip)) if semantics else None,
-            sync=torch.cat(parts),
-            confidence=1.0,
-        )
+    def look(self, duration_s: float, *, semantics: bool = True) -> MMAudioLook:
+        """CLIP vectors and sync features; see `Encoders.look`. A clip that is too short goes on with its last frame."""
+        return MMAudioLook(self, duration_s, semantics)
 
-    def _look(self, frames: NDArray[np.uint8]) -> Tensor:
-        """CLIP vectors [V, D] of frames [V, S, S, 3], a bounded number at a time."""
-        pieces = range(0, len(frames), SEGMENT)
-        return torch.cat([self.clip.encode_image(unit_frames(frames[k : k + SEGMENT])[None])[0] for k in pieces])
+
+class MMAudioLook:
+    """Frames as they come -> CLIP vectors and sync features, a bounded number at a time.
+
+    Args:
+        encoders: the networks.
+        duration_s: how far the features shall reach.
+        semantics: look for what is seen, too.
+    """
+
+    def __init__(self, encoders: MMAudioEncoders, duration_s: float, semantics: bool) -> None:
+        lengths = encoders.spec.extent(duration_s)
+        self._encoders, self._semantics = encoders, semantics
+        overlap, at_once = SEGMENT - STRIDE, SEGMENTS_AT_ONCE * STRIDE
+        self._pieces = {
+            "clip": Pieces(SEGMENT, SEGMENT, lengths.clip),
+            "sync": Pieces(at_once + overlap, at_once, lengths.sync + overlap),
+        }
+        self._parts: dict[str, list[Tensor]] = {name: [] for name in self._pieces}
+
+    @torch.inference_mode()
+    def add(self, name: str, frames: NDArray[Any]) -> None:
+        """Takes the next frames; see `Look.add`."""
+        if self._semantics or name != "clip":
+            self._parts[name] += [self._encode(name, piece) for piece in self._pieces[name].add(frames)]
+
+    @torch.inference_mode()
+    def seen(self) -> Seen:
+        """The features; see `Look.seen`."""
+        names = ("clip", "sync") if self._semantics else ("sync",)
+        for name in names:
+            self._parts[name] += [self._encode(name, piece) for piece in self._pieces[name].rest()]
+        found = {name: torch.cat(self._parts[name]) for name in names}
+        return Seen(clip=found.get("clip"), sync=found["sync"], confidence=1.0)
+
+    def _encode(self, name: str, piece: NDArray[Any]) -> Tensor:
+        """Features of a piece [t, S, S, 3]: vectors [t, D], or those [y, D] of the segments in it."""
+        pixels = unit_frames(piece)[None]
+        if name == "clip":
+            return self._encoders.clip.encode_image(pixels)[0]
+        return self._encoders.sync.encode(pixels * 2 - 1)[0]

@@ -1,9 +1,9 @@
-"""What the pipeline needs of a family's encoders, and how they hand frames to their networks."""
+"""What the pipeline needs of a family's encoders, and how frames reach their networks: as they come, piece by piece."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -32,19 +32,36 @@ class Encoders(Protocol):
     def encode_text(self, prompts: Sequence[str]) -> list[Words]:
         """What the prompts say, one after the other."""
 
-    def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
-        """Features of a clip over its whole timeline.
+    def look(self, duration_s: float, *, semantics: bool = True) -> Look:
+        """Begins to look at a clip.
 
         Args:
-            clip: with the frames of `frame_requests`.
-            duration_s: how far they shall reach.
+            duration_s: how far its features shall reach.
             semantics: look for what is seen, too, and not only for when it moves.
+
+        Raises:
+            ConfigError: the model sees no pictures.
         """
 
 
-def fit_frames(frames: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """The first `count` frames; the last one repeated where there are fewer."""
-    return frames[np.minimum(np.arange(count), len(frames) - 1)]
+class Look(Protocol):
+    """Frames as they come -> features, so that no clip's frames are ever there at once."""
+
+    def add(self, name: str, frames: NDArray[Any]) -> None:
+        """Takes the next frames of a request: [t, S, S, 3] or [t, S, S] uint8; for "motion" its features [t, F]."""
+
+    def seen(self) -> Seen:
+        """What all that came is, over the clip's whole timeline; nothing can be added after it."""
+
+
+def see(encoders: Encoders, clip: Clip, duration_s: float, *, semantics: bool = True) -> Seen:
+    """What a clip whose frames are all there is; see `Encoders.look`."""
+    look = encoders.look(duration_s, semantics=semantics)
+    for name, frames in clip.frames.items():
+        look.add(name, frames)
+    if clip.motion is not None:
+        look.add("motion", clip.motion)
+    return look.seen()
 
 
 def unit_frames(frames: NDArray[np.uint8]) -> Tensor:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
+from numpy.typing import NDArray
 
-from mfv2a.encoders.protocol import Shrink, fit_frames
+from mfv2a.encoders.protocol import Shrink
 from mfv2a.errors import ConfigError
 from mfv2a.models.preprocess import STRIDE
 from mfv2a.models.roberta import Roberta
 from mfv2a.models.synchformer import Synchformer
 from mfv2a.models.tokenizers import RobertaTokenizer
-from mfv2a.models.woosh_sync import WOOSH_FPS, WOOSH_PX, encode_woosh
-from mfv2a.records import Clip, FrameRequest
+from mfv2a.models.woosh_sync import WOOSH_FPS, WOOSH_PX, WooshSync
+from mfv2a.records import FrameRequest
 from mfv2a.timeline import SequenceSpec
 from mfv2a.work import Seen, Words
 
@@ -72,8 +73,8 @@ class WooshEncoders:
             Words(self.text(row[None], kept[None])[0, : int(kept.sum())]) for row, kept in zip(ids, mask, strict=True)
         ]
 
-    def see(self, clip: Clip, *, duration_s: float, semantics: bool = True) -> Seen:
-        """A sync feature a frame; see `Encoders.see`. A clip that is too short goes on with its last frame.
+    def look(self, duration_s: float, *, semantics: bool = True) -> WooshLook:
+        """A sync feature a frame; see `Encoders.look`. A clip that is too short goes on with its last frame.
 
         What is seen and when are one here: without semantics there would be nothing left, so they stay.
 
@@ -82,5 +83,25 @@ class WooshEncoders:
         """
         if self.sync is None:
             raise ConfigError("this model makes sound from words alone", hint="use mfv2a tta, or another --model")
-        frames = fit_frames(clip.frames["sync"], self.spec.extent(duration_s).sync)
-        return Seen(sync=encode_woosh(self.sync, torch.from_numpy(frames))[0], confidence=1.0)
+        return WooshLook(WooshSync(self.sync, self.spec.extent(duration_s).sync))
+
+
+class WooshLook:
+    """Frames as they come -> sync features.
+
+    Args:
+        sync: takes the frames.
+    """
+
+    def __init__(self, sync: WooshSync) -> None:
+        self._sync = sync
+
+    @torch.inference_mode()
+    def add(self, name: str, frames: NDArray[Any]) -> None:
+        """Takes the next frames; see `Look.add`."""
+        self._sync.add(frames)
+
+    @torch.inference_mode()
+    def seen(self) -> Seen:
+        """The features; see `Look.seen`."""
+        return Seen(sync=self._sync.features(), confidence=1.0)

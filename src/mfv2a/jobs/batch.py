@@ -6,7 +6,6 @@ the batch. This module knows neither the networks nor the files: the stages are 
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -22,7 +21,7 @@ from mfv2a.jobs.faults import DISK_HINT, is_disk_full, tell_failure
 from mfv2a.jobs.grouping import BatchSize, sample_group
 from mfv2a.jobs.plan import Item
 from mfv2a.media.patience import OverdueError, Patience, StoppedError, patient
-from mfv2a.records import Clip, ItemResult
+from mfv2a.records import ItemResult
 
 CLIPS_AHEAD = 2
 """Clips that are decoded, or being decoded, beyond one for each worker."""
@@ -37,13 +36,13 @@ __all__ = ["Batch", "Stages", "StoppedError", "run_batch"]
 
 
 class Stages(Protocol):
-    """What happens to one clip; `sample` takes several at once. All but `sample` are called by several threads."""
+    """What happens to one clip; `sample` takes several at once. All but `sample` are called by several threads.
 
-    def decode(self, item: Item) -> Clip:
-        """File -> frames; asks `media.patience` whether to go on."""
+    `prepare` and `finish` add the wall time of their own stages to `seconds`.
+    """
 
-    def prepare(self, item: Item, clip: Clip) -> Any:
-        """Frames -> work: features, window plan and noise seed."""
+    def prepare(self, item: Item, seconds: dict[str, float]) -> Any:
+        """File -> work: features, window plan and noise seed; asks `media.patience` whether to go on."""
 
     def windows(self, work: Any) -> int:
         """How many windows a work has."""
@@ -52,7 +51,7 @@ class Stages(Protocol):
         """Works -> latents [N, C], at most `batch_size` windows at a time."""
 
     def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
-        """Latent -> dubbed file; adds the seconds of its own stages."""
+        """Latent -> dubbed file."""
 
 
 @dataclass(slots=True, eq=False)
@@ -176,13 +175,7 @@ class Batch:
         """In a thread of the crew: file -> work."""
         with patient(entry.patience):
             entry.patience.check()
-            start = time.perf_counter()
-            clip = self._stages.decode(entry.item)
-            entry.seconds["decode"] = time.perf_counter() - start
-            entry.patience.check()
-            start = time.perf_counter()
-            entry.work = self._stages.prepare(entry.item, clip)
-            entry.seconds["features"] = time.perf_counter() - start
+            entry.work = self._stages.prepare(entry.item, entry.seconds)
             entry.windows = self._stages.windows(entry.work)
 
     def _finish(self, entry: _Entry) -> ItemResult:

@@ -215,17 +215,16 @@ def _run_once(
     pipeline: Pipeline, info: VideoInfo, sound: SoundOptions, folder: Path, synchronize: Callable[[], None]
 ) -> dict[str, float]:
     """One whole dub, a stopwatch in its hand."""
-    from mfv2a.jobs.stages import decode_clip
+    from mfv2a.jobs.sight import see_video
     from mfv2a.media.mux import mux_audio, plan_mux
 
     watch = Stopwatch(synchronize)
     rate_hz = sound.rate_hz(pipeline.info)
     plan = plan_mux(info, "auto")
     seed = clip_seed(sound.seed, content_key(info.path))
-    with watch.stage("decode"):
-        clip = decode_clip(info, pipeline)
+    seen = see_video(info, pipeline, semantics=sound.semantics, seconds=watch.seconds)
     with watch.stage("features"):
-        work = pipeline.prepare(clip, negative_prompt=sound.negative_prompt, seed=seed, semantics=sound.semantics)
+        work = pipeline.prepare(seen, negative_prompt=sound.negative_prompt, duration_s=info.duration_s, seed=seed)
     with watch.stage("sample"):
         latent = pipeline.sample([work], sound.sampler())[0]
     with watch.stage("vae"):

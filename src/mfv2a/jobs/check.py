@@ -152,7 +152,7 @@ def _dub_scene(pipeline: Pipeline) -> _Made:
         MediaError: the sound is not in the dubbed file.
     """
     from mfv2a.jobs.scenes import write_scene_video
-    from mfv2a.jobs.stages import decode_clip
+    from mfv2a.jobs.sight import see_video
     from mfv2a.media.mux import mux_audio, plan_mux
     from mfv2a.media.video import probe_video
     from mfv2a.scenes import make_scene
@@ -162,7 +162,8 @@ def _dub_scene(pipeline: Pipeline) -> _Made:
         path = write_scene_video(scene, Path(folder) / "scene.mp4", width_px=SCENE_PX[0], height_px=SCENE_PX[1])
         info = probe_video(path)
         start = time.perf_counter()
-        audio, finite = _make_sound(pipeline, pipeline.prepare(decode_clip(info, pipeline), seed=0))
+        seen = see_video(info, pipeline)
+        audio, finite = _make_sound(pipeline, pipeline.prepare(seen, duration_s=info.duration_s, seed=0))
         plan = plan_mux(info, "auto")
         dubbed = Path(folder) / f"dubbed{plan.suffix}"
         mux_audio(info, audio, dubbed, plan)

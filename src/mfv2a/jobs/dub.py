@@ -22,6 +22,7 @@ from mfv2a.jobs.prompts import Row, match_rows, read_table
 from mfv2a.jobs.report import DISK_FULL, Report, absolute
 from mfv2a.jobs.run import Run, check_heartbeat
 from mfv2a.jobs.sound import SoundOptions
+from mfv2a.media.hardware import DecodeDevice
 from mfv2a.media.mux import AudioCodec
 from mfv2a.records import ItemResult
 
@@ -52,6 +53,7 @@ class DubOptions:
         max_failures: stop after so many, None to go on whatever happens.
         timeout_s: how long the work on one clip may take, None for as long as it likes.
         heartbeat: a file that tells that the run is alive, None for none.
+        decode_device: where videos are decoded.
     """
 
     out: Path
@@ -72,6 +74,7 @@ class DubOptions:
     max_failures: int | None = None
     timeout_s: float | None = None
     heartbeat: Path | None = None
+    decode_device: DecodeDevice = "auto"
 
     def __post_init__(self) -> None:
         for name, value in (("--workers", self.workers), ("--max-failures", self.max_failures)):

@@ -18,6 +18,7 @@ from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
 from mfv2a.jobs.plan import Item, Plan
 from mfv2a.jobs.report import Report
+from mfv2a.media.hardware import choose_decoder
 from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch
 
     Raises:
         StartError: the model could not be loaded.
+        ConfigError: a GPU shall decode, and none does here.
     """
     os.environ.setdefault(WAIT_POLICY, "passive")
     import torch
@@ -182,13 +184,16 @@ def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch
     from mfv2a.jobs.stages import DubStages
     from mfv2a.media.motion import use_one_thread
 
+    decode_device = options.decode_device if choose_decoder(options.decode_device) == "cuda" else "cpu"
     sound, cores = options.sound, count_cores()
     pipeline = sound.load()
     workers = min(options.workers or min(cores, MOST_WORKERS), len(plan.items))
     all_threads = torch.get_num_threads()
     share = max(1, cores // workers)
     use_one_thread()
-    stages = DubStages(pipeline, sound, options.out, plan.items, begin, decoder_threads=share)
+    stages = DubStages(
+        pipeline, sound, options.out, plan.items, begin, decoder_threads=share, decode_device=decode_device
+    )
     grows = options.batch_grows and pipeline.device.type == "cuda"
     batch = Batch(
         plan.items,

@@ -8,26 +8,23 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mfv2a.errors import MediaError
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
+from mfv2a.jobs.sight import see_video
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
 from mfv2a.jobs.track import Track, make_track
 from mfv2a.media.audio import write_audio
-from mfv2a.media.motion import MotionMeter
+from mfv2a.media.hardware import DecodeDevice
 from mfv2a.media.mux import CHANGED, CHANGED_HINT, mux_audio, stamp
 from mfv2a.media.patience import check_patience
 from mfv2a.media.tracks import read_track
-from mfv2a.media.video import decode_video
-from mfv2a.records import Audio, Clip, ItemResult, VideoInfo
+from mfv2a.records import Audio, ItemResult
 
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline, Work
@@ -64,7 +61,7 @@ class Shared(Generic[Made]):
 class DubStages:
     """The stages of a batch on real files and a real pipeline.
 
-    The variants of a video share its decoded frames and its features: only their noise differs. All methods may be
+    The variants of a video share its features: only their noise differs. All methods may be
     called by several threads; on a device other than the CPU its networks run one at a time.
 
     Args:
@@ -74,6 +71,7 @@ class DubStages:
         items: all that will come, to know what they share.
         begin: is told when a stage of an item begins.
         decoder_threads: of each video decoder; 0 for as many as there are cores.
+        decode_device: where videos are decoded.
     """
 
     def __init__(
@@ -84,44 +82,50 @@ class DubStages:
         items: Sequence[Item],
         begin: Callable[[Item, str], None],
         decoder_threads: int = 0,
+        decode_device: DecodeDevice = "cpu",
     ) -> None:
         self._pipeline = pipeline
         self._sound = sound
         self._out = out
         self._begin = begin
         self._rate_hz = sound.rate_hz(pipeline.info)
-        self._decoder_threads = decoder_threads
+        self._decoder_threads, self._decode_device = decoder_threads, decode_device
         self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else threading.Lock()
-        self._first, self._began = threading.Lock(), False
-        self._clips: Shared[Clip] = Shared(items)
         self._works: Shared[Work] = Shared(items)
 
-    def decode(self, item: Item) -> Clip:
-        """File -> frames and motion."""
+    def prepare(self, item: Item, seconds: dict[str, float]) -> Work:
+        """File -> features, window plan and noise seed; adds the seconds of decoding and of the encoders."""
         self._begin(item, "decode")
         try:
-            return self._clips.take(item, lambda: decode_clip(item.info, self._pipeline, threads=self._decoder_threads))
+            work = self._works.take(item, lambda: self._look(item, seconds))
         except MediaError:
             _check_unchanged(item)  # if it has changed, that is the reason
             raise
-
-    def prepare(self, item: Item, clip: Clip) -> Work:
-        """Frames -> features, window plan and noise seed."""
-        self._begin(item, "features")
-        see = partial(self._pipeline.prepare, clip, semantics=self._sound.semantics)
-        prompt, negative = item.prompt, item.negative_prompt
-
-        def encode() -> Work:
-            with self._device:
-                return see(prompt=prompt, negative_prompt=negative, seed=item.seed)
-
-        if self._began:
-            work = self._works.take(item, encode)
-        else:  # the first one loads what is loaded on demand
-            with self._first:
-                work = self._works.take(item, encode)
-                self._began = True
         return work if work.seed == item.seed else replace(work, seed=item.seed)
+
+    def _look(self, item: Item, seconds: dict[str, float]) -> Work:
+        """The work of a video and its prompt."""
+        seen = see_video(
+            item.info,
+            self._pipeline,
+            semantics=self._sound.semantics,
+            threads=self._decoder_threads,
+            decode_device=self._decode_device,
+            turn=self._device,
+            seconds=seconds,
+            begin=lambda stage: self._begin(item, stage),
+        )
+        start = time.perf_counter()
+        with self._device:
+            work = self._pipeline.prepare(
+                seen,
+                prompt=item.prompt,
+                negative_prompt=item.negative_prompt,
+                duration_s=item.info.duration_s,
+                seed=item.seed,
+            )
+        seconds["features"] += time.perf_counter() - start
+        return work
 
     def windows(self, work: Work) -> int:
         """How many windows a work has."""
@@ -168,36 +172,6 @@ class DubStages:
             source=source,
             mix_gain_db=item.mix_gain_db,
         )
-
-
-def decode_clip(info: VideoInfo, pipeline: Pipeline, *, threads: int = 0) -> Clip:
-    """Decodes a video once for all that the pipeline asks; motion is measured as the frames come.
-
-    Args:
-        info: the probe of the video.
-        pipeline: says which frames it needs.
-        threads: of the decoder; 0 for as many as there are cores.
-
-    Returns:
-        The clip, with its motion features.
-
-    Raises:
-        MediaError: the file cannot be decoded.
-        StoppedError, OverdueError: the work shall end (see `media.patience`).
-    """
-    meter, shrunk = MotionMeter(), {name: list[NDArray[np.uint8]]() for name in pipeline.shrinkers}
-
-    def take(name: str, frames: NDArray[np.uint8]) -> None:
-        if name == "motion":
-            meter.add(frames)
-        else:
-            shrunk[name].append(pipeline.shrinkers[name](frames))
-
-    requests = pipeline.frame_requests
-    sinks = {name: partial(take, name) for name in requests if name == "motion" or name in shrunk}
-    clip = decode_video(info.path, requests, info=info, on_frames=sinks, threads=threads)
-    frames = {**clip.frames, **{name: np.concatenate(parts) for name, parts in shrunk.items()}}
-    return replace(clip, frames=frames, motion=meter.features() if "motion" in requests else None)
 
 
 def _check_unchanged(item: Item) -> None:

@@ -65,22 +65,17 @@ class MotionMeter:
         self._whole = np.zeros_like(self._flow_cell)
         self._last: NDArray[np.uint8] | None = None
         self._fine = np.zeros(FINE_DIRECTIONS, np.float32)
-        self._rows: list[NDArray[np.float32]] = []
 
-    def add(self, frames: NDArray[np.uint8]) -> None:
-        """Take the next frames, uint8 [T, 112, 112]."""
-        for frame in frames:
-            if self._last is None:
-                self._rows.append(np.zeros(MOTION_DIM, np.float32))
-            else:
-                self._rows.append(self._measure(self._last, frame))
+    def measure(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Rows of the next frames: uint8 [t, 112, 112] -> float32 [t, F]."""
+        rows = np.zeros((len(frames), MOTION_DIM), np.float32)
+        for row, frame in zip(rows, frames, strict=True):
+            if self._last is not None:
+                row[:] = self._compare(self._last, frame)
             self._last = np.ascontiguousarray(frame)
+        return rows
 
-    def features(self) -> NDArray[np.float32]:
-        """All rows so far: float32 [T, F]."""
-        return np.stack(self._rows) if self._rows else np.zeros((0, MOTION_DIM), np.float32)
-
-    def _measure(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _compare(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
         if np.array_equal(before, after):
             # A repeated frame (slow source): no motion was seen; the last directions stay for the next change.
             return np.zeros(MOTION_DIM, np.float32)
@@ -142,6 +137,4 @@ def motion_features(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         float32 [T, 168].
     """
-    meter = MotionMeter()
-    meter.add(frames)
-    return meter.features()
+    return MotionMeter().measure(frames)

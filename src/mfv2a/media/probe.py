@@ -14,11 +14,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 
 from mfv2a.errors import MediaError
+from mfv2a.media.hardware import accelerator
 from mfv2a.media.patience import check_patience
 from mfv2a.records import StreamInfo, VideoInfo
 
@@ -47,15 +48,15 @@ class _Timeline:
 
 
 @contextmanager
-def open_media(path: Path) -> Iterator[Any]:
-    """Open a file with PyAV; every way in which that fails becomes a MediaError.
+def open_media(path: Path, *, device: Literal["cpu", "cuda"] = "cpu") -> Iterator[Any]:
+    """Open a file with PyAV, to be decoded on a device; every way in which that fails becomes a MediaError.
 
     Raises:
         MediaError: missing, a folder, empty, unreadable, or nothing that FFmpeg knows.
     """
     check_readable(path)
     try:
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(f"file:{path}", metadata_errors="replace", hwaccel=accelerator(device))
     except (av.FFmpegError, OSError, ValueError) as error:
         raise _not_media(path, error) from error
     try:

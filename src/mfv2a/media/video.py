@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -41,6 +41,7 @@ def decode_video(
     info: VideoInfo | None = None,
     on_frames: Mapping[str, FrameSink] | None = None,
     threads: int = 0,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> Clip:
     """Decode a video once for all requests.
 
@@ -56,6 +57,7 @@ def decode_video(
             ([t, H, W, 3] or [t, H, W] uint8, its own copy), in place of keeping them; pictures handed out whole
             come in smaller numbers if they are large.
         threads: of the decoder; 0 for as many as there are cores.
+        device: "cuda" decodes on the GPU what it can; see `media.hardware`.
 
     Returns:
         The clip: frames of every request that no callback took, [T, H, W, 3] or [T, H, W] uint8 with
@@ -71,7 +73,8 @@ def decode_video(
     grids = {name: _Grid(request, info, sinks.get(name)) for name, request in requests.items()}
     interval_s = 1 / info.fps if info.fps > 0 else 1 / 25
     last, end_s = None, 0.0
-    with open_media(path) as container:
+    with open_media(path, device=device) as container:
+        threads = threads if device == "cpu" else 1
         for count, frame in enumerate(_pictures(container, info.picture_index, threads)):
             check_patience()
             time_s = count * interval_s if frame.time is None else frame.time - info.start_s

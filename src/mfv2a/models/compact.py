@@ -90,19 +90,43 @@ class SyncEncoder(nn.Module):
         self.bands = nn.Linear(config.out_dim, config.num_bands)
         self.label = nn.Linear(2 * config.out_dim, config.num_labels)
 
-    def _inputs(self, motion: Tensor) -> Tensor:
+    def _inputs(self, motion: Tensor, spread: Tensor) -> Tensor:
         """Absolute and relative motion and its change: [B, 3F, Y]. Filmed motion has any scale."""
         absolute = (motion - self.mean) / self.std
-        spread = motion.square().mean((1, 2), keepdim=True).sqrt()
         relative = motion / (spread + 0.05)
         change = F.pad(relative[:, 1:] - relative[:, :-1], (0, 0, 1, 0))
         return torch.cat([absolute, relative, 2 * change], -1).transpose(1, 2)
 
     def forward(self, motion: Tensor) -> SyncOutput:
         """Encode motion features [B, Y, F]."""
-        x = self.stem(self._inputs(motion))
-        for block in self.blocks:
-            x = block(x)
-        features = F.layer_norm(self.neck(x.transpose(1, 2)), (self.config.out_dim,))
+        features = self._features(motion, motion.square().mean((1, 2), keepdim=True).sqrt())
         pooled = torch.cat([features.mean(1), features.amax(1)], -1)
         return SyncOutput(features, self.onset(features)[..., 0], self.bands(features), self.label(pooled))
+
+    def encode(self, motion: Tensor, *, chunk: int = 4096) -> tuple[Tensor, Tensor]:
+        """Features of a clip of any length, in bounded memory: as those of `forward`.
+
+        Args:
+            motion: [Y, F].
+            chunk: frames encoded at a time, beside those on either side that they depend on.
+
+        Returns:
+            features [Y, out_dim] and logits [Y] that something strikes.
+        """
+        reach = 3 + sum(2 ** (i % 5) for i in range(self.config.depth))  # change, stem and blocks
+        squares = torch.stack([part.square().sum() for part in motion.split(chunk)]).sum()
+        spread = (squares / motion.numel()).sqrt().view(1, 1, 1)
+        parts = []
+        for start in range(0, len(motion), chunk):
+            first = max(0, start - reach)
+            near = self._features(motion[None, first : start + chunk + reach], spread)[0]
+            parts.append(near[start - first : start - first + chunk])
+        features = torch.cat(parts)
+        return features, self.onset(features)[..., 0]
+
+    def _features(self, motion: Tensor, spread: Tensor) -> Tensor:
+        """Features [B, Y, out_dim] of motion [B, Y, F] whose root mean square over the whole clip is `spread`."""
+        x = self.stem(self._inputs(motion, spread))
+        for block in self.blocks:
+            x = block(x)
+        return F.layer_norm(self.neck(x.transpose(1, 2)), (self.config.out_dim,))

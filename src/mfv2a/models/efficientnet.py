@@ -192,16 +192,25 @@ class ImageRecognizer(nn.Module):
 
     @torch.no_grad()
     def recognize(self, frames: NDArray[np.uint8], *, fps: float = 1.0) -> Recognition:
-        """Say what is in the frames of one clip.
+        """Say what is in the frames of one clip: `classify`, then `judge`.
 
         Args:
             frames: RGB [T, 224, 224, 3], T >= 1.
             fps: frames per second of `frames`.
+        """
+        return self.judge(self.classify(frames), fps=fps)
+
+    @torch.no_grad()
+    def judge(self, probs: Tensor, *, fps: float = 1.0) -> Recognition:
+        """Say what is in a clip, by what each of its frames looks like.
+
+        Args:
+            probs: class probabilities of its frames [T, K], T >= 1.
+            fps: frames per second.
 
         Returns:
             One vector and one confidence a frame, and the names.
         """
-        probs = self._classify(frames)
         steady = self._average_neighbours(probs, fps)
         scores = self._score_groups(steady)
         best = scores.amax(dim=1)
@@ -217,7 +226,8 @@ class ImageRecognizer(nn.Module):
             names=self._name(scores, steady),
         )
 
-    def _classify(self, frames: NDArray[np.uint8]) -> Tensor:
+    @torch.no_grad()
+    def classify(self, frames: NDArray[np.uint8]) -> Tensor:
         """Class probabilities [T, K] of frames [T, 224, 224, 3], a few at a time to bound memory."""
         pictures = torch.from_numpy(np.ascontiguousarray(frames)).to(self.words.device).permute(0, 3, 1, 2)
         chunk = _CHUNK_CPU if pictures.device.type == "cpu" else _CHUNK

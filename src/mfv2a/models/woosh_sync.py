@@ -7,26 +7,81 @@ Source: the technical report of Woosh, arXiv 2604.01929; what it leaves open is 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mfv2a.errors import ConfigError
+from mfv2a.models.pieces import Pieces
 from mfv2a.models.synchformer import Synchformer
 
 WOOSH_FPS, WOOSH_PX = 24.0, 224
 """Frames a second, and the side to which the whole picture is squeezed."""
 
 
-def encode_woosh(net: Synchformer, frames: Tensor, *, at_once: int = 8) -> Tensor:
-    """Features of a video, one a frame.
+class WooshSync:
+    """Frames as they come -> features, one a frame.
 
     A segment's worth of mid-grey is put before the first frame, so that segment s of 16 frames ends with frame 8 s - 1
     and speaks for the frames 8 s to 8 s + 7; frames at the end that fill no segment are seen by none.
 
     Args:
-        net: the encoder.
-        frames: [T, H, W, 3] uint8 at 24 a second; the public model takes 224 x 224.
+        net: the encoder; the public one takes 224 x 224.
+        count: frames T in all; where fewer come, the last one is repeated.
         at_once: segments encoded at a time, which bounds the memory.
+    """
+
+    def __init__(self, net: Synchformer, count: int, *, at_once: int = 8) -> None:
+        c = net.config
+        self._net, self._count, self._at_once = net, count, at_once
+        seen = c.stride * (count // c.stride)  # of the others none fills a segment
+        overlap = c.segment - c.stride
+        self._pieces = Pieces(c.stride * at_once + overlap, c.stride * at_once, c.segment + seen)
+        self._parts: list[Tensor] = []
+        self._began = False
+
+    def add(self, frames: NDArray[np.uint8]) -> None:
+        """Takes the next frames.
+
+        Args:
+            frames: [t, H, W, 3] uint8 at 24 a second.
+
+        Raises:
+            ConfigError: they are no bytes.
+        """
+        if frames.dtype != np.uint8:
+            raise ConfigError(f"frames must be bytes, not {frames.dtype}")
+        if len(frames) and not self._began:
+            frames = np.concatenate([np.zeros((self._net.config.segment, *frames.shape[1:]), np.uint8), frames])
+            self._began = True
+        for piece in self._pieces.add(frames):
+            self._encode(piece)
+
+    def features(self) -> Tensor:
+        """All features [T, D].
+
+        Raises:
+            ConfigError: no frame came.
+        """
+        for piece in self._pieces.rest():
+            self._encode(piece)
+        return torch.cat(self._parts)[: self._count]
+
+    def _encode(self, piece: NDArray[np.uint8]) -> None:
+        pixels = torch.from_numpy(piece).permute(0, 3, 1, 2) / 127.5 - 1
+        if not self._parts:
+            pixels[: self._net.config.segment] = 0
+        self._parts.append(self._net.encode(pixels[None], chunk=self._at_once)[0])
+
+
+def encode_woosh(net: Synchformer, frames: Tensor, *, at_once: int = 8) -> Tensor:
+    """Features of a video that is there as a whole; see `WooshSync`.
+
+    Args:
+        net: the encoder.
+        frames: [T, H, W, 3] uint8 at 24 a second.
+        at_once: segments encoded at a time.
 
     Returns:
         [1, T, D].
@@ -34,16 +89,6 @@ def encode_woosh(net: Synchformer, frames: Tensor, *, at_once: int = 8) -> Tenso
     Raises:
         ConfigError: there are no frames, or they are no bytes.
     """
-    c = net.config
-    if not len(frames):
-        raise ConfigError("sync features need a frame at least")
-    if frames.dtype != torch.uint8:
-        raise ConfigError(f"frames must be bytes, not {frames.dtype}")
-    total, parts = len(frames) // c.stride + 1, []
-    for first in range(0, total, at_once):
-        count = min(at_once, total - first)
-        places = c.stride * first - c.segment + torch.arange(c.stride * (count - 1) + c.segment)
-        pixels = frames[places.clamp(min=0)].permute(0, 3, 1, 2) / 127.5 - 1
-        pixels[places < 0] = 0
-        parts.append(net.encode(pixels[None], chunk=at_once))
-    return torch.cat(parts, 1)[:, : len(frames)]
+    sync = WooshSync(net, len(frames), at_once=at_once)
+    sync.add(frames.numpy())
+    return sync.features()[None]

@@ -1,0 +1,107 @@
+"""A video file -> what a model sees in it: frames are decoded once and looked at as they come.
+
+Decoding and the encoders take turns, so that no more than a few pictures of a clip are ever in memory, however long
+it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfv2a.errors import MediaError
+from mfv2a.media.hardware import DecodeDevice, choose_decoder
+from mfv2a.media.motion import MotionMeter
+from mfv2a.media.video import decode_video
+from mfv2a.records import VideoInfo
+
+if TYPE_CHECKING:
+    from mfv2a.pipeline import Pipeline, Seen
+
+log = logging.getLogger(__name__)
+
+
+def see_video(
+    info: VideoInfo,
+    pipeline: Pipeline,
+    *,
+    semantics: bool = True,
+    threads: int = 0,
+    decode_device: DecodeDevice = "cpu",
+    turn: AbstractContextManager[Any] | None = None,
+    seconds: dict[str, float] | None = None,
+    begin: Callable[[str], None] = lambda stage: None,
+) -> Seen:
+    """Decodes a video once for all that the pipeline asks, and lets its encoders look.
+
+    Args:
+        info: the probe of the video.
+        pipeline: says which frames it needs, and has the encoders.
+        semantics: look for what is seen, too, and not only for when it moves.
+        threads: of the decoder; 0 for as many as there are cores.
+        decode_device: where the video is decoded; what a GPU fails at on "auto" the processor tries again.
+        turn: held while a network runs, for a device that runs one at a time.
+        seconds: takes the wall time of "decode", with motion and scaling, and of "features", though they alternate.
+        begin: is told when the last frame is decoded, by "features".
+
+    Returns:
+        What was seen over the whole length of the video.
+
+    Raises:
+        MediaError: the file cannot be decoded.
+        ConfigError: a GPU shall decode, and none does here.
+        StoppedError, OverdueError: the work shall end (see `media.patience`).
+    """
+    device = choose_decoder(decode_device)
+    try:
+        return _see(info, pipeline, semantics, threads, device, turn or nullcontext(), seconds, begin)
+    except MediaError:
+        if device == "cpu" or decode_device == "cuda":
+            raise
+        log.warning("%s: could not be decoded on the GPU; the processor tries", info.path)
+    return _see(info, pipeline, semantics, threads, "cpu", turn or nullcontext(), seconds, begin)
+
+
+def _see(
+    info: VideoInfo,
+    pipeline: Pipeline,
+    semantics: bool,
+    threads: int,
+    device: Literal["cpu", "cuda"],
+    turn: AbstractContextManager[Any],
+    seconds: dict[str, float] | None,
+    begin: Callable[[str], None],
+) -> Seen:
+    """`see_video` on one device."""
+    start, meter, looking_s = time.perf_counter(), MotionMeter(), 0.0
+
+    def take(name: str, frames: NDArray[np.uint8]) -> None:
+        nonlocal looking_s
+        shrink = meter.measure if name == "motion" else pipeline.shrinkers.get(name)  # counts as decoding
+        wanted = frames if shrink is None else shrink(frames)
+        before = time.perf_counter()
+        with turn:
+            look.add(name, wanted)
+        looking_s += time.perf_counter() - before
+
+    with turn:
+        look = pipeline.look(info.duration_s, semantics=semantics)
+    looking_s = time.perf_counter() - start
+    sinks = {name: partial(take, name) for name in pipeline.frame_requests}
+    decode_video(info.path, pipeline.frame_requests, info=info, on_frames=sinks, threads=threads, device=device)
+    begin("features")
+    before = time.perf_counter()
+    with turn:
+        seen = look.seen()
+    end = time.perf_counter()
+    looking_s += end - before
+    if seconds is not None:
+        seconds |= {"decode": end - start - looking_s, "features": looking_s}
+    return seen
