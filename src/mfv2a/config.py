@@ -1,18 +1,24 @@
-"""Run configurations: TOML in, frozen records out. Knows no torch."""
+"""Run configurations, frozen records that `tables` fills from TOML. Knows no torch."""
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from mfv2a.errors import ConfigError
+from mfv2a.tables import build, load_toml
 
-Record = TypeVar("Record")
+__all__ = [
+    "ExtractConfig",
+    "ObjectiveConfig",
+    "OptimizerConfig",
+    "RunConfig",
+    "SourceConfig",
+    "ValidationConfig",
+    "build",
+    "load_toml",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +26,20 @@ class SourceConfig:
     """Where training items come from.
 
     Attributes:
-        type: "scenes" made on the fly, "sounds" a folder of labelled sounds, "features" a folder of `mfv2a extract`.
-        path: the folder of sounds or features.
+        type: "scenes" made on the fly, "sounds" a folder of labelled sounds, "features" a folder of `mfv2a extract`;
+            for an extraction with a public model "videos", or "recordings", of which only the sound is taken.
+        path: the folder of sounds, features, videos or recordings.
         first_seed: first scene seed; count: how many scenes or arrangements (0 = without end, training only).
         voices: folder of labelled sounds laid on the visible events as a second sound track of each scene.
         weight: share of this source in a batch, relative to the others.
         label: only sounds whose label matches this regular expression; exclude: none that match this one.
+        listing: list of the videos or recordings, CSV, TSV, JSONL or Parquet (empty: all files of the folder, unnamed).
+        split: only what the list says is of this split.
+        windows: most windows of a video or recording (0 = as many as it holds, one after the other).
+        shortest_s: least seconds of a window; it goes on with silence and its last picture (0 = the full length).
     """
 
-    type: Literal["scenes", "sounds", "features"]
+    type: Literal["scenes", "sounds", "features", "videos", "recordings"]
     path: str = ""
     first_seed: int = 0
     count: int = 0
@@ -36,6 +47,15 @@ class SourceConfig:
     weight: float = 1.0
     label: str = ""
     exclude: str = ""
+    listing: str = ""
+    split: str = ""
+    windows: int = 0
+    shortest_s: float = 0.0
+
+    @property
+    def is_media(self) -> bool:
+        """Whether it names files of video or sound, from which an extraction makes features."""
+        return self.type in ("videos", "recordings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +202,8 @@ class RunConfig:
                 raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
         if not self.sources:
             raise ConfigError("a run needs at least one [[sources]]")
+        if any(source.is_media for source in self.sources):
+            raise ConfigError("videos and recordings are not trained on as they are", hint="mfv2a extract comes first")
         if self.task != "generator":
             wanted = [name for name in ("recompute", "compile") if getattr(self, name)]
             wanted += ["accumulate"] * (self.accumulate > 1) + ["validation"] * (self.validation.every > 0)
@@ -200,6 +222,8 @@ class ExtractConfig:
         source: what to extract.
         shard_items: items a shard; workers: processes; duration_s: length of each item.
         vae, sync: weights files; given with a "features" source, mel becomes latents and motion sync features.
+        model: public MMAudio model whose codec and encoders make the features of videos and recordings.
+        batch_size: windows that the codec encodes together; device: "auto", "cpu" or "cuda", of these networks.
     """
 
     out: str
@@ -209,62 +233,16 @@ class ExtractConfig:
     duration_s: float = 8.0
     vae: str = ""
     sync: str = ""
+    model: str = ""
+    batch_size: int = 8
+    device: str = "auto"
 
-
-def load_toml(path: Path, record: type[Record]) -> Record:
-    """Read a TOML file into a frozen record.
-
-    Raises:
-        ConfigError: the file is missing, is not TOML, or holds a key or value the record does not take.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="give the path of a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    return build(record, table, where=str(path))
-
-
-def build(record: type[Record], table: Mapping[str, Any], *, where: str) -> Record:
-    """Make a record from a table, nested tables included.
-
-    Raises:
-        ConfigError: an unknown key (the closest known one is named), a missing one or a value of a wrong type.
-    """
-    types_of = typing.get_type_hints(record)
-    known = [f.name for f in fields(record)]  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "known keys: " + ", ".join(known)
-            raise ConfigError(f"{where}: unknown key {key!r}", hint=hint)
-        values[key] = _convert(types_of[key], value, where=f"{where}: {key}")
-    try:
-        return record(**values)
-    except TypeError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-def _convert(kind: Any, value: Any, *, where: str) -> Any:
-    origin = typing.get_origin(kind)
-    if is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where} must be a table")
-        return build(kind, value, where=where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ConfigError(f"{where} must be a list")
-        return tuple(_convert(typing.get_args(kind)[0], v, where=where) for v in value)
-    if origin is Literal:
-        if value not in typing.get_args(kind):
-            raise ConfigError(f"{where} must be one of {', '.join(map(str, typing.get_args(kind)))}, not {value!r}")
-        return value
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return dict(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(kind, type) and not (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
-        raise ConfigError(f"{where} must be of type {kind.__name__}, not {value!r}")
-    return value
+    def __post_init__(self) -> None:
+        for name in ("shard_items", "workers", "duration_s", "batch_size"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.source.is_media != bool(self.model):
+            raise ConfigError(
+                'model = ... goes with a source of type "videos" or "recordings", and they with it',
+                hint='model = "mmaudio-small-16k"',
+            )

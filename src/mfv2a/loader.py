@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,7 @@ def load_pipeline(
     dtype: str = "auto",
     random_weights: bool = False,
     low_memory: bool = False,
+    generator: bool = True,
 ) -> Pipeline:
     """Load a model and its encoders.
 
@@ -110,6 +112,7 @@ def load_pipeline(
         dtype: of the generator: "auto", "float32", "bfloat16" or "float16".
         random_weights: none of its files, but networks of its sizes with random weights, to measure with.
         low_memory: hold encoders, generator and decoders one after the other instead of all at once.
+        generator: False leaves it out, for encoding alone: its file need not be there.
 
     Raises:
         ConfigError: unknown model or dtype, or one whose sizes only its files know.
@@ -128,4 +131,6 @@ def load_pipeline(
     from mfv2a.pipeline import Pipeline
 
     parts = layouts.LAYOUTS[entry.layout](entry, target, number, random_weights)
+    if not generator:
+        parts = replace(parts, loads={role: load for role, load in parts.loads.items() if role != "generator"})
     return Pipeline.of_parts(info, parts, frugal=low_memory)

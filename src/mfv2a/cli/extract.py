@@ -1,4 +1,4 @@
-"""`mfv2a extract`: scenes, labelled sounds or stored features -> shards of features."""
+"""`mfv2a extract`: scenes, sounds, videos or stored features -> shards of features."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ EPILOG = """
 **Examples**
 
 `mfv2a extract examples/runs/embedded-2-scenes.toml` - drawn scenes to motion and mel; resumes by shard
+
+`torchrun --nproc-per-node 8 -m mfv2a extract examples/runs/features-vggsound-16k.toml` - videos to a public model's \
+features on eight cards
 """
 
 
@@ -32,7 +35,13 @@ def extract(
     def report(record: Mapping[str, Any]) -> None:
         if json_lines:
             console.print_json(record)
+        elif "failed" in record:
+            talk.say(console.printable(f"{record['failed']}: {record['error']}"))
+        elif "missing" in record:
+            talk.say(f"{console.count(record['missing'], 'clip')} of the list not in the folder")
         else:
             talk.say(f"{record['items']} items, {record['items_per_s']} a second, {record['shards']} shards in all")
 
-    console.print_path(extract_features(load_toml(run, ExtractConfig), report))
+    folder = extract_features(load_toml(run, ExtractConfig), report)
+    if folder is not None:
+        console.print_path(folder)

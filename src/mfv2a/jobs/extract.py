@@ -1,5 +1,7 @@
 """`mfv2a extract`: scenes and sounds to stored motion and mel; then motion to sync features, mel to latents.
 
+Videos and recordings are encoded for a public model in `media_features`.
+
 Resumes by shard: a shard that is there is not made again.
 """
 
@@ -13,29 +15,30 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mfv2a.config import ExtractConfig
-from mfv2a.data.manifest import Item, read_shards, shard_path, write_shard
+from mfv2a.data.manifest import Item, shard_path, write_shard, write_statistics
 from mfv2a.errors import ConfigError
 
 Report = Callable[[Mapping[str, Any]], None]
-STATISTICS = "statistics.json"
 
 
-def extract(config: ExtractConfig, report: Report) -> Path:
+def extract(config: ExtractConfig, report: Report) -> Path | None:
     """Make the shards that are missing.
 
     Args:
         config: what, where to, how many.
-        report: takes a record a shard: shard, shards, items, items_per_s.
+        report: takes a record a shard: shards, items, items_per_s; of media also one a file that failed.
 
     Returns:
-        the folder.
+        the folder; None in all but the first of the processes that `torchrun` started.
 
     Raises:
         ConfigError: the source holds nothing, or encoders are missing for stored features.
     """
+    if config.source.is_media:
+        from mfv2a.jobs.media_features import extract_media
+
+        return extract_media(config, report)
     if config.source.type == "features":
         return _encode(config, report)
     if config.source.count <= 0:
@@ -98,11 +101,7 @@ def _encode(config: ExtractConfig, report: Report) -> Path:
             done += _encode_shard(path, out, index, vae, sync)
             rate = done / (time.monotonic() - began)
             report({"shards": len(paths), "items": done, "items_per_s": round(rate, 2)})
-    arrays, _ = read_shards(out, ["latent"])
-    sample = arrays["latent"][:: max(1, len(arrays["latent"]) // 4000)].astype(np.float32)
-    mean, std = sample.mean((0, 1)), sample.std((0, 1))
-    facts = {"latent_mean": mean.tolist(), "latent_std": std.tolist()}
-    (out / STATISTICS).write_text(json.dumps(facts), encoding="utf-8")
+    write_statistics(out)
     return out
 
 

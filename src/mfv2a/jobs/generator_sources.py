@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.data.dataset import Arrays, FeatureSet, Source
+from mfv2a.data.manifest import STATISTICS
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.extract import STATISTICS
 from mfv2a.jobs.feature_sources import build_feature_sources, holds_complete_features
 
 SEEN_SHARE = 0.5
