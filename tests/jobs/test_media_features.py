@@ -21,7 +21,7 @@ from mfv2a.data.manifest import write_shard
 from mfv2a.data.mapped import MappedSet
 from mfv2a.jobs import media_features
 from mfv2a.jobs.media_pieces import Cut
-from mfv2a.jobs.stages import decode_clip
+from mfv2a.jobs.sight import decode_clip
 from mfv2a.loader import load_pipeline
 from mfv2a.media.audio import write_audio
 from mfv2a.media.probe import probe_video

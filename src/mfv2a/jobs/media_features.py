@@ -1,6 +1,6 @@
 """`mfv2a extract` for a public model: videos and recordings -> latents, CLIP, sync and text features.
 
-Pictures and words go the way that `mfv2a dub` takes: `stages.decode_clip` and `Pipeline.prepare`. A shard is a
+Pictures and words go the way that `mfv2a dub` takes: `sight.decode_clip` and `Pipeline.prepare`. A shard is a
 stretch of the list, so that which process makes it, and when, changes nothing; what cannot be read is left out of it.
 
     latent [N, C], latent_std [N, C]    of the codec's posterior
@@ -38,7 +38,7 @@ from mfv2a.data.manifest import (
 )
 from mfv2a.errors import ConfigError, MediaError, Mfv2aError
 from mfv2a.jobs.media_pieces import Cut, Listed, Piece, cut_recording, cut_video, find_media, read_ahead
-from mfv2a.jobs.stages import decode_clip
+from mfv2a.jobs.sight import decode_clip
 from mfv2a.loader import describe_model, load_pipeline
 from mfv2a.models.mel import CONFIGS, MelSpectrogram
 from mfv2a.packages import find_model

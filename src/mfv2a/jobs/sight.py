@@ -20,7 +20,7 @@ from mfv2a.errors import MediaError
 from mfv2a.media.hardware import DecodeDevice, choose_decoder
 from mfv2a.media.motion import MotionMeter
 from mfv2a.media.video import decode_video
-from mfv2a.records import VideoInfo
+from mfv2a.records import Clip, VideoInfo
 
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline, Seen
@@ -105,3 +105,31 @@ def _see(
     if seconds is not None:
         seconds |= {"decode": end - start - looking_s, "features": looking_s}
     return seen
+
+
+def decode_clip(info: VideoInfo, pipeline: Pipeline, *, threads: int = 0) -> Clip:
+    """Decodes a video once and keeps all frames that the pipeline asks for, for those who cut it themselves.
+
+    Args:
+        info: the probe of the video.
+        pipeline: says which frames it needs.
+        threads: of the decoder; 0 for as many as there are cores.
+
+    Returns:
+        The clip, "motion" as features.
+
+    Raises:
+        MediaError: the file cannot be decoded.
+        StoppedError, OverdueError: the work shall end (see `media.patience`).
+    """
+    meter = MotionMeter()
+    made: dict[str, list[NDArray[Any]]] = {name: [] for name in pipeline.frame_requests}
+
+    def take(name: str, frames: NDArray[np.uint8]) -> None:
+        shrink = meter.measure if name == "motion" else pipeline.shrinkers.get(name)
+        made[name].append(frames if shrink is None else shrink(frames))
+
+    sinks = {name: partial(take, name) for name in made}
+    decode_video(info.path, pipeline.frame_requests, info=info, on_frames=sinks, threads=threads)
+    kept = {name: np.concatenate(parts) for name, parts in made.items()}
+    return Clip(duration_s=info.duration_s, motion=kept.pop("motion", None), frames=kept, info=info)
