@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mfv2a.errors import CheckpointError, ConfigError, DeviceError
 from mfv2a.packages import find_model
 from mfv2a.records import ModelInfo
-from mfv2a.register import Checkpoint, files_of
+from mfv2a.register import Checkpoint, files_of, find_component
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LAYOUTS = frozenset({"compact", "tiny", "mmaudio", "meanaudio", "woosh"})
 """Layouts that `mfv2a.layouts` can load; told here without torch."""
+EYES = ("clip", "sync")  # roles of components that see; the words are encoded for each prompt anew
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -49,6 +50,17 @@ def describe_model(name: str) -> ModelInfo:
         sees=entry.sees,
         digest=hashlib.sha256("".join(digests).encode()).hexdigest() if digests else "",
     )
+
+
+def encoder_digest(name: str) -> str:
+    """Identifies the networks that look at videos for a model, whatever generator they serve.
+
+    Raises:
+        ConfigError: no such model.
+    """
+    entry = find_model(name)
+    files = [find_component(entry, role) for role in EYES if role in entry.components]
+    return ":".join([entry.layout, *(file.digest or _place(file) for file in files)])
 
 
 def _place(file: Checkpoint) -> str:

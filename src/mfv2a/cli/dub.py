@@ -167,6 +167,8 @@ def dub(
     max_failures: options.MaxFailuresOption = None,
     heartbeat: options.HeartbeatOption = None,
     decode_device: options.DecodeDeviceOption = "auto",
+    cache: options.CacheOption = "off",
+    cache_size: options.CacheSizeOption = 10.0,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     low_memory: options.LowMemoryOption = False,
@@ -217,6 +219,8 @@ def dub(
         timeout_s=timeout,
         heartbeat=heartbeat,
         decode_device=decode_device,
+        cache=None if cache == "off" else Path(cache),
+        cache_bytes=round(cache_size * 1e9),
     )
     summary = Summary()
     with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:

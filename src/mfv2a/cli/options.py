@@ -191,6 +191,26 @@ DecodeDeviceOption = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+CacheOption = Annotated[
+    str,
+    typer.Option(
+        "--cache",
+        help="Keep what is seen in videos in this folder: the same clip with another prompt, seed or step count is "
+        "neither decoded nor encoded again.",
+        metavar="DIR|off",
+        rich_help_panel=MACHINE,
+    ),
+]
+CacheSizeOption = Annotated[
+    float,
+    typer.Option(
+        "--cache-size",
+        min=0.001,
+        help="The most that --cache holds; the longest unused goes first.",
+        metavar="GB",
+        rich_help_panel=MACHINE,
+    ),
+]
 DtypeOption = Annotated[
     str,
     typer.Option("--dtype", help="auto, float32, bfloat16 or float16.", metavar="NAME", rich_help_panel=MACHINE),

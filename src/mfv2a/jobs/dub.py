@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mfv2a.errors import ConfigError, StartError
+from mfv2a.jobs.cache import DEFAULT_BYTES
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.lock import FolderLock, locked
@@ -54,6 +55,8 @@ class DubOptions:
         timeout_s: how long the work on one clip may take, None for as long as it likes.
         heartbeat: a file that tells that the run is alive, None for none.
         decode_device: where videos are decoded.
+        cache: folder that keeps what was seen in videos, None for none.
+        cache_bytes: the most that it holds.
     """
 
     out: Path
@@ -75,6 +78,8 @@ class DubOptions:
     timeout_s: float | None = None
     heartbeat: Path | None = None
     decode_device: DecodeDevice = "auto"
+    cache: Path | None = None
+    cache_bytes: int = DEFAULT_BYTES
 
     def __post_init__(self) -> None:
         for name, value in (("--workers", self.workers), ("--max-failures", self.max_failures)):

@@ -23,7 +23,9 @@ from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
     from mfv2a.jobs.batch import Batch
+    from mfv2a.jobs.cache import FeatureCache
     from mfv2a.jobs.dub import DubOptions, Listener, Summary
+    from mfv2a.pipeline import Pipeline
 
 MOST_WORKERS = 16
 WRITER_S = 10.0
@@ -173,7 +175,7 @@ def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch
         tell: takes details.
 
     Raises:
-        StartError: the model could not be loaded.
+        StartError: the model could not be loaded, or there is no place for the cache.
         ConfigError: a GPU shall decode, and none does here.
     """
     os.environ.setdefault(WAIT_POLICY, "passive")
@@ -187,12 +189,20 @@ def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch
     decode_device = options.decode_device if choose_decoder(options.decode_device) == "cuda" else "cpu"
     sound, cores = options.sound, count_cores()
     pipeline = sound.load()
+    cache = None if options.cache is None else _open_cache(options, pipeline, decode_device)
     workers = min(options.workers or min(cores, MOST_WORKERS), len(plan.items))
     all_threads = torch.get_num_threads()
     share = max(1, cores // workers)
     use_one_thread()
     stages = DubStages(
-        pipeline, sound, options.out, plan.items, begin, decoder_threads=share, decode_device=decode_device
+        pipeline,
+        sound,
+        options.out,
+        plan.items,
+        begin,
+        decoder_threads=share,
+        decode_device=decode_device,
+        cache=cache,
     )
     grows = options.batch_grows and pipeline.device.type == "cuda"
     batch = Batch(
@@ -207,6 +217,21 @@ def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch
     )
     torch.set_num_threads(all_threads)  # of this thread, which samples
     return batch
+
+
+def _open_cache(options: DubOptions, pipeline: Pipeline, decode_device: str) -> FeatureCache:
+    from mfv2a.jobs.cache import FeatureCache
+    from mfv2a.loader import encoder_digest
+
+    assert options.cache is not None
+    return FeatureCache(
+        options.cache,
+        encoders=encoder_digest(options.sound.model),
+        pipeline=pipeline,
+        semantics=options.sound.semantics,
+        decode_device=decode_device,
+        most_bytes=options.cache_bytes,
+    )
 
 
 def count_cores() -> int:

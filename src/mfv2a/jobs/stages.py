@@ -27,7 +27,8 @@ from mfv2a.media.tracks import read_track
 from mfv2a.records import Audio, ItemResult
 
 if TYPE_CHECKING:
-    from mfv2a.pipeline import Pipeline, Work
+    from mfv2a.jobs.cache import FeatureCache
+    from mfv2a.pipeline import Pipeline, Seen, Work
 
 Made = TypeVar("Made")
 UNCERTAIN_BELOW = 0.35  # confidence under which a clip counts as not understood
@@ -72,6 +73,7 @@ class DubStages:
         begin: is told when a stage of an item begins.
         decoder_threads: of each video decoder; 0 for as many as there are cores.
         decode_device: where videos are decoded.
+        cache: of what was seen, None for none.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class DubStages:
         begin: Callable[[Item, str], None],
         decoder_threads: int = 0,
         decode_device: DecodeDevice = "cpu",
+        cache: FeatureCache | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._sound = sound
@@ -90,6 +93,7 @@ class DubStages:
         self._begin = begin
         self._rate_hz = sound.rate_hz(pipeline.info)
         self._decoder_threads, self._decode_device = decoder_threads, decode_device
+        self._cache = cache
         self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else threading.Lock()
         self._works: Shared[Work] = Shared(items)
 
@@ -105,6 +109,26 @@ class DubStages:
 
     def _look(self, item: Item, seconds: dict[str, float]) -> Work:
         """The work of a video and its prompt."""
+        seen = self._see(item, seconds)
+        start = time.perf_counter()
+        with self._device:
+            work = self._pipeline.prepare(
+                seen,
+                prompt=item.prompt,
+                negative_prompt=item.negative_prompt,
+                duration_s=item.info.duration_s,
+                seed=item.seed,
+            )
+        seconds["features"] = seconds.get("features", 0.0) + time.perf_counter() - start
+        return work
+
+    def _see(self, item: Item, seconds: dict[str, float]) -> Seen:
+        """What is seen in a video: what was seen before, if that is kept."""
+        start = time.perf_counter()
+        key = None if self._cache is None else self._cache.key(item.info)
+        if self._cache is not None and key is not None and (kept := self._cache.get(key)) is not None:
+            seconds["cache"] = time.perf_counter() - start
+            return kept
         seen = see_video(
             item.info,
             self._pipeline,
@@ -115,17 +139,9 @@ class DubStages:
             seconds=seconds,
             begin=lambda stage: self._begin(item, stage),
         )
-        start = time.perf_counter()
-        with self._device:
-            work = self._pipeline.prepare(
-                seen,
-                prompt=item.prompt,
-                negative_prompt=item.negative_prompt,
-                duration_s=item.info.duration_s,
-                seed=item.seed,
-            )
-        seconds["features"] += time.perf_counter() - start
-        return work
+        if self._cache is not None and key is not None:
+            self._cache.put(key, seen)
+        return seen
 
     def windows(self, work: Work) -> int:
         """How many windows a work has."""
@@ -219,6 +235,8 @@ def _describe(item: Item, work: Work, track: Track, seconds: Mapping[str, float]
         **level_dbfs(audio.samples),
         **track.facts,
     }
+    if "cache" in seconds:
+        details["cached_features"] = True
     if item.mix_track is not None or item.beside:
         details["source_sound"] = "mixed" if item.mix_track is not None else "second track"
     if item.wav is not None:

@@ -1,0 +1,177 @@
+"""What was seen in a video, kept on disk: the same clip with another prompt, seed or step count is not decoded again.
+
+An entry is known by what decides it: the bytes of the video, how far its features reach, the encoders and the way
+frames are made for them. Entries appear whole or not at all; several runs may share a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfv2a import __version__
+from mfv2a.errors import StartError
+from mfv2a.jobs.seed import whole_digest
+from mfv2a.media.temporary import part_path
+
+if TYPE_CHECKING:
+    from mfv2a.pipeline import Pipeline, Seen
+    from mfv2a.records import VideoInfo
+
+log = logging.getLogger(__name__)
+
+PREPROCESSING = 1
+"""Raised whenever frames or motion reach the encoders in another way than before: older entries are then left alone."""
+DEFAULT_BYTES = 10_000_000_000
+KEPT_SHARE = 0.9  # of the bound, after a clearing
+SUFFIX = ".seen.safetensors"
+_FACTS = "facts"
+
+
+class FeatureCache:
+    """Features by what decides them, in a folder of bounded size; the longest unused go first.
+
+    Threads and processes may share one. A cache never costs a clip: what it cannot read is made again, what it
+    cannot write is left out, and that is told once.
+
+    Args:
+        folder: where entries are; made if need be.
+        encoders: identifies the networks that see, see `mfv2a.loader.encoder_digest`.
+        pipeline: says which frames it asks for, and in which numbers it counts.
+        semantics: what is seen is looked for, too, and not only when it moves.
+        decode_device: where videos are decoded: a GPU's frames differ in their last bits.
+        most_bytes: bound of all entries together.
+
+    Raises:
+        StartError: the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        encoders: str,
+        pipeline: Pipeline,
+        semantics: bool = True,
+        decode_device: str = "cpu",
+        most_bytes: int = DEFAULT_BYTES,
+    ) -> None:
+        self._folder, self._device, self._most = folder, pipeline.device, most_bytes
+        self._lock, self._told = threading.Lock(), False
+        self._common = {
+            "tool": __version__,
+            "preprocessing": PREPROCESSING,
+            "encoders": encoders,
+            "timeline": repr(pipeline.spec),
+            "requests": {name: asdict(request) for name, request in pipeline.frame_requests.items()},
+            "dtype": str(pipeline.dtype),
+            "semantics": semantics,
+            "decode_device": decode_device,
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(
+                f"--cache {folder} cannot be made: {error.strerror}", hint="name another folder, or off"
+            ) from error
+        self._bytes = sum(size for _, size, _ in self._entries())
+
+    def key(self, info: VideoInfo) -> str:
+        """What stands for the features of a video: 64 hex digits. Reads the whole file.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        own = {"content": whole_digest(info.path), "duration_s": info.duration_s, "picture": info.picture_index}
+        return hashlib.sha256(json.dumps({**self._common, **own}, sort_keys=True).encode()).hexdigest()
+
+    def get(self, key: str) -> Seen | None:
+        """What was seen, on the pipeline's device, or None if it is not here. A damaged entry is removed."""
+        from safetensors import SafetensorError, safe_open
+
+        from mfv2a.pipeline import Seen
+
+        path = self._path(key)
+        try:
+            os.utime(path)  # the time of last use
+            with safe_open(path, framework="pt", device=str(self._device)) as file:
+                facts = json.loads(file.metadata()[_FACTS])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            return Seen(
+                confidence=float(facts["confidence"]),
+                recognized=tuple(facts["recognized"]),
+                strikes_s=tuple(facts["strikes_s"]),
+                clip=tensors.get("clip"),
+                sync=tensors.get("sync"),
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            log.debug("%s: %s; it is made again", path, error)
+            path.unlink(missing_ok=True)
+            return None
+
+    def put(self, key: str, seen: Seen) -> None:
+        """Keeps what was seen; makes room for it if need be."""
+        from safetensors.torch import save
+
+        facts = {"confidence": seen.confidence, "recognized": seen.recognized, "strikes_s": seen.strikes_s}
+        found = {"clip": seen.clip, "sync": seen.sync}
+        data = save(
+            {name: tensor.cpu().contiguous() for name, tensor in found.items() if tensor is not None},
+            {_FACTS: json.dumps(facts)},
+        )
+        if len(data) > self._most:
+            return
+        path = self._path(key)
+        part = part_path(path)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            part.write_bytes(data)
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            self._tell(error)
+            return
+        self._make_room(len(data))
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}{SUFFIX}"
+
+    def _make_room(self, added: int) -> None:
+        with self._lock:
+            self._bytes += added
+            if self._bytes <= self._most:
+                return
+            entries = sorted(self._entries())  # other runs may have added and removed
+            self._bytes = sum(size for _, size, _ in entries)
+            if self._bytes <= self._most:
+                return
+            for _, size, path in entries:
+                if self._bytes <= KEPT_SHARE * self._most:
+                    break
+                path.unlink(missing_ok=True)
+                self._bytes -= size
+
+    def _entries(self) -> list[tuple[int, int, Path]]:
+        """Time of last use in ns, bytes and path of all that is here."""
+        found = []
+        for path in self._folder.glob(f"*/*{SUFFIX}"):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:  # another run has just removed it
+                continue
+            found.append((stat.st_mtime_ns, stat.st_size, path))
+        return found
+
+    def _tell(self, error: OSError) -> None:
+        with self._lock:
+            if not self._told:
+                log.warning("--cache %s: cannot be written (%s); the run goes on without", self._folder, error.strerror)
+            self._told = True
