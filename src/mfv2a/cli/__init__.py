@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import typer
 
 from mfv2a import __version__
-from mfv2a.cli import bench, console, doctor, dub, evaluate, extract, models, scenes, train, tta
+from mfv2a.cli import bench, console, doctor, dub, evaluate, extract, models, report, scenes, train, tta
 from mfv2a.errors import Mfv2aError
 
 EXIT_INTERRUPTED = 130
@@ -98,6 +98,7 @@ app.command(epilog=train.EPILOG)(train.train)
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(models.app, name="models")
+app.add_typer(report.app, name="report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

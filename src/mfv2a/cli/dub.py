@@ -167,6 +167,7 @@ def dub(
     max_failures: options.MaxFailuresOption = None,
     heartbeat: options.HeartbeatOption = None,
     decode_device: options.DecodeDeviceOption = "auto",
+    shard: options.ShardOption = None,
     cache: options.CacheOption = "off",
     cache_size: options.CacheSizeOption = 10.0,
     device: options.DeviceOption = "auto",
@@ -183,6 +184,7 @@ def dub(
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     from mfv2a.cli.screen import watch
     from mfv2a.jobs.dub import DubOptions, Summary, dub_videos
+    from mfv2a.jobs.shards import Shard
     from mfv2a.jobs.sound import SoundOptions
 
     wanted = DubOptions(
@@ -219,6 +221,7 @@ def dub(
         timeout_s=timeout,
         heartbeat=heartbeat,
         decode_device=decode_device,
+        shard=None if shard is None else Shard.parse(shard),
         cache=None if cache == "off" else Path(cache),
         cache_bytes=round(cache_size * 1e9),
     )

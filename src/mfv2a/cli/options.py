@@ -211,6 +211,16 @@ CacheSizeOption = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="Do only part I of N of the videos, by the hash of their paths: N runs share a list and a folder.",
+        metavar="I/N",
+        show_default="all",
+        rich_help_panel=MACHINE,
+    ),
+]
 DtypeOption = Annotated[
     str,
     typer.Option("--dtype", help="auto, float32, bfloat16 or float16.", metavar="NAME", rich_help_panel=MACHINE),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfv2a.errors import ConfigError, StartError
-from mfv2a.jobs.report import REPORT_NAME, absolute, written_files
+from mfv2a.jobs.report import absolute, written_files
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -58,11 +58,13 @@ class Discovery:
         found: the inputs in the order of the arguments, folders sorted by name.
         missing: names that led nowhere, each with the reason.
         notes: what was left out on purpose, a sentence each.
+        others: inputs that other runs dub.
     """
 
     found: tuple[Found, ...]
     missing: tuple[tuple[Path, str], ...]
     notes: tuple[str, ...]
+    others: tuple[Found, ...] = ()
 
 
 def find_videos(arguments: Sequence[str], out: Path) -> Discovery:
@@ -209,8 +211,7 @@ class _Finder:
     def _read_report(self, folder: Path) -> None:
         if folder not in self._reports_read:
             self._reports_read.add(folder)
-            if (folder / REPORT_NAME).is_file():
-                self._written |= written_files(folder)
+            self._written |= written_files(folder)
 
 
 def _real(path: Path) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +20,9 @@ from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.lock import FolderLock, locked
 from mfv2a.jobs.plan import Item, KeepAudio, Plan, PlanOptions, plan_batch
 from mfv2a.jobs.prompts import Row, match_rows, read_table
-from mfv2a.jobs.report import DISK_FULL, Report, absolute
+from mfv2a.jobs.report import DISK_FULL, REPORT_NAME, Report, absolute
 from mfv2a.jobs.run import Run, check_heartbeat
+from mfv2a.jobs.shards import Shard
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.media.hardware import DecodeDevice
 from mfv2a.media.mux import AudioCodec
@@ -57,6 +58,7 @@ class DubOptions:
         decode_device: where videos are decoded.
         cache: folder that keeps what was seen in videos, None for none.
         cache_bytes: the most that it holds.
+        shard: which part of the videos is done, None for all.
     """
 
     out: Path
@@ -80,6 +82,7 @@ class DubOptions:
     decode_device: DecodeDevice = "auto"
     cache: Path | None = None
     cache_bytes: int = DEFAULT_BYTES
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("--workers", self.workers), ("--max-failures", self.max_failures)):
@@ -192,10 +195,12 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         table = None if options.prompts is None else read_table(options.prompts)
         discovery = find_videos(arguments, options.out)
         rows, notes = ({}, []) if table is None else match_rows(table, discovery.found)
+        if options.shard is not None:
+            discovery = options.shard.part(discovery)
         with ExitStack() as stack:
             # A folder that is there is taken before its report is read: another run may be writing both.
-            lock = stack.enter_context(locked(options.out)) if _is_to_write(options) else None
-            report = Report(options.out)
+            lock = stack.enter_context(_locked(options)) if _is_to_write(options) else None
+            report = Report(options.out, options.shard.report_name if options.shard else REPORT_NAME)
             if lock is not None:
                 _recover(lock, report, listener)
             plan = plan_batch(discovery, _plan_options(options, info, rows), report)
@@ -216,10 +221,14 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
                 return
             if lock is None:
                 _make_folder(options.out)
-                lock = stack.enter_context(locked(options.out))
+                lock = stack.enter_context(_locked(options))
             Run(plan, options, report, lock, listener, summary).carry_out()
     finally:
         summary.wall_s = time.perf_counter() - start
+
+
+def _locked(options: DubOptions) -> AbstractContextManager[FolderLock]:
+    return locked(options.out, None if options.shard is None else (options.shard.index, options.shard.count))
 
 
 def _is_to_write(options: DubOptions) -> bool:

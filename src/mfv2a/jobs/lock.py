@@ -1,4 +1,7 @@
-"""One run at a time in an output folder, and what a killed run was about to write.
+"""One run at a time in an output folder, or the shards of one, and what a killed run was about to write.
+
+A whole run holds the folder's lock alone. Shards hold it together, and each one of its own, so that they keep out whole
+runs, their own doubles, and shards of another count.
 
 The lock is the system's: it dies with its process, however that ends. The file under it lists the outputs that are
 being written, so that the next run knows them as ours; it is removed when a run ends in order. This module does not
@@ -9,8 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -34,13 +37,12 @@ class FolderLock:
     Args:
         file: the lock's file, open and locked.
         path: its name.
+        others: outputs and sources that killed runs with other locks were at; their temporary files are left alone.
     """
 
-    def __init__(self, file: IO[bytes], path: Path) -> None:
-        self._file, self._path = file, path
-        file.seek(0)
-        lines = (file.read() or b"").splitlines()
-        self._left = [claim for claim in map(_claim, lines) if claim is not None]
+    def __init__(self, file: IO[bytes], path: Path, others: Sequence[tuple[str, str]] = ()) -> None:
+        self._file, self._path, self._others = file, path, others
+        self._left = _claims(file)
         self._untold: set[str] = set()
 
     def recover(self, report: Report) -> int:
@@ -52,7 +54,7 @@ class FolderLock:
         known = report.source_of
         unfinished = [(output, source) for output, source in self._left if known(Path(output)) is None]
         self._untold |= {output for output, _ in unfinished}
-        for output, source in self._left:
+        for output, source in (*self._left, *self._others):
             report.claim(output, source)
         for output, _ in self._left:
             for part in parts_of(Path(output)):
@@ -71,6 +73,15 @@ class FolderLock:
         """Says that the report knows these outputs now."""
         self._untold -= {str(absolute(output)) for output in outputs if output is not None}
 
+    def absorb(self, paths: Iterable[Path]) -> None:
+        """Takes over what killed shards were at, and removes their locks."""
+        for path in paths:
+            with suppress(FileNotFoundError):
+                data = path.read_bytes()
+                self._file.write(data if data.endswith(b"\n") or not data else data + b"\n")
+                path.unlink()
+        self._left = _claims(self._file)
+
     def release(self) -> None:
         """Lets others in; the file stays only for an output that is there and that the report does not know."""
         if not any(map(os.path.lexists, self._untold)):
@@ -80,21 +91,37 @@ class FolderLock:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[FolderLock]:
+def locked(folder: Path, shard: tuple[int, int] | None = None) -> Iterator[FolderLock]:
     """Keeps other runs out of a folder while the block runs.
+
+    Args:
+        folder: that is written into.
+        shard: which of how many shards this run is; None for a whole run.
 
     Raises:
         StartError: another run is writing there, or nothing can be written there.
     """
-    lock = _take(folder)
-    try:
+    with ExitStack() as stack:
+        busy = "another run of mfv2a is writing into this folder"
+        guard = _take(folder, LOCK_NAME, busy, shared=shard is not None)
+        if shard is None:
+            lock = FolderLock(guard, folder / LOCK_NAME)
+            stack.callback(lock.release)
+            lock.absorb(path for path, _ in _shard_locks(folder))
+        else:
+            stack.callback(_leave, guard, folder / LOCK_NAME)
+            name = f".mfv2a-{shard[0]}-of-{shard[1]}.lock"
+            own = _take(folder, name, f"another run with --shard {shard[0]}/{shard[1]} is writing into this folder")
+            stack.callback(own.close)
+            others = [*_claims(guard), *_refuse_other_counts(folder, shard[1])]
+            lock = FolderLock(own, folder / name, others)
+            stack.callback(lock.release)
         yield lock
-    finally:
-        lock.release()
 
 
-def _take(folder: Path) -> FolderLock:
-    path = folder / LOCK_NAME
+def _take(folder: Path, name: str, busy: str, *, shared: bool = False) -> IO[bytes]:
+    """A lock's file, open and locked, alone or with others that share it."""
+    path = folder / name
     while True:
         try:
             file = path.open("ab+", buffering=0)
@@ -104,21 +131,68 @@ def _take(folder: Path) -> FolderLock:
                 f"--out {folder}: {'the disk is full' if full else f'nothing can be written there: {error.strerror}'}",
                 hint="free some space" if full else "make the folder writable or choose another --out",
             ) from error
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(file, shared=shared):
             file.close()
-            raise StartError(
-                f"--out {folder}: another run of mfv2a is writing into this folder",
-                hint="wait until it is done, or choose another --out",
-            ) from None
-        except OSError:  # a file system without locks: go on without
-            pass
+            raise StartError(f"--out {folder}: {busy}", hint="wait until it is done, or choose another --out")
         with suppress(OSError):
             if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
-                return FolderLock(file, path)
+                return file
         file.close()  # the other run ended in between and took the file away
+
+
+def _lock(file: IO[bytes], *, shared: bool = False) -> bool:
+    """Takes the system's lock on a file without waiting; False if another process has it."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: go on without
+        pass
+    return True
+
+
+def _leave(guard: IO[bytes], path: Path) -> None:
+    """Gives up a lock that is shared; the last one takes the file away, unless a whole run was killed over it."""
+    if fcntl is not None and _lock(guard) and not _claims(guard):
+        with suppress(OSError):
+            path.unlink()
+    guard.close()
+
+
+def _shard_locks(folder: Path) -> Iterator[tuple[Path, int]]:
+    """The locks of shards in a folder, and of how many shards they are."""
+    for path in folder.glob(".mfv2a-*-of-*.lock"):
+        count = path.name.removesuffix(".lock").rpartition("-")[2]
+        if count.isdecimal():
+            yield path, int(count)
+
+
+def _refuse_other_counts(folder: Path, count: int) -> list[tuple[str, str]]:
+    """What killed shards of another count were at.
+
+    Raises:
+        StartError: one of another count is running: the parts would overlap.
+    """
+    left: list[tuple[str, str]] = []
+    for path, other in _shard_locks(folder):
+        if other == count:
+            continue
+        with suppress(FileNotFoundError), path.open("ab+", buffering=0) as file:
+            if not _lock(file):
+                raise StartError(
+                    f"--out {folder}: a run with --shard I/{other} is writing into this folder",
+                    hint=f"wait until it is done, or share the list among {other} runs",
+                )
+            left += _claims(file)
+    return left
+
+
+def _claims(file: IO[bytes]) -> list[tuple[str, str]]:
+    """The outputs and sources that a lock's file names."""
+    file.seek(0)
+    return [claim for claim in map(_claim, (file.read() or b"").splitlines()) if claim is not None]
 
 
 def _claim(line: bytes) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ from mfv2a.jobs.prompts import Row, choose_prompt
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.seed import clip_seed, content_key
 from mfv2a.jobs.settled import Settled
+from mfv2a.jobs.shards import refuse_foreign
 from mfv2a.media.mux import AudioCodec, MuxPlan, plan_mux
 from mfv2a.media.patience import OverdueError, Patience, patient
 from mfv2a.media.tracks import audible_track, check_beside, sound_tracks
@@ -162,7 +163,8 @@ def plan_batch(discovery: Discovery, options: PlanOptions, report: Report) -> Pl
                     settled.add(each)
     if refused and len(refused) == len(discovery.found):
         raise refused[0]
-    refuse_collisions(items, settled.outputs(), discovery.found)
+    refuse_collisions(items, settled.outputs(), (*discovery.found, *discovery.others))
+    refuse_foreign(items, discovery.others)
     kept: list[Item] = []
     for item in items:
         stranger = None if options.overwrite else find_stranger(item, report)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from mfv2a.errors import StartError
 from mfv2a.records import ItemResult
 
 REPORT_NAME = "report.jsonl"
+SHARD_REPORTS = "report-*-of-*.jsonl"
+_FILES = 1 << 20  # a place is told as byte * _FILES + number of the file, in one int
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -116,7 +119,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def written_files(folder: Path) -> set[str]:
-    """The files that the report in this folder says the tool wrote.
+    """The files that the reports in this folder say the tool wrote.
 
     Args:
         folder: a folder that may hold a report.jsonl.
@@ -125,8 +128,22 @@ def written_files(folder: Path) -> set[str]:
         Absolute paths, symlinks kept; empty when there is no report.
     """
     return {
-        path for record in read_records(folder / REPORT_NAME) for path in _made_files(record, str(absolute(folder)))
+        made
+        for path in report_paths(folder)
+        for record in read_records(path)
+        for made in _made_files(record, str(absolute(folder)))
     }
+
+
+def report_paths(folder: Path) -> list[Path]:
+    """The reports in a folder, that of whole runs and those of shards, the one written last at the end."""
+    dated = []
+    for path in (folder / REPORT_NAME, *sorted(folder.glob(SHARD_REPORTS))):
+        try:
+            dated.append((path.stat().st_mtime_ns, path))
+        except OSError:
+            continue
+    return [path for _, path in sorted(dated)]
 
 
 def _made_files(record: Mapping[str, Any], folder: str) -> Iterator[str]:
@@ -140,18 +157,24 @@ def _made_files(record: Mapping[str, Any], folder: str) -> Iterator[str]:
 class Report:
     """The report of one output folder. Of each line only its place is kept, so that it may be long.
 
-    Attributes:
+    What other runs into the folder reported is known, too: that of a whole run, and those of shards.
+
+    Args:
         folder: the output folder; it need not exist before the first `append`.
+        name: of the file that this run writes.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = REPORT_NAME) -> None:
         self.folder = folder
-        self._path = folder / REPORT_NAME
+        self._path = folder / name
         self._root = str(absolute(folder))
         self._last: dict[str | tuple[str, int], int] = {}
         self._source_of: dict[str, str] = {}
-        for place, record in _lines(self._path):
-            self._remember(record, place)
+        paths = report_paths(folder)
+        self._paths = [self._path, *(path for path in paths if path != self._path)]
+        for path in paths:
+            for place, record in _lines(path):
+                self._remember(record, place, self._paths.index(path))
 
     def last(self, source: Path, variant: int = 1) -> Mapping[str, Any] | None:
         """The newest record of a source and variant, None if the report does not know it."""
@@ -159,11 +182,21 @@ class Report:
         if place is None:
             return None
         try:
-            with self._path.open("rb") as file:
-                file.seek(place)
+            with self._paths[place % _FILES].open("rb") as file:
+                file.seek(place // _FILES)
                 return _record(file.readline())
         except OSError:
             return None
+
+    def statuses(self) -> dict[str, int]:
+        """How many files, by source and take, the report knows in which status."""
+        counts: Counter[str] = Counter()
+        latest = set(self._last.values())
+        for number, path in enumerate(self._paths):
+            counts.update(
+                str(record.get("status")) for place, record in _lines(path) if place * _FILES + number in latest
+            )
+        return dict(sorted(counts.items()))
 
     def source_of(self, output: Path) -> Path | None:
         """The source that this file was made from, None if the tool is not known to have made it."""
@@ -206,10 +239,10 @@ class Report:
         last = self.last(result.source, _variant(record))
         return last is not None and {**last, "time": ""} == {**record, "time": ""}
 
-    def _remember(self, record: dict[str, Any], place: int) -> None:
+    def _remember(self, record: dict[str, Any], place: int, number: int = 0) -> None:
         """Takes a record in; what an earlier one says was made stays ours even when a later try failed."""
         source: str = record["source"]
-        self._last[_key(source, _variant(record))] = place
+        self._last[_key(source, _variant(record))] = place * _FILES + number
         for path in _made_files(record, self._root):
             self._source_of[path] = source
 

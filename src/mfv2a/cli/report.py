@@ -1,0 +1,56 @@
+"""`mfv2a report`: what runs into an output folder reported."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mfv2a.cli import console, options
+
+EPILOG = """
+**Examples**
+
+`mfv2a dub clips --out dubbed --shard 2/8` - one of eight runs that share the list; each writes report-2-of-8.jsonl
+
+`mfv2a report merge dubbed` - afterwards: one report.jsonl of all
+"""
+app = typer.Typer(
+    help="Reports of runs that shared a list.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    epilog=EPILOG,
+)
+
+
+@app.callback()
+def report() -> None:
+    """Reports of runs that shared a list."""
+
+
+@app.command()
+def merge(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of the runs.")],
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Make one report.jsonl of those that shards wrote, and remove theirs. Whole or not at all.
+
+    Prints the path of the report. Refuses while a run is writing into the folder.
+    """
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
+    from mfv2a.jobs.shards import merge_reports
+
+    merged = merge_reports(out)
+    if as_json:
+        console.print_json(asdict(merged))
+    else:
+        console.print_path(merged.path)
+    counts = ", ".join(f"{number} {status}" for status, number in merged.statuses.items())
+    talk.say(f"{len(merged.reports)} reports of shards merged, {merged.lines} lines: {counts or 'no files'}")
+    if merged.missing:
+        talk.say(f"no report of shard {', '.join(merged.missing)}: run it, then merge again")

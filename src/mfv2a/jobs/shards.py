@@ -1,0 +1,199 @@
+"""One list of videos shared among runs that do not talk, such as the tasks of a Slurm array.
+
+Which run a video belongs to hangs on its place in the output tree alone, without the suffix: it stays the same as
+the list grows, wherever the folder lies, and sources that could become one output are in one run's hands. Each run
+keeps a report of its own; `merge_reports` makes one of all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfv2a.errors import ConfigError, StartError
+from mfv2a.jobs.discover import VIDEO_SUFFIXES, Discovery, Found
+from mfv2a.jobs.lock import locked
+from mfv2a.jobs.report import DISK_FULL, REPORT_NAME, Report, encode_json, read_records, report_paths
+from mfv2a.media.temporary import part_path, parts_of
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.plan import Item
+
+_SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+_NAME = re.compile(r"report-([0-9]+)-of-([0-9]+)\.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several runs that share a list.
+
+    Attributes:
+        index: of this run, from 1.
+        count: of all runs.
+    """
+
+    index: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.index <= self.count:
+            raise ConfigError(f"--shard {self} cannot work", hint="use 1/N to N/N, such as 2/8")
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """The shard of a word such as "2/8".
+
+        Raises:
+            ConfigError: it is none.
+        """
+        found = _SHARD.fullmatch(text)
+        if found is None:
+            raise ConfigError(f"--shard {text} cannot work", hint="use I/N, such as 2/8: the second of eight runs")
+        return cls(int(found[1]), int(found[2]))
+
+    @property
+    def report_name(self) -> str:
+        """The name of its report in the output folder."""
+        return f"report-{self.index}-of-{self.count}.jsonl"
+
+    def holds(self, relative: Path) -> bool:
+        """Whether a place in the output tree is this run's: by the SHA-256 of its name without a video's suffix."""
+        digest = hashlib.sha256(os.fsencode(_stem(relative).as_posix())).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+
+    def part(self, discovery: Discovery) -> Discovery:
+        """What of a discovery is this run's; the rest is kept in mind as inputs that are never outputs."""
+        mine = tuple(found for found in discovery.found if self.holds(found.relative))
+        return replace(
+            discovery,
+            found=mine,
+            missing=tuple(each for each in discovery.missing if self.holds(Path(each[0].name))),
+            others=tuple(found for found in discovery.found if not self.holds(found.relative)),
+        )
+
+
+def refuse_foreign(items: Sequence[Item], others: Sequence[Found]) -> None:
+    """Refuses further takes of a video whose names are those of another run's videos.
+
+    Raises:
+        ConfigError: there is such a name.
+    """
+    if all(item.variant == 1 for item in items):
+        return
+    theirs = {os.path.normcase(found.source.with_suffix("").name): found.source for found in others}
+    for item in items:
+        other = theirs.get(os.path.normcase(item.output.with_suffix("").name)) if item.variant > 1 else None
+        if other is not None:
+            raise ConfigError(
+                f"{other} and take {item.variant} of {item.source} may both become {item.output}",
+                hint="dub them in two runs with different --out, or rename one",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What came of a merge.
+
+    Attributes:
+        path: the report.
+        reports: the names of those that were taken in.
+        lines: of the report now.
+        statuses: how many of its files (by source and take) are in which status.
+        missing: shards of which no report was there.
+    """
+
+    path: Path
+    reports: tuple[str, ...]
+    lines: int
+    statuses: dict[str, int]
+    missing: tuple[str, ...]
+
+
+def merge_reports(out: Path) -> Merged:
+    """Makes one report of those of all shards, in the order of their times, and removes theirs.
+
+    Whole or not at all: cut off at any moment and run again, it gives the same. What killed runs left half written is
+    removed.
+
+    Args:
+        out: the output folder of the runs.
+
+    Raises:
+        ConfigError: there is no report.
+        StartError: a run is writing there, or the report cannot be written.
+    """
+    if not out.is_dir():
+        raise ConfigError(f"{out} is not a folder", hint="name the --out of the runs")
+    with locked(out) as lock:
+        paths = sorted(report_paths(out), key=lambda path: (path.name != REPORT_NAME, path.name))
+        if not paths:
+            raise ConfigError(f"{out} holds no report", hint="name the --out of the runs")
+        lock.recover(Report(out))
+        path = out / REPORT_NAME
+        names = tuple(each.name for each in paths if each.name != REPORT_NAME)
+        lines = _write(path, paths) if names else sum(1 for _ in read_records(path))
+        for name in names:
+            with suppress(FileNotFoundError):
+                (out / name).unlink()
+        report = Report(out)
+        return Merged(path, names, lines, report.statuses(), _missing(names))
+
+
+def _write(path: Path, paths: Sequence[Path]) -> int:
+    """Writes all records, oldest first, each once; returns how many."""
+    for left in parts_of(path):
+        left.unlink(missing_ok=True)
+    part, lines, seen = part_path(path), 0, set[bytes]()
+    try:
+        with part.open("wb") as file:
+            for line in heapq.merge(*map(_dated, paths), key=lambda dated: dated[0]):
+                digest = hashlib.blake2b(line[1], digest_size=12).digest()
+                if digest not in seen:
+                    seen.add(digest)
+                    file.write(line[1])
+                    lines += 1
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        full = error.errno in DISK_FULL
+        hint = "free some space" if full else "make the folder writable"
+        raise StartError(f"{path}: {'the disk is full' if full else error.strerror}", hint=hint) from error
+    return lines
+
+
+def _dated(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines of a report with their times, which never fall."""
+    latest = ""
+    for record in read_records(path):
+        latest = max(latest, str(record.get("time", "")))
+        yield latest, encode_json(record)
+
+
+def _missing(names: Sequence[str]) -> tuple[str, ...]:
+    there: dict[int, set[int]] = {}
+    for name in names:
+        found = _NAME.fullmatch(name)
+        if found is not None:
+            there.setdefault(int(found[2]), set()).add(int(found[1]))
+    return tuple(
+        f"{index}/{count}"
+        for count, indices in sorted(there.items())
+        for index in range(1, count + 1)
+        if index not in indices
+    )
+
+
+def _stem(relative: Path) -> Path:
+    return relative.with_suffix("") if relative.suffix.lower() in VIDEO_SUFFIXES else relative
