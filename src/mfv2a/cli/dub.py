@@ -170,7 +170,7 @@ def dub(
     shard: options.ShardOption = None,
     cache: options.CacheOption = "off",
     cache_size: options.CacheSizeOption = 10.0,
-    device: options.DeviceOption = "auto",
+    device: options.DevicesOption = "auto",
     dtype: options.DtypeOption = "auto",
     low_memory: options.LowMemoryOption = False,
     as_json: options.JsonOption = False,

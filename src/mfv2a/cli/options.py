@@ -183,6 +183,15 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", metavar="NAME", rich_help_panel=MACHINE),
 ]
+DevicesOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, cuda:1 or mps; several with commas, or `all` GPUs: a worker process each.",
+        metavar="NAME[,NAME]|all",
+        rich_help_panel=MACHINE,
+    ),
+]
 DecodeDeviceOption = Annotated[
     Literal["auto", "cpu", "cuda"],
     typer.Option(

@@ -6,9 +6,9 @@ begins. This module does not know how a clip is dubbed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,18 +18,14 @@ from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
 from mfv2a.jobs.plan import Item, Plan
 from mfv2a.jobs.report import Report
-from mfv2a.media.hardware import choose_decoder
 from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
     from mfv2a.jobs.batch import Batch
-    from mfv2a.jobs.cache import FeatureCache
     from mfv2a.jobs.dub import DubOptions, Listener, Summary
-    from mfv2a.pipeline import Pipeline
+    from mfv2a.jobs.pool import Pool
 
-MOST_WORKERS = 16
 WRITER_S = 10.0
-WAIT_POLICY = "OMP_WAIT_POLICY"  # read when torch's thread library is loaded
 
 
 class Telling(Protocol):
@@ -90,7 +86,7 @@ class Run:
                 f"{self._summary.not_begun} of {self._total} were not done; run the same command again to go on"
             )
 
-    def _dub(self, batch: Batch) -> None:
+    def _dub(self, batch: Batch | Pool) -> None:
         try:
             for result in batch:
                 self._settle(result)
@@ -102,7 +98,7 @@ class Run:
             raise
         self._wind_up(batch)
 
-    def _wind_up(self, batch: Batch) -> None:
+    def _wind_up(self, batch: Batch | Pool) -> None:
         """What is being written is finished; the result that was being told when the end came is told."""
         if self._open is not None:
             self._settle(self._open)
@@ -162,11 +158,8 @@ class Run:
         }
 
 
-def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch:
-    """Loads the model and starts the crew.
-
-    The threads of the crew share the cores: each has its part for its networks and its decoder. What samples has all
-    of them, and threads that wait for others sleep instead of spinning.
+def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch | Pool:
+    """Loads the model and starts the crew; with several devices, starts a worker process for each.
 
     Args:
         plan: what is to be dubbed.
@@ -178,67 +171,17 @@ def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch
         StartError: the model could not be loaded, or there is no place for the cache.
         ConfigError: a GPU shall decode, and none does here.
     """
-    os.environ.setdefault(WAIT_POLICY, "passive")
-    import torch
+    from mfv2a.jobs.start import Started, count_cores, split_devices
 
-    from mfv2a.jobs.batch import Batch
-    from mfv2a.jobs.grouping import MOST_WINDOWS, BatchSize
-    from mfv2a.jobs.stages import DubStages
-    from mfv2a.media.motion import use_one_thread
+    devices = split_devices(options.sound.device)
+    if len(devices) > 1:
+        from mfv2a.jobs.pool import Pool
 
-    decode_device = options.decode_device if choose_decoder(options.decode_device) == "cuda" else "cpu"
-    sound, cores = options.sound, count_cores()
-    pipeline = sound.load()
-    cache = None if options.cache is None else _open_cache(options, pipeline, decode_device)
-    workers = min(options.workers or min(cores, MOST_WORKERS), len(plan.items))
-    all_threads = torch.get_num_threads()
-    share = max(1, cores // workers)
-    use_one_thread()
-    stages = DubStages(
-        pipeline,
-        sound,
-        options.out,
-        plan.items,
-        begin,
-        decoder_threads=share,
-        decode_device=decode_device,
-        cache=cache,
-    )
-    grows = options.batch_grows and pipeline.device.type == "cuda"
-    batch = Batch(
-        plan.items,
-        stages,
-        batch_size=BatchSize(sound.batch_size, most=MOST_WINDOWS if grows else None),
-        tell=tell,
-        workers=workers,
-        timeout_s=options.timeout_s,
-        phased=pipeline.frugal,
-        begin=lambda: torch.set_num_threads(min(share, all_threads)),
-    )
-    torch.set_num_threads(all_threads)  # of this thread, which samples
-    return batch
-
-
-def _open_cache(options: DubOptions, pipeline: Pipeline, decode_device: str) -> FeatureCache:
-    from mfv2a.jobs.cache import FeatureCache
-    from mfv2a.loader import encoder_digest
-
-    assert options.cache is not None
-    return FeatureCache(
-        options.cache,
-        encoders=encoder_digest(options.sound.model),
-        pipeline=pipeline,
-        semantics=options.sound.semantics,
-        decode_device=decode_device,
-        most_bytes=options.cache_bytes,
-    )
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return Pool(plan.items, options, devices, begin=begin, tell=tell, cores=count_cores())
+    chosen = replace(options, sound=replace(options.sound, device=devices[0]))
+    started = Started(chosen, begin, cores=count_cores(), most=len(plan.items))
+    started.expect(plan.items)
+    return started.batch(plan.items, tell)
 
 
 def check_heartbeat(path: Path | None) -> None:

@@ -40,11 +40,18 @@ class Shared(Generic[Made]):
     Items of one video wait for each other; those of others do not.
     """
 
-    def __init__(self, items: Iterable[Item]) -> None:
-        counted = Counter(item.source for item in items)
-        self._takers = {source: number for source, number in counted.items() if number > 1}
-        self._turns = {source: threading.Lock() for source in self._takers}
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self._takers: dict[Path, int] = {}
+        self._turns: dict[Path, threading.Lock] = {}
         self._kept: dict[Path, Made] = {}
+        self.expect(items)
+
+    def expect(self, items: Iterable[Item]) -> None:
+        """Says which items will come, all of one video at once."""
+        for source, number in Counter(item.source for item in items).items():
+            if number > 1:
+                self._takers[source] = number
+                self._turns[source] = threading.Lock()
 
     def take(self, item: Item, make: Callable[[], Made]) -> Made:
         """The thing for an item: made now, unless an item of the same video has made it."""
@@ -69,7 +76,6 @@ class DubStages:
         pipeline: the model.
         sound: how to make the sound.
         out: the output folder.
-        items: all that will come, to know what they share.
         begin: is told when a stage of an item begins.
         decoder_threads: of each video decoder; 0 for as many as there are cores.
         decode_device: where videos are decoded.
@@ -81,7 +87,6 @@ class DubStages:
         pipeline: Pipeline,
         sound: SoundOptions,
         out: Path,
-        items: Sequence[Item],
         begin: Callable[[Item, str], None],
         decoder_threads: int = 0,
         decode_device: DecodeDevice = "cpu",
@@ -95,7 +100,11 @@ class DubStages:
         self._decoder_threads, self._decode_device = decoder_threads, decode_device
         self._cache = cache
         self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else threading.Lock()
-        self._works: Shared[Work] = Shared(items)
+        self._works: Shared[Work] = Shared()
+
+    def expect(self, items: Iterable[Item]) -> None:
+        """Says which items will come, all of one video at once, so that it is known what they share."""
+        self._works.expect(items)
 
     def prepare(self, item: Item, seconds: dict[str, float]) -> Work:
         """File -> features, window plan and noise seed; adds the seconds of decoding and of the encoders."""

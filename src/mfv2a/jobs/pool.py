@@ -1,0 +1,237 @@
+"""Several devices at one list: a worker process each, one queue of videos, results as from a single process.
+
+A worker that dies is replaced. The clips that it held are tried once more, each alone, so that the one that kills
+workers takes no other with it; a clip that was held twice by a dying worker has failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from mfv2a.errors import ConfigError, Mfv2aError, StartError
+from mfv2a.jobs.plan import Item, failed
+from mfv2a.jobs.worker import run_worker
+from mfv2a.records import ItemResult
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.dub import DubOptions
+
+log = logging.getLogger(__name__)
+WIND_UP_S, CLOSE_S = 60.0, 5.0
+STILLBORN = 3  # workers of one device that die before they ask for anything, until the run is given up
+
+Group = list[tuple[int, Item]]
+
+
+class _Hand:
+    """A worker process, seen from the parent.
+
+    Attributes:
+        device: where its networks run.
+        process: of the worker; pipe: to it.
+        held: numbers of the clips that it has, with the clips.
+        alone: it gets clips that were tried before, one group at a time.
+        asked: it has asked for something, so it could be started.
+    """
+
+    def __init__(self, device: str, process: Any, pipe: Any) -> None:
+        self.device, self.process, self.pipe = device, process, pipe
+        self.held: dict[int, Item] = {}
+        self.alone = self.asked = False
+
+
+class Pool:
+    """Clips on their way through several worker processes; to be used as `jobs.batch.Batch` is.
+
+    Args:
+        items: the videos; those of one source follow each other and go to one worker.
+        options: how to dub.
+        devices: of the workers.
+        begin: is told when a stage of an item begins; called by several threads.
+        tell: takes details.
+        cores: that all of them share.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        options: DubOptions,
+        devices: Sequence[str],
+        *,
+        begin: Callable[[Item, str], None],
+        tell: Callable[[str], None],
+        cores: int,
+    ) -> None:
+        self._options, self._begin, self._tell = options, begin, tell
+        self._cores = max(1, cores // len(devices))
+        groups = [list(group) for _, group in groupby(enumerate(items), key=lambda pair: pair[1].source)]
+        self._fresh: deque[Group] = deque(groups)
+        self._again: deque[Group] = deque()
+        self._tried: set[int] = set()
+        self._open = len(items)
+        self._stopping = False
+        self._lock = threading.RLock()
+        self._news = threading.Condition(self._lock)
+        self._inbox: deque[tuple[_Hand, tuple[Any, ...]]] = deque()
+        self._stillborn = 0
+        self._context = multiprocessing.get_context("spawn")
+        self._hands: list[_Hand] = []
+        for device in devices[: max(1, len(groups))]:
+            self._hire(device)
+
+    def __enter__(self) -> Pool:
+        """Itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends what is still running."""
+        self.close()
+
+    def __iter__(self) -> Iterator[ItemResult]:
+        """The results, as they come.
+
+        Raises:
+            StartError: nothing can go on: no worker starts, or the disk is full.
+        """
+        while self._open > 0:
+            with self._news:
+                while not self._inbox:
+                    self._news.wait(1.0)
+                hand, message = self._inbox[0]  # taken away when it is settled: an interrupt loses nothing
+            yield from self._settle(hand, message)
+            self._inbox.popleft()
+
+    def wind_up(self) -> Iterator[ItemResult]:
+        """Begins nothing more, and gives the results of the clips that are being written."""
+        with self._lock:
+            self._stopping = True
+        for hand in self._hands:
+            with suppress(OSError, AttributeError):
+                hand.process.terminate()
+        for hand in list(self._hands):
+            hand.process.join(WIND_UP_S)
+        with self._news:
+            self._news.wait_for(lambda: not self._hands, timeout=CLOSE_S)
+        while self._inbox:
+            _, message = self._inbox.popleft()
+            if message[0] == "result":
+                yield message[2]
+
+    def close(self) -> None:
+        """Ends all work at once."""
+        with self._lock:
+            self._stopping = True
+            hands = list(self._hands)
+        for hand in hands:
+            hand.process.kill()
+        for hand in hands:
+            hand.process.join(CLOSE_S)
+
+    def _hire(self, device: str) -> None:
+        """Starts a worker and listens to it."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=run_worker, args=(theirs, self._options, device, self._cores), name=f"mfv2a {device}", daemon=True
+        )
+        process.start()
+        theirs.close()
+        hand = _Hand(device, process, ours)
+        with self._lock:
+            self._hands.append(hand)
+        threading.Thread(target=self._listen, args=(hand,), name="mfv2a-pool-ear", daemon=True).start()
+
+    def _listen(self, hand: _Hand) -> None:
+        """In a thread of its own: answers a worker, and keeps what the caller shall settle."""
+        with suppress(EOFError, OSError):
+            while True:
+                self._hear(hand, hand.pipe.recv())
+        hand.process.join()
+        with self._news:
+            self._hands.remove(hand)
+            self._inbox.append((hand, ("gone",)))
+            self._news.notify_all()
+
+    def _hear(self, hand: _Hand, message: tuple[Any, ...]) -> None:
+        word = message[0]
+        if word == "want":
+            self._answer(hand)
+        elif word == "stage":
+            self._begin(hand.held[message[1]], message[2])
+        elif word == "claim":
+            try:
+                self._begin(hand.held[message[1]], "mux")
+            except OSError as error:  # of the file that lists what is being written: the clip's failure
+                hand.pipe.send(("claimed", error.errno, error.strerror, error.filename))
+            else:
+                hand.pipe.send(("claimed",))
+        elif word == "detail":
+            self._tell(message[1])
+        elif word == "warning":
+            log.warning("%s", message[1])
+        else:
+            with self._news:
+                if word == "result":
+                    hand.held.pop(message[1], None)
+                self._inbox.append((hand, message))
+                self._news.notify_all()
+
+    def _answer(self, hand: _Hand) -> None:
+        """Gives a worker the next videos, lets it first finish those that it has, or sends it home."""
+        with self._lock:
+            hand.asked = True
+            if self._stopping:
+                hand.pipe.send(("end",))
+                return
+            if hand.held and (hand.alone or self._again):
+                hand.pipe.send(("pause",))
+                return
+            hand.alone = bool(self._again)
+            waiting = self._again or self._fresh
+            if waiting:
+                group = waiting.popleft()
+                hand.held |= dict(group)
+                hand.pipe.send(("take", group))
+            else:
+                hand.pipe.send(("pause" if hand.held else "end",))
+
+    def _settle(self, hand: _Hand, message: tuple[Any, ...]) -> Iterator[ItemResult]:
+        if message[0] == "result":
+            yield message[2]
+            self._open -= 1
+        elif message[0] == "fault":
+            raise (ConfigError if message[3] == "ConfigError" else StartError)(message[1], hint=message[2])
+        elif message[0] == "gone":
+            yield from self._bury(hand)
+
+    def _bury(self, hand: _Hand) -> Iterator[ItemResult]:
+        """What becomes of the clips that an ended worker held; another takes its place if there is work left."""
+        lost = [(number, item) for number, item in hand.held.items() if number in self._tried]
+        with self._lock:
+            rest = [(number, item) for number, item in hand.held.items() if number not in self._tried]
+            self._tried |= {number for number, _ in rest}
+            self._again.extend(list(group) for _, group in groupby(rest, key=lambda pair: pair[1].source))
+            hand.held.clear()
+            work = bool(self._again or self._fresh)
+        code = hand.process.exitcode
+        end = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with status {code}"
+        if rest or lost:
+            self._tell(f"the worker on {hand.device} {end}; {len(rest)} clips are tried again")
+        self._stillborn = 0 if hand.asked else self._stillborn + 1
+        if self._stillborn >= STILLBORN:
+            raise StartError(f"no worker can be started on {hand.device}: it {end}", hint="run with a single --device")
+        if work and not self._stopping:
+            self._hire(hand.device)
+        for _, item in lost:
+            error = Mfv2aError(
+                f"the worker process {end} while this clip was on its way, twice",
+                hint="leave this file out, or run it alone with --workers 1 to see whether it is the one",
+            )
+            yield failed(item.source, error, settings=item.settings, details=item.details)
+            self._open -= 1

@@ -1,0 +1,159 @@
+"""One worker process of several: asks for videos, dubs them as a single process would, and tells what became of them.
+
+Whoever started it plans, holds the folder's lock and writes the report. Between them goes a pipe:
+
+    to the parent     ("want",)  ("stage", number, name)  ("claim", number)  ("result", number, result)
+                      ("detail", text)  ("warning", text)  ("fault", message, hint, kind)
+    to the worker     ("take", [(number, item), ...])  ("claimed", [errno, reason, file])  ("pause",)  ("end",)
+
+A worker whose parent is gone ends at once: nobody holds the folder for it any more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from mfv2a.errors import Mfv2aError, StartError
+from mfv2a.jobs.plan import Item
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.dub import DubOptions
+    from mfv2a.jobs.start import Started
+
+ORPHANED = 3
+
+
+class _StopError(BaseException):
+    """The parent wants the worker to finish what is being written, and to end."""
+
+
+def run_worker(pipe: Connection, options: DubOptions, device: str, cores: int) -> None:
+    """The life of a worker process.
+
+    Args:
+        pipe: to the parent.
+        options: how to dub.
+        device: where the networks run.
+        cores: that this worker may use.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal: the parent decides
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        _Worker(pipe, replace(options, sound=replace(options.sound, device=device)), cores).work()
+    except _StopError:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with suppress(OSError):
+            pipe.close()
+    os._exit(0)  # a thread that was given up because it hangs in a library would keep the process
+
+
+def _stop(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _StopError
+
+
+class _Worker:
+    def __init__(self, pipe: Connection, options: DubOptions, cores: int) -> None:
+        self._pipe, self._options, self._cores = pipe, options, cores
+        self._sending, self._claiming = threading.Lock(), threading.Lock()
+        self._given: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self._claimed: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._ended = False
+
+    def work(self) -> None:
+        """Dubs until the parent has no more."""
+        threading.Thread(target=self._listen, daemon=True, name="mfv2a-worker-ear").start()
+        logging.getLogger("mfv2a").addHandler(_Forward(self))
+        try:
+            import torch
+
+            from mfv2a.jobs.start import Started
+
+            torch.set_num_threads(max(1, self._cores))
+            started = Started(self._options, self._begin, cores=self._cores)
+            while not self._ended:
+                self._round(started)
+        except Mfv2aError as error:
+            self.send("fault", str(error), error.hint, type(error).__name__)
+
+    def _round(self, started: Started) -> None:
+        """Dubs until the parent says that it is enough for now."""
+        with started.batch(self._items(started), lambda text: self.send("detail", text)) as batch:
+            try:
+                for result in batch:
+                    self._tell(result)
+            except (_StopError, StartError):
+                for result in batch.wind_up():
+                    self._tell(result)
+                raise
+
+    def _items(self, started: Started) -> Iterator[Item]:
+        while True:
+            self.send("want")
+            word, *rest = self._given.get()
+            if word != "take":
+                self._ended = word == "end"
+                return
+            (group,) = rest
+            self._numbers |= {_key(item): number for number, item in group}
+            started.expect([item for _, item in group])
+            for _, item in group:
+                yield item
+
+    def _begin(self, item: Item, stage: str) -> None:
+        number = self._numbers[_key(item)]
+        if stage == "mux":  # nothing is written before the parent has it on its list
+            with self._claiming:
+                self.send("claim", number)
+                _, *refused = self._claimed.get()
+            if refused:
+                raise OSError(*refused)
+        else:
+            self.send("stage", number, stage)
+
+    def _tell(self, result: Any) -> None:
+        self.send("result", self._numbers[str(result.source), result.settings.get("variant", 1)], result)
+
+    def send(self, *message: object) -> None:
+        """Tells the parent; ends the process if it is gone."""
+        try:
+            with self._sending:
+                self._pipe.send(message)
+        except OSError:
+            os._exit(ORPHANED)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message = self._pipe.recv()
+            except (EOFError, OSError):
+                os._exit(ORPHANED)
+            (self._claimed if message[0] == "claimed" else self._given).put(message)
+
+
+class _Forward(logging.Handler):
+    """Warnings on their way to the parent."""
+
+    def __init__(self, worker: _Worker) -> None:
+        super().__init__(logging.WARNING)
+        self._worker = worker
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends one on."""
+        self._worker.send("warning", record.getMessage())
+
+
+def _key(item: Item) -> tuple[str, int]:
+    return str(item.source), item.variant
