@@ -19,11 +19,9 @@ from mfv2a.encoders.protocol import Encoders, Look, Shrink, see
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import at_instant, sample, spread
 from mfv2a.generators import Generator, Jobs, bind_generator, number_type
-from mfv2a.models.bigvgan import BigVGAN
-from mfv2a.models.griffinlim import GriffinLim
-from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.mmaudio import MMAudioConfig
 from mfv2a.models.vae import VAE
+from mfv2a.models.vocoders import NETWORK_S, Vocoder, cut_for
 from mfv2a.models.woosh import Woosh
 from mfv2a.models.woosh_autoencoder import WooshAutoencoder
 from mfv2a.parts import Held, Parts, Role
@@ -32,14 +30,10 @@ from mfv2a.timeline import Lengths, SequenceSpec, Window, blend, crossfade, nois
 from mfv2a.work import SampleOptions, Seen, Work
 
 Autoencoder = VAE | WooshAutoencoder
-Vocoder = GriffinLim | ISTFTVocoder | BigVGAN
 
 __all__ = ["Pipeline", "SampleOptions", "Seen", "Work"]
 
 DEFAULT_S = 8.0
-QUIET_PEAK = 0.02
-DECODE_CHUNK_S = 60.0
-VOCODE_CHUNK_S = 20.0  # of a network, which needs far more memory than iterations over spectra
 
 
 class Pipeline:
@@ -258,7 +252,7 @@ class Pipeline:
         def decode(part: Tensor) -> Tensor:  # ends one hop before the last latent does
             return torch.nn.functional.pad(autoencoder.decode(part.T[None])[0], (0, hop))
 
-        chunk = round(VOCODE_CHUNK_S * self.info.sample_rate_hz / hop)
+        chunk = round(NETWORK_S * self.info.sample_rate_hz / hop)
         wave = crossfade(decode, latent.T, chunk=chunk, overlap=64, hop=hop, agree=True)
         return wave[: (len(latent) - 1) * hop]
 
@@ -268,10 +262,7 @@ class Pipeline:
         vocoder = self.vocoder
         if vocoder is None:
             return mel
-        hop, network = vocoder.hop, isinstance(vocoder, BigVGAN)
-        chunk = round((VOCODE_CHUNK_S if network else DECODE_CHUNK_S) * self.info.sample_rate_hz / hop)
-        overlap = 32 if network else 8
-        return crossfade(lambda part: vocoder(part[None])[0], mel, chunk=chunk, overlap=overlap, hop=hop, agree=network)
+        return crossfade(lambda part: vocoder(part[None])[0], mel, **cut_for(vocoder, self.info.sample_rate_hz))
 
     @torch.inference_mode()
     def decode(self, work: Work, latent: Tensor, *, sample_rate_hz: int | None = None) -> Audio:
@@ -290,8 +281,7 @@ class Pipeline:
         from torchaudio.functional import resample
 
         rate = sample_rate_hz or self.info.sample_rate_hz
-        peak = float(wave.abs().max())
-        wave = wave * min(1.0, (QUIET_PEAK if work.quiet else 1.0) / (peak + 1e-9))
+        wave = wave * work.gain(float(wave.abs().max()))
         if rate != self.info.sample_rate_hz:
             wave = resample(wave, self.info.sample_rate_hz, rate)
         samples = round(work.duration_s * rate)

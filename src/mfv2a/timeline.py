@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -157,16 +157,24 @@ def blend(parts: Sequence[Tensor], windows: Sequence[Window]) -> Tensor:
         parts: one tensor a window, in order.
         windows: where they lie.
     """
-    out = parts[0]
-    for part, window in zip(parts[1:], windows[1:], strict=True):
-        overlap = len(out) - window.start
+    return torch.cat(list(blended(parts, windows)))
+
+
+def blended(parts: Iterable[Tensor], windows: Sequence[Window]) -> Iterator[Tensor]:
+    """`blend` as its parts come: pieces [n, C] of the timeline, in order."""
+    pending = zip(parts, windows, strict=True)
+    tail, window = next(pending)
+    begun = window.start  # where the tail lies
+    for part, window in pending:
+        overlap = begun + len(tail) - window.start
         fade = min(FADE, overlap)
         lead = (overlap - fade) // 2
         ramp = torch.linspace(0, 1, fade + 2, device=part.device, dtype=part.dtype)[1:-1, None]
-        middle = slice(lead, lead + fade)
-        joined = out[window.start :][middle] * (1 - ramp) + part[middle] * ramp
-        out = torch.cat([out[: window.start + lead], joined, part[lead + fade :]])
-    return out
+        middle, seam = slice(lead, lead + fade), window.start + lead
+        joined = tail[window.start - begun :][middle] * (1 - ramp) + part[middle] * ramp
+        yield tail[: seam - begun]
+        tail, begun = torch.cat([joined, part[lead + fade :]]), seam
+    yield tail
 
 
 def crossfade(
@@ -183,19 +191,55 @@ def crossfade(
         agree: neighbours have the same phases where they meet, so that the fades add up to one; else their squares do.
     """
     frames = mel.shape[1]
-    if frames <= chunk:
-        return decode(mel)
-    out = mel.new_zeros(frames * hop)
-    ramp = torch.linspace(0, torch.pi / 2, overlap * hop, device=mel.device).sin()
-    ramp = ramp.square() if agree else ramp
-    for start in range(0, frames - overlap, chunk - overlap):
-        wave = decode(mel[:, start : start + chunk]).clone()
-        if start > 0:
+    waves = crossfaded(decode, [mel], frames=frames, chunk=chunk, overlap=overlap, hop=hop, agree=agree)
+    return torch.cat(list(waves))
+
+
+def crossfaded(
+    decode: Callable[[Tensor], Tensor],
+    mels: Iterable[Tensor],
+    *,
+    frames: int,
+    chunk: int,
+    overlap: int,
+    hop: int,
+    agree: bool = False,
+) -> Iterator[Tensor]:
+    """`crossfade` of a mel that comes bit by bit: pieces of the wave, in order.
+
+    Args:
+        decode: mel [M, F'] -> wave [F' * hop].
+        mels: pieces [M, f] of the log-mel; what goes beyond `frames` is left out.
+        frames: of the whole mel.
+        chunk: frames decoded in one go.
+        overlap: frames shared by neighbours.
+        hop: samples a frame.
+        agree: see `crossfade`.
+    """
+    coming, step = iter(mels), chunk - overlap
+    have = next(coming)
+    faded: Tensor | None = None  # the end of the piece before, that is still to be added to
+    for start in range(0, max(1, frames - overlap), step):
+        wanted = min(chunk, frames - start)
+        while have.shape[1] < wanted:
+            have = torch.cat([have, next(coming)], dim=1)
+        wave, last = decode(have[:, :wanted]), start + chunk >= frames
+        have = have[:, step:]
+        if faded is None and last:
+            yield wave
+            return
+        wave = wave.clone()
+        ramp = torch.linspace(0, torch.pi / 2, overlap * hop, device=wave.device).sin()
+        ramp = ramp.square() if agree else ramp
+        if faded is not None:
             wave[: len(ramp)] *= ramp
-        if start + chunk < frames:
-            wave[-len(ramp) :] *= ramp.flip(0)
-        out[start * hop : start * hop + len(wave)] += wave
-    return out
+            wave[: len(faded)] += faded[: len(wave)]
+        if last:
+            yield wave
+            return
+        wave[-len(ramp) :] *= ramp.flip(0)
+        faded = wave[step * hop :]
+        yield wave[: step * hop]
 
 
 def find_strikes(curve: NDArray[np.floating], threshold: float) -> list[int]:

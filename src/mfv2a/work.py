@@ -10,6 +10,8 @@ from torch import Tensor
 from mfv2a.errors import ConfigError
 from mfv2a.timeline import Window
 
+QUIET_PEAK = 0.02
+
 
 class Words(NamedTuple):
     """What a text encoder makes of a prompt.
@@ -79,6 +81,10 @@ class Work:
     sync: Tensor | None = None
     text: Words | None = None
     negative: Words | None = None
+
+    def gain(self, peak: float) -> float:
+        """What holds a wave with this largest magnitude down: 1 unless it is too loud, or a quiet work's."""
+        return min(1.0, (QUIET_PEAK if self.quiet else 1.0) / (peak + 1e-9))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from media_clips import DATA, run_bundled, write_video
 
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media import audio as audio_room
-from mfv2a.media.audio import fit_audio, read_audio, wav_bytes, write_audio
+from mfv2a.media.audio import BLOCK_SAMPLES, FittedSound, read_audio, wav_bytes, write_audio
 from mfv2a.records import Audio
 
 
@@ -120,13 +120,16 @@ def test_bad_numbers_in_a_file_become_silence(tmp_path: Path) -> None:
     assert read_audio(tmp_path / "a.wav").samples == pytest.approx([0, 1, 0.5])
 
 
-def test_fit_cuts_pads_and_limits() -> None:
-    wave = Audio(samples=np.array([0.5, 3.0, np.nan], np.float32), sample_rate_hz=8000)
-    assert fit_audio(wave, sample_rate_hz=8000, num_samples=2).samples == pytest.approx([0.5, 1.0])
-    assert fit_audio(wave, sample_rate_hz=8000, num_samples=5).samples == pytest.approx([0.5, 1.0, 0, 0, 0])
-    assert fit_audio(tone(channels=2), sample_rate_hz=16000, num_samples=9000).samples.shape == (9000, 2)
-    with pytest.raises(ValueError, match="8000 Hz"):
-        fit_audio(wave, sample_rate_hz=16000, num_samples=2)
+def test_fitting_cuts_pads_and_limits_in_blocks_and_as_often_as_wanted() -> None:
+    wave = np.array([0.5, 3.0, np.nan], np.float32)
+    assert np.concatenate(list(FittedSound(wave, 2))) == pytest.approx([0.5, 1.0])
+    fitted = FittedSound(wave, 5)
+    for _ in range(2):
+        assert np.concatenate(list(fitted)) == pytest.approx([0.5, 1.0, 0, 0, 0])
+    assert not list(FittedSound(wave, 0))
+    stereo = list(FittedSound(tone(channels=2).samples, 3 * BLOCK_SAMPLES + 7))
+    assert [len(block) for block in stereo] == [BLOCK_SAMPLES] * 3 + [7]
+    assert np.concatenate(stereo).shape == (3 * BLOCK_SAMPLES + 7, 2)
 
 
 def test_an_unknown_suffix_is_refused_with_those_that_work(tmp_path: Path) -> None:

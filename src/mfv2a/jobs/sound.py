@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import ConfigError
+from mfv2a.media.spool import forget
 
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline, SampleOptions
@@ -182,6 +183,7 @@ def level_dbfs(samples: NDArray[np.float32]) -> dict[str, float]:
         block = samples[first : first + _BLOCK_SAMPLES]
         squares += float(np.sum(np.square(block, dtype=np.float64)))
         peak = max(peak, float(np.max(np.abs(block))))
+        forget(samples)
     rms = math.sqrt(squares / samples.size)
     return {
         "rms_dbfs": round(20 * np.log10(max(rms, 1e-6)), 2),

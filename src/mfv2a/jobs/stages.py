@@ -18,6 +18,7 @@ from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.sight import see_video
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
+from mfv2a.jobs.sounding import decode_sound
 from mfv2a.jobs.track import Track, make_track
 from mfv2a.media.audio import write_audio
 from mfv2a.media.hardware import DecodeDevice
@@ -166,12 +167,9 @@ class DubStages:
         self._begin(item, "sound")
         start = time.perf_counter()
         with self._device:
-            mel = self._pipeline.decode_latent(latent)
-            seconds["vae"] = time.perf_counter() - start
-            wave = self._pipeline.vocode(mel)
-            audio = self._pipeline.finish(work, wave, sample_rate_hz=self._rate_hz)
-            del mel, wave
-        seconds["vocoder"] = time.perf_counter() - start - seconds["vae"]
+            audio = decode_sound(
+                self._pipeline, work, latent, sample_rate_hz=self._rate_hz, folder=item.output.parent, seconds=seconds
+            )
         check_patience()
         self._begin(item, "mux")
         start = time.perf_counter()

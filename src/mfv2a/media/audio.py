@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.ffmpeg import compile_command, run_ffmpeg
 from mfv2a.media.probe import check_readable, has_disposition, open_media
+from mfv2a.media.spool import forget
 from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio
 
@@ -123,20 +124,26 @@ def resample(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> ND
     return _fit(np.concatenate(blocks), round(len(samples) * new_rate_hz / rate_hz))
 
 
-def fit_audio(audio: Audio, *, sample_rate_hz: int, num_samples: int) -> Audio:
-    """Cut or pad with silence to exactly `num_samples`, within [-1, 1]; the rate must already be right.
+class FittedSound:
+    """A sound cut or padded with silence to a number of samples, within [-1, 1], block by block, as often as wanted.
 
-    Raises:
-        ValueError: the sound has another rate.
+    Args:
+        samples: [S] or [S, channels].
+        num_samples: of the result.
     """
-    if audio.sample_rate_hz != sample_rate_hz:
-        raise ValueError(f"sound at {audio.sample_rate_hz} Hz where {sample_rate_hz} Hz is needed")
-    samples = np.zeros((num_samples, *audio.samples.shape[1:]), dtype="<f4")
-    for first in range(0, min(num_samples, len(audio.samples)), BLOCK_SAMPLES):  # no further copies of an hour of sound
-        block = audio.samples[first : min(first + BLOCK_SAMPLES, num_samples)]
-        finite = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
-        np.clip(finite, -1.0, 1.0, out=samples[first : first + len(block)])
-    return Audio(samples=samples, sample_rate_hz=sample_rate_hz)
+
+    def __init__(self, samples: NDArray[np.float32], num_samples: int) -> None:
+        self._samples, self._num_samples = samples, num_samples
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Blocks [s] or [s, channels], little-endian float32."""
+        for first in range(0, self._num_samples, BLOCK_SAMPLES):
+            length = min(BLOCK_SAMPLES, self._num_samples - first)
+            block = np.zeros((length, *self._samples.shape[1:]), dtype="<f4")
+            part = self._samples[first : first + length]
+            np.clip(np.nan_to_num(part, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0, out=block[: len(part)])
+            forget(self._samples)
+            yield block
 
 
 def _fit(samples: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -130,7 +130,7 @@ def run_ffmpeg(
     arguments: Sequence[str],
     *,
     path: Path,
-    stdin: bytes | memoryview | None = None,
+    stdin: bytes | Iterable[memoryview] | None = None,
     ffmpeg: Path | None = None,
 ) -> None:
     """Run ffmpeg to its end.
@@ -138,7 +138,7 @@ def run_ffmpeg(
     Args:
         arguments: what follows the program's name.
         path: the file that an error is about.
-        stdin: bytes for an input named `pipe:0`.
+        stdin: bytes for an input named `pipe:0`, or blocks of them.
         ffmpeg: the program; found when None.
 
     Raises:
@@ -171,7 +171,7 @@ def run_ffmpeg(
         _raise_failure(talk.decode("utf-8", "replace"), child.returncode, path)
 
 
-def _wait(child: subprocess.Popen[bytes], data: bytes | memoryview | None) -> bytes:
+def _wait(child: subprocess.Popen[bytes], data: bytes | Iterable[memoryview] | None) -> bytes:
     """Feed a program and wait for its end, as long as there is patience; return what it said."""
     pipe, child.stdin = child.stdin, None  # `communicate` with a timeout forgets what it has not sent yet
     if pipe is not None:
@@ -183,9 +183,10 @@ def _wait(child: subprocess.Popen[bytes], data: bytes | memoryview | None) -> by
             check_writing()
 
 
-def _feed(pipe: IO[bytes], data: bytes | memoryview | None) -> None:
+def _feed(pipe: IO[bytes], data: bytes | Iterable[memoryview] | None) -> None:
     with suppress(OSError), pipe:  # a program that ended before it read all says why itself
-        pipe.write(data or b"")
+        for block in [data] if isinstance(data, bytes) else data or ():
+            pipe.write(block)
 
 
 def _raise_failure(talk: str, returncode: int, path: Path) -> None:

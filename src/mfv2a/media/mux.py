@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import ffmpeg
-import numpy as np
-from numpy.typing import NDArray
 
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
-from mfv2a.media.audio import fit_audio, resample
+from mfv2a.media.audio import FittedSound, resample
 from mfv2a.media.containers import MOV_FAMILY, PLAIN_TAGS, AudioCodec, MuxPlan, plan_mux
 from mfv2a.media.delay import (
     PLACE_NAME,
@@ -48,16 +46,13 @@ class _Job:
 
     info: VideoInfo
     plan: MuxPlan
-    samples: NDArray[np.float32]
+    sound: FittedSound
+    channels: int
+    num_samples: int
     rate_hz: int
     tags: Mapping[str, str]
     part: Path
     beside: tuple[int, ...]
-
-    @property
-    def channels(self) -> int:
-        """Channels of the sound."""
-        return 1 if self.samples.ndim == 1 else self.samples.shape[1]
 
 
 def mux_audio(
@@ -97,10 +92,10 @@ def mux_audio(
         wave = resample(audio.samples, audio.sample_rate_hz, OPUS_HZ)
         audio = Audio(samples=wave, sample_rate_hz=OPUS_HZ)
     rate = audio.sample_rate_hz
-    fitted = fit_audio(audio, sample_rate_hz=rate, num_samples=round(info.duration_s * rate))
-    samples = np.ascontiguousarray(fitted.samples, dtype="<f4")
-    part = part_path(out)
-    job = _Job(info, plan, samples, rate, tags or {}, part, tuple(beside))
+    channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
+    part, num_samples = part_path(out), round(info.duration_s * rate)
+    sound = FittedSound(audio.samples, num_samples)
+    job = _Job(info, plan, sound, channels, num_samples, rate, tags or {}, part, tuple(beside))
     try:
         before = stamp(info.path)
         _write(job, find_ffmpeg())
@@ -172,14 +167,14 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
     # The same option twice is beyond ffmpeg-python: these words go in before the output's name.
     arguments[-1:-1] = attach_covers(covers, sum(stream.kind == "attachment" for stream in info.streams))
     try:
-        run_ffmpeg(arguments, path=info.path, stdin=job.samples.data.cast("B"), ffmpeg=program)
+        run_ffmpeg(arguments, path=info.path, stdin=(block.data.cast("B") for block in job.sound), ffmpeg=program)
     finally:
         for cover in covers:
             cover.file.unlink(missing_ok=True)
     if stated_s:
         state_matroska_delay(job.part, stated_s)
     if delay_s and plan.container in MOV_FAMILY:
-        state_mp4_delay(job.part, delay_s, len(job.samples), rate)
+        state_mp4_delay(job.part, delay_s, job.num_samples, rate)
 
 
 def _streams(job: _Job, data: Sequence[int]) -> list[Any]:
