@@ -73,9 +73,13 @@ class Validation:
             `flow`: |u(z, t, t) - (e - x)|^2; for n steps `mse@n`: mean squared distance to the row's own latent;
             `kernel@n`: `kernel_distance` of `summarize` between what was made and what was held out.
         """
-        plain = replace(self.objective, name="flow-matching", teacher="", drop_both=0.0, drop_video=0.0, drop_text=0.0)
+        plain = self.objective.plain()
         flow = GeneratorTask(self.network, plain, total=self.config.rows)
-        learned = plain if self.objective.name == "flow-matching" else replace(plain, name="meanflow")
+        learned = (
+            plain
+            if self.objective.name == "flow-matching"
+            else replace(plain, name="meanflow", guidance=self.objective.guidance)
+        )
         made = GeneratorTask(self.network, learned, total=self.config.rows)
         errors = []
         for part in self._parts():
