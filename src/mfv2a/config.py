@@ -163,13 +163,14 @@ class ValidationConfig:
 
     Attributes:
         every: optimiser steps between measurements, 0 for none; rows: how many rows, always the same ones.
-        steps: numbers of sampler steps to measure at.
+        steps: numbers of sampler steps to measure at; shown: how many of the rows are drawn each time, 0 for none.
         sources: where the rows come from; none of them may be in the run's own sources.
     """
 
     every: int = 0
     rows: int = 64
     steps: tuple[int, ...] = (1, 2, 4, 25)
+    shown: int = 4
     sources: tuple[SourceConfig, ...] = ()
 
     def __post_init__(self) -> None:

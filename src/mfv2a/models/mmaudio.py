@@ -210,7 +210,7 @@ class MMAudio(nn.Module):
                 for linear in (module.mlp[0], module.mlp[2]):
                     nn.init.normal_(linear.weight, std=0.02, generator=generator)  # type: ignore[arg-type]
         for name in self.inputs_from_zero():
-            nn.init.zeros_(self.get_submodule(name).mlp[2].weight)  # type: ignore[arg-type, index, union-attr]
+            nn.init.zeros_(self.get_submodule(name).mlp[2].weight)  # type: ignore[index, union-attr]
 
     def inputs_from_zero(self) -> tuple[str, ...]:
         """Names of the embeddings that a network of the instantaneous velocity lacks; what they add starts as zero."""
