@@ -2,7 +2,7 @@
 
     python scripts/true_shape.py small                 20 steps of mf-small-16k-vggsound, 2 rows
     python scripts/true_shape.py large                 2 steps of distill-mmaudio-large-44k, 1 row, bf16, recompute
-    python scripts/true_shape.py small --steps 2 --rows 1 --clip examples/videos/ball.mp4
+    python scripts/true_shape.py small --steps 2 --rows 1 --clip examples/videos/stream.mp4
 
 Training is that of `scripts/measure_training.py`: seconds a step, peak memory, loss. Its weights then go through
 `mfv2a models export` and `mfv2a dub --model`; encoders and decoders are of the public sizes with random weights, since
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("size", choices=RUNS)
     parser.add_argument("--steps", type=int, default=0, help="instead of the size's own")
     parser.add_argument("--rows", type=int, default=0, help="instead of the size's own")
-    parser.add_argument("--clip", type=Path, default=ROOT / "examples/videos/ball.mp4")
+    parser.add_argument("--clip", type=Path, default=ROOT / "examples/videos/stream.mp4")
     parser.add_argument("--dtype", default="bfloat16", help="of encoders and generator in the dub")
     parser.add_argument("--folder", type=Path, help="where to put the weights meanwhile; else the system's own place")
     options = parser.parse_args()
