@@ -59,7 +59,7 @@ def drawn_network(config: RunConfig, **changes: Any) -> MMAudio:
     network.initialize(torch.Generator().manual_seed(config.seed))
     if config.init:  # as if trained: weights that start at zero are drawn, but for the second time's
         for name, weight in network.named_parameters():
-            if not weight.detach().any() and not name.startswith("h_embed"):
+            if not weight.detach().any() and not name.startswith(("h_embed", "w_embed")):
                 torch.nn.init.normal_(weight, std=0.01)
     return network
 
@@ -72,7 +72,7 @@ def measure(config: RunConfig, save: Path | None, *, average: bool) -> dict[str,
     teacher = None
     if config.objective.teacher:
         number = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-        teacher = drawn_network(config, average=False).to(number).requires_grad_(False)
+        teacher = drawn_network(config, average=False, guided=False).to(number).requires_grad_(False)
     task = GeneratorTask(network, config.objective, total=config.batch_size, teacher=teacher, compiled=config.compile)
     dataset = StepDataset([Source(partial(made_row, network.config))], batch_size=config.batch_size, seed=config.seed)
     ends: list[float] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mfv2a.errors import ConfigError
@@ -19,6 +19,9 @@ __all__ = [
     "build",
     "load_toml",
 ]
+
+USUAL_GUIDANCE = 4.5
+"""Weight of guidance that MMAudio samples with, arXiv 2412.15322."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,10 @@ class ObjectiveConfig:
         power: p of the adaptive weight; jvp_ramp_steps: steps over which the derivative's term grows to 1.
         alpha: what "alphaflow" ends at, from 1 (flow matching) over jvp_ramp_steps; towards 0 it is MeanFlow.
         omega, kappa: guidance in the target (omega 1, kappa 0: none); not for "distill", whose teacher is guided.
+        guidance: lowest and highest weight w, for a network that takes it as an input: each row of "meanflow",
+            "alphaflow" and "distill" draws its own, the target is guided by it (omega is then w (1 - kappa), and
+            teacher_cfg w), and `--cfg` chooses it at sampling (empty: none).
+        guidance_draw: how w is drawn between them.
         teacher: of "distill": a generator's weights file, or the name of a public MMAudio model.
         teacher_cfg: strength of the teacher's guidance, 1 for none; teacher_rescale: its unconditional branch scaled.
         distill_by: how the average of the teacher's velocity is learned.
@@ -85,6 +92,8 @@ class ObjectiveConfig:
     alpha: float = 0.1
     omega: float = 1.0
     kappa: float = 0.0
+    guidance: tuple[float, ...] = ()
+    guidance_draw: Literal["uniform", "log-uniform"] = "uniform"
     teacher: str = ""
     teacher_cfg: float = 4.5
     teacher_rescale: bool = False
@@ -100,6 +109,30 @@ class ObjectiveConfig:
             raise ConfigError('name = "distill" and teacher = ... go together')
         if self.name == "distill" and (self.omega, self.kappa) != (1.0, 0.0):
             raise ConfigError("omega and kappa are not for distill", hint="teacher_cfg guides the teacher")
+        self._check_guidance()
+
+    def _check_guidance(self) -> None:
+        if not self.guidance:
+            return
+        if len(self.guidance) != 2 or not 0 < self.guidance[0] <= self.guidance[1]:
+            told = list(self.guidance)
+            raise ConfigError(f"guidance is a lowest and a highest weight, not {told}", hint="guidance = [1.0, 7.0]")
+        if self.name == "flow-matching" or self.omega != 1.0:
+            what = "flow-matching" if self.name == "flow-matching" else "omega"
+            raise ConfigError(f"guidance = ... does not go with {what}", hint="each row's weight guides its target")
+        if not 0 <= self.kappa < 1:
+            raise ConfigError(f"kappa must lie at 0 or above and below 1, not {self.kappa}")
+
+    @property
+    def usual_guidance(self) -> float | None:
+        """The weight to sample with where none is chosen: 4.5, or what of the range is closest to it."""
+        return min(max(USUAL_GUIDANCE, self.guidance[0]), self.guidance[1]) if self.guidance else None
+
+    def plain(self) -> ObjectiveConfig:
+        """Flow matching with the same times and all conditions kept."""
+        return replace(
+            self, name="flow-matching", teacher="", guidance=(), drop_both=0.0, drop_video=0.0, drop_text=0.0
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,13 +163,14 @@ class ValidationConfig:
 
     Attributes:
         every: optimiser steps between measurements, 0 for none; rows: how many rows, always the same ones.
-        steps: numbers of sampler steps to measure at.
+        steps: numbers of sampler steps to measure at; shown: how many of the rows are drawn each time, 0 for none.
         sources: where the rows come from; none of them may be in the run's own sources.
     """
 
     every: int = 0
     rows: int = 64
     steps: tuple[int, ...] = (1, 2, 4, 25)
+    shown: int = 4
     sources: tuple[SourceConfig, ...] = ()
 
     def __post_init__(self) -> None:
@@ -209,6 +243,11 @@ class RunConfig:
             wanted += ["accumulate"] * (self.accumulate > 1) + ["validation"] * (self.validation.every > 0)
             if wanted:
                 raise ConfigError(f"{wanted[0]} is for a generator alone, not for task = {self.task!r}")
+        if self.model.get("guided") and not self.objective.guidance:
+            raise ConfigError(
+                "a network that takes the weight of guidance learns it from a range of them",
+                hint="[objective] guidance = [1.0, 7.0]",
+            )
         if self.compile and self.parallel == "fsdp":
             raise ConfigError('compile does not go with parallel = "fsdp"', hint="leave one of them out")
 

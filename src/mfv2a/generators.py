@@ -72,6 +72,8 @@ class MMAudioBinding:
             rows += [self._empty_features(work.negative, lengths) for work, _ in jobs]
         clip, sync, text = (torch.stack([row[k].to(dtype) for row in rows]) for k in range(3))
         velocity = partial(net, conditions=net.encode_conditions(clip, sync, text, lengths.latents))
+        if net.config.guided:
+            velocity = partial(velocity, guidance=torch.full((len(rows),), strength, device=clip.device))
         return velocity if net.config.average else ignore_interval(velocity)
 
     def _features(self, work: Work, window: Window, lengths: Lengths) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mfv2a import hub, register
+from mfv2a.config import USUAL_GUIDANCE
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.register import REGISTER, Checkpoint
 
@@ -25,7 +26,7 @@ BASES: dict[tuple[int, ...], str] = {
     (1024, 1024, 77, 768, 40): "mmaudio-small-44k",
 }
 """Widths of a generator's inputs -> the public model whose encoders and decoders have them."""
-MANY_STEPS, USUAL_CFG = 25, 4.5
+MANY_STEPS = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +120,9 @@ def entry_of(path: Path, name: str, *, like: str | None = None) -> Checkpoint:
     if header.kind != "generator":
         raise CheckpointError(f"{path} holds a {header.kind}, not a generator", hint="see mfv2a models export")
     base = register.find_model(like or _fitting(path, header))
-    objective = header.facts.get("run", {}).get("objective", {}).get("name", "")
-    average = bool(header.config.get("average")) and objective != "flow-matching"
+    objective = header.facts.get("run", {}).get("objective", {})
+    average = bool(header.config.get("average")) and objective.get("name", "") != "flow-matching"
+    guided = bool(header.config.get("guided")) and average
     return replace(
         base,
         name=name,
@@ -138,10 +140,17 @@ def entry_of(path: Path, name: str, *, like: str | None = None) -> Checkpoint:
         note=f"encoders and decoders of {base.name}",
         kind="average" if average else "instantaneous",
         steps=1 if average else MANY_STEPS,
-        cfg=1.0 if average or base.layout == "compact" else USUAL_CFG,
-        guidance="none",
+        cfg=_usual_cfg(objective.get("guidance") or (), instantaneous=not average and base.layout != "compact"),
+        guidance="input" if guided else "none",
         renoise=(),
     )
+
+
+def _usual_cfg(trained: Sequence[float], *, instantaneous: bool) -> float:
+    """The weight of guidance where none is chosen, of a network trained on a range of them or on none."""
+    if trained:
+        return min(max(USUAL_GUIDANCE, trained[0]), trained[1])
+    return USUAL_GUIDANCE if instantaneous else 1.0
 
 
 def _of_file(path: Path, name: str) -> Checkpoint:

@@ -36,14 +36,14 @@ def server(tmp_path, monkeypatch):
         yield hub
 
 
-def write_run(folder, *, objective="alphaflow", **sizes):
+def write_run(folder, *, objective="alphaflow", guidance=(), **sizes):
     """A finished run of a small generator on the embedded model's features."""
     known = load_network(Path(find_model("embedded").path), "generator")[0].config
     widths = {name: getattr(known, name) for name in packages.WIDTHS}
     torch.manual_seed(0)
     network = MMAudio(MMAudioConfig(**{**SIZES, **widths, **sizes}))
     network.initialize()
-    facts = {"steps": 7, "run": {"objective": {"name": objective}, "init": ""}}
+    facts = {"steps": 7, "run": {"objective": {"name": objective, "guidance": guidance}, "init": ""}}
     save_network(Path(folder) / "final.safetensors", "generator", network, facts=facts)
     return Path(folder)
 
@@ -93,6 +93,28 @@ def test_a_network_that_learned_flow_matching_alone_takes_many_steps(server):
     pipeline.sample([work], SampleOptions(steps=3))
     assert [float(k["t"][0]) for k in seen] == pytest.approx([1, 2 / 3, 1 / 3])
     assert all(torch.equal(k["r"], k["t"]) for k in seen)
+
+
+def test_a_network_that_takes_the_weight_of_guidance_is_told_it_in_one_evaluation(server, capsysbinary):
+    write_run("run", guidance=(1.0, 3.0), guided=True)
+    assert main(["models", "export", "run", "mine"]) == 0
+    assert 'guidance = "input"' in Path("mine/checkpoints.toml").read_text()
+    info = describe_model("./mine")
+    assert (info.guidance, info.default_cfg, info.guides(6.0)) == ("input", 3.0, False)
+    pipeline, seen = load_pipeline("./mine", device="cpu"), []
+    torch.nn.init.normal_(pipeline.generator.w_embed.mlp[2].weight, std=0.1)
+    work = pipeline.prepare(None, prompt="rain", duration_s=0.5)
+    pipeline.generator.register_forward_hook(lambda _, __, kwargs, ___: seen.append(kwargs), with_kwargs=True)
+    from mfv2a.pipeline import SampleOptions
+
+    for strength in (None, 2.0):
+        pipeline.sample([work, work], SampleOptions(steps=1, cfg_strength=strength))
+    assert [k["guidance"].tolist() for k in seen] == [[3.0, 3.0], [2.0, 2.0]], "no second branch"
+    make_video(Path("in/a.mp4"), seconds=1.0)
+    for words in ([], ["--cfg", "2"]):
+        assert main(["dub", "in", "--out", "out", "--model", "./mine", *words]) == 0
+    assert main(["dub", "in", "--out", "other", "--model", "./mine", "--negative-prompt", "voices"]) == 2
+    assert b"takes no negative prompt" in capsysbinary.readouterr().err
 
 
 def test_a_run_at_a_public_models_widths_takes_its_encoders(server, monkeypatch, tmp_path):

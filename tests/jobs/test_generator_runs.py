@@ -17,7 +17,7 @@ from mfv2a.cli import main
 from mfv2a.config import RunConfig, load_toml
 from mfv2a.data.manifest import write_shard
 from mfv2a.errors import ConfigError
-from mfv2a.jobs import networks
+from mfv2a.jobs import networks, sheets
 from mfv2a.jobs.feature_sources import build_feature_sources
 from mfv2a.models.mmaudio import CONFIGS, MMAudio, MMAudioConfig
 from mfv2a.models.weights import build_network, load_network
@@ -115,6 +115,8 @@ def test_videos_and_sounds_train_one_network_and_held_out_rows_are_measured(lab,
     assert float(network.latent_std.mean()) == 2.0
     held = [record for record in records(lab) if "validation/kernel@2" in record]
     assert [record["step"] for record in held] == [2, 4]
+    if sheets.can_draw():
+        assert sorted(path.name for path in (lab / "run" / "sheets").iterdir()) == ["step-2.png", "step-4.png"]
 
 
 def test_resume_asks_for_a_checkpoint_and_goes_on_from_it(lab, capfd):

@@ -58,7 +58,14 @@ def tiny_network(seed: int = 0) -> MMAudio:
 
 
 def start(
-    out: Path, objective: ObjectiveConfig, team: Team, parallel: str = "ddp", *, recompute: bool = False, **changes: Any
+    out: Path,
+    objective: ObjectiveConfig,
+    team: Team,
+    parallel: str = "ddp",
+    *,
+    recompute: bool = False,
+    network: MMAudio | None = None,
+    **changes: Any,
 ) -> Training:
     """A run of `STEPS` steps, ready to go."""
     held = ValidationConfig(every=STEPS, rows=4, steps=(1, 2), sources=(SourceConfig(type="features", path="held"),))
@@ -68,7 +75,7 @@ def start(
         objective=objective, optimizer=OptimizerConfig(warmup_steps=1, ema=0.5, learning_rate=1e-3, eps=1e-3),
         validation=held, **values,
     )  # fmt: skip
-    network = tiny_network()
+    network = tiny_network() if network is None else network
     if recompute:
         recompute_blocks(network)
     teacher = tiny_network(1).requires_grad_(False) if objective.teacher else None

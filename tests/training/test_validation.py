@@ -53,6 +53,9 @@ def test_held_out_rows_are_measured_with_the_average_and_leave_the_run_as_it_was
         *("flow", "mse@1", "mse@2", "kernel@1", "kernel@2")
     }
     assert told[0]["validation/mse@1"] != told[1]["validation/mse@1"]
+    assert list(measured.validate.shown) == ["held out", "1 step", "2 steps"]
+    assert all(rows.shape == (4, 6, 4) for rows in measured.validate.shown.values())
+    assert not torch.equal(measured.validate.shown["1 step"], measured.validate.shown["2 steps"])
     with measured.ema.in_place_of(measured.task.network):
         again = measured.validate(measured.wrapped, Team())
     assert again == {key.split("/")[1]: value for key, value in told[1].items() if key != "step"}

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mfv2a.flow.path import expand_time
+
 Velocity = Callable[..., Tensor]
 
 
@@ -29,13 +31,13 @@ def projection_scale(conditional: Tensor, unconditional: Tensor) -> Tensor:
     return (c * u).sum(1) / (u.square().sum(1) + 1e-8)
 
 
-def combine(conditional: Tensor, unconditional: Tensor, strength: float, *, rescale: bool = True) -> Tensor:
+def combine(conditional: Tensor, unconditional: Tensor, strength: float | Tensor, *, rescale: bool = True) -> Tensor:
     """Guided velocity s u_0 + w (u_c - s u_0), with s = 1 when not rescaled.
 
     Args:
         conditional: u_c [B, ...].
         unconditional: u_0 [B, ...].
-        strength: w; 1 gives u_c.
+        strength: w, for all samples or one each [B]; 1 gives u_c.
         rescale: use `projection_scale`.
 
     Returns:
@@ -44,15 +46,15 @@ def combine(conditional: Tensor, unconditional: Tensor, strength: float, *, resc
     c, u = conditional.float(), unconditional.float()
     if rescale:
         u = projection_scale(c, u).reshape(-1, *[1] * (c.dim() - 1)) * u
-    return (u + strength * (c - u)).to(conditional.dtype)
+    return (u + _each(strength, c) * (c - u)).to(conditional.dtype)
 
 
-def guide(doubled: Velocity, strength: float, *, rescale: bool = True) -> Velocity:
+def guide(doubled: Velocity, strength: float | Tensor, *, rescale: bool = True) -> Velocity:
     """A guided velocity from one that evaluates both branches in one doubled batch.
 
     Args:
         doubled: u(z, *, r, t) on a batch of 2B whose first half is conditional, second half unconditional.
-        strength: w.
+        strength: w, as in `combine`.
         rescale: as in `combine`.
 
     Returns:
@@ -67,7 +69,14 @@ def guide(doubled: Velocity, strength: float, *, rescale: bool = True) -> Veloci
     return guided
 
 
-def guided_target(v: Tensor, conditional: Tensor, unconditional: Tensor, *, omega: float, kappa: float) -> Tensor:
+def _each(weight: float | Tensor, like: Tensor) -> float | Tensor:
+    """A weight of each sample [B] as one that multiplies samples [B, ...]; one number stays as it is."""
+    return expand_time(weight.to(like), like) if isinstance(weight, Tensor) else weight
+
+
+def guided_target(
+    v: Tensor, conditional: Tensor, unconditional: Tensor, *, omega: float | Tensor, kappa: float
+) -> Tensor:
     """Velocity to train on so that guidance is baked into the network.
 
     v_hat = omega v + kappa u(z, t, t | c) + (1 - omega - kappa) u(z, t, t | empty); the effective strength is
@@ -77,9 +86,10 @@ def guided_target(v: Tensor, conditional: Tensor, unconditional: Tensor, *, omeg
         v: e - x [B, ...].
         conditional: the network's own instantaneous velocity with conditions, no gradient [B, ...].
         unconditional: the same without conditions [B, ...].
-        omega: weight of the sample's velocity.
+        omega: weight of the sample's velocity, for all samples or one each [B].
         kappa: weight of the conditional prediction.
 
     Source: MeanFlow, arXiv 2505.13447, appendix on improved CFG, equation (21).
     """
-    return omega * v + kappa * conditional + (1 - omega - kappa) * unconditional
+    share = _each(omega, v)
+    return share * v + kappa * conditional + (1 - share - kappa) * unconditional

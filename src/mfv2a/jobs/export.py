@@ -92,6 +92,7 @@ components = {{ {components} }}
 kind = "{entry.kind}"
 steps = {entry.steps}
 cfg = {entry.cfg}
+guidance = "{entry.guidance}"
 rescale = {str(entry.rescale).lower()}
 sample_rate_hz = {entry.sample_rate_hz}
 window_s = {entry.window_s}

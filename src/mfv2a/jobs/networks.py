@@ -36,7 +36,8 @@ def network_config(config: RunConfig) -> dict[str, Any]:
     if entry is None:
         return dict(config.model)
     average = config.objective.name != "flow-matching"
-    return {**dataclasses.asdict(CONFIGS[entry.config]), "average": average, **config.model}
+    guided = bool(config.objective.guidance)
+    return {**dataclasses.asdict(CONFIGS[entry.config]), "average": average, "guided": guided, **config.model}
 
 
 def make_network(config: RunConfig) -> nn.Module:
@@ -56,9 +57,11 @@ def make_network(config: RunConfig) -> nn.Module:
     start = load_network(path, config.task)[0] if entry is None else load_public("mmaudio", entry.config, path)
     tensors = start.state_dict()
     if config.task == "generator":
-        # A flow-matching network has no second time yet: it starts as zero, which changes nothing.
-        own = network.state_dict()
-        tensors |= {k: v for k, v in own.items() if k.startswith("h_embed.") and k not in tensors}
+        # A flow-matching network has no second time yet, others no weight of guidance: these start as zero, which
+        # changes nothing.
+        assert isinstance(network, MMAudio)
+        new = tuple(f"{name}." for name in network.inputs_from_zero())
+        tensors |= {k: v for k, v in network.state_dict().items() if k.startswith(new) and k not in tensors}
     load_strict(network, tensors, path)
     return network
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mfv2a.jobs import sheets
+
 
 class RunLog:
     """Records of a run, a line each in `log.jsonl`; also for TensorBoard, in `tensorboard/`, where that is installed.
@@ -24,6 +26,7 @@ class RunLog:
         self.run, self.write = run, write
         self._file: Any = None
         self._board: Any = None
+        self._told = False
 
     def __enter__(self) -> RunLog:
         if self.write:
@@ -38,6 +41,23 @@ class RunLog:
         for part in (self._file, self._board):
             if part is not None:
                 part.close()
+
+    def add_sheet(self, step: int, columns: Mapping[str, Any]) -> str:
+        """Draw rows of held-out latents and what was made of them, as `mfv2a.jobs.sheets.write_sheet` does.
+
+        Returns:
+            why nothing was drawn, told once; else "".
+        """
+        if not self.write or not columns or not len(next(iter(columns.values()))):
+            return ""
+        if not sheets.can_draw():
+            told, self._told = self._told, True
+            return "" if told else "no sample sheets: matplotlib is not installed (pip install 'mfv2a[train]')"
+        names = [f"row {k}" for k in range(len(next(iter(columns.values()))))]
+        picture = sheets.write_sheet(self.run, step, columns, names)
+        if self._board is not None:
+            self._board.add_image("validation/sheet", picture, step, dataformats="HWC")
+        return ""
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Write a record; its `step` is the horizontal axis."""

@@ -81,13 +81,17 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     with StopFlag() as stop, RunLog(out, write=team.first) as log:
+        stream = partial(_stream, dataset, config)
+        measure = _validation(config, network, team)
 
         def write(record: Mapping[str, Any]) -> None:
             log.add(record)
             report(record)
+            if measure is not None and "validation/flow" in record:
+                note = log.add_sheet(record["step"], measure.shown)
+                if note:
+                    report({"step": record["step"], "note": note})
 
-        stream = partial(_stream, dataset, config)
-        measure = _validation(config, network, team)
         training = Training(config, task, stream, write, stop.is_set, team, measure)
         finished = training.run()
     if not finished:

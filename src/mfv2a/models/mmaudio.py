@@ -32,6 +32,7 @@ from mfv2a.models.blocks import (
 )
 
 SYNC_PERIOD = 8
+Streams = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ class MMAudioConfig:
         v2: the variant of `large_44k_v2` (SiLU, one more activation, D-wide time embedding).
         average: predict the average velocity u(z, r, t): a second embedding of t - r whose last layer starts
             at zero, so that a network made from an instantaneous one starts equal to it.
+        guided: take the weight of guidance as an input: a third embedding, of ln(1 + w), that starts at zero as well
+            (Meng et al., arXiv 2210.03142, section 3.1). Goes with `average`.
         skip: add the best linear guess of the velocity from z and t alone, so that the blocks need not carry the
             noise through (preconditioning after Karras et al., arXiv 2206.00364, for the straight path with
             t = 1 noise: only for networks trained so).
@@ -71,6 +74,7 @@ class MMAudioConfig:
     time_scale: float = 1.0
     v2: bool = False
     average: bool = False
+    guided: bool = False
     skip: bool = False
     noise_at_zero: bool = False
 
@@ -79,6 +83,8 @@ class MMAudioConfig:
             raise ConfigError(f"dim {self.dim} must split into {self.num_heads} heads of an even width")
         if self.noise_at_zero and self.skip:
             raise ConfigError("a network on the turned clock has no skip")
+        if self.guided and not self.average:
+            raise ConfigError("guided goes with an average velocity", hint="[model] average = true")
 
     @classmethod
     def tiny(cls) -> MMAudioConfig:
@@ -109,9 +115,8 @@ class Conditions(NamedTuple):
     """Projected conditions, independent of the latent and of time: compute once per clip.
 
     Attributes:
-        clip: [B, V, D].
+        clip, text: [B, V, D] and [B, L, D].
         sync: [B, N, D], at the latent rate.
-        text: [B, L, D].
         pooled: [B, D], what clip and text say globally.
     """
 
@@ -126,19 +131,12 @@ class JointBlock(nn.Module):
 
     def __init__(self, config: MMAudioConfig, *, last: bool) -> None:
         super().__init__()
-        args = (config.dim, config.num_heads)
-        ratio = config.mlp_ratio
+        args, ratio = (config.dim, config.num_heads), config.mlp_ratio
         self.latent_block = StreamBlock(*args, mlp_ratio=ratio, kernel_size=3)
         self.clip_block = StreamBlock(*args, mlp_ratio=ratio, kernel_size=3, pre_only=last)
         self.text_block = StreamBlock(*args, mlp_ratio=ratio, kernel_size=1, pre_only=last)
 
-    def forward(
-        self,
-        streams: tuple[Tensor, Tensor, Tensor],
-        per_token: Tensor,
-        shared: Tensor,
-        tables: tuple[Tensor, Tensor],
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, streams: Streams, per_token: Tensor, shared: Tensor, tables: tuple[Tensor, Tensor]) -> Streams:
         """Update (latent [B, N, D], clip [B, V, D], text [B, L, D]).
 
         Args:
@@ -166,8 +164,7 @@ class MMAudio(nn.Module):
         super().__init__()
         self.config = config
         d, hidden = config.dim, int(config.dim * config.mlp_ratio)
-        act: list[nn.Module] = [nn.SiLU()] if config.v2 else []
-        first: nn.Module = nn.SiLU() if config.v2 else nn.SELU()
+        act, first = ([nn.SiLU()], nn.SiLU()) if config.v2 else ([], nn.SELU())
         self.audio_input_proj = nn.Sequential(TokenConv(config.latent_dim, d, 7), first, GatedMLP(d, hidden, 7))
         self.clip_input_proj = nn.Sequential(nn.Linear(config.clip_dim, d), *act, GatedMLP(d, hidden, 3))
         self.sync_input_proj = nn.Sequential(TokenConv(config.sync_dim, d, 7), first, GatedMLP(d, hidden, 3))
@@ -180,6 +177,8 @@ class MMAudio(nn.Module):
         self.t_embed = TimeEmbedding(d, width, scale)
         if config.average:
             self.h_embed = TimeEmbedding(d, width, scale)
+        if config.guided:
+            self.w_embed = TimeEmbedding(d, width, scale)
         depth = config.joint_depth
         self.joint_blocks = nn.ModuleList(JointBlock(config, last=i == depth - 1) for i in range(depth))
         self.fused_blocks = nn.ModuleList(
@@ -210,12 +209,16 @@ class MMAudio(nn.Module):
             if isinstance(module, TimeEmbedding):
                 for linear in (module.mlp[0], module.mlp[2]):
                     nn.init.normal_(linear.weight, std=0.02, generator=generator)  # type: ignore[arg-type]
-        if self.config.average:
-            nn.init.zeros_(self.h_embed.mlp[2].weight)  # type: ignore[arg-type]
+        for name in self.inputs_from_zero():
+            nn.init.zeros_(self.get_submodule(name).mlp[2].weight)  # type: ignore[index, union-attr]
+
+    def inputs_from_zero(self) -> tuple[str, ...]:
+        """Names of the embeddings that a network of the instantaneous velocity lacks; what they add starts as zero."""
+        return ("h_embed",) * self.config.average + ("w_embed",) * self.config.guided
 
     def fill_missing(
         self, clip_f: Tensor, sync_f: Tensor, text_f: Tensor, has_video: Tensor, has_text: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> Streams:
         """Put the learned empty features where a modality is missing.
 
         Args:
@@ -251,32 +254,40 @@ class MMAudio(nn.Module):
         pooled = self.clip_cond_proj(clip.mean(1)) + self.text_cond_proj(text.mean(1))
         return Conditions(clip, sync, text, self.global_cond_mlp(pooled))
 
-    def forward(self, z: Tensor, *, t: Tensor, r: Tensor | None = None, conditions: Conditions) -> Tensor:
+    def forward(
+        self, z: Tensor, *, t: Tensor, r: Tensor | None = None, guidance: Tensor | None = None, conditions: Conditions
+    ) -> Tensor:
         """Velocity at z.
 
         Args:
             z: noisy latent [B, N, C], normalised.
             t: time [B], 1 is noise; in float64 it is turned without rounding where the network's clock is turned.
             r: end of the interval [B]; only for a network of the average velocity, where None means r = t.
+            guidance: weight w [B], 0 or more; only for a network that is `guided`, where None means 1, no guidance.
             conditions: projected conditions of the same batch.
 
         Returns:
             [B, N, C].
 
         Raises:
-            ConfigError: r was given to a network of the instantaneous velocity.
+            ConfigError: r was given to a network of the instantaneous velocity, or w to one that does not take it.
         """
         embedded = self.t_embed(1 - t if self.config.noise_at_zero else t)
         if self.config.average:
             embedded = embedded + self.h_embed(torch.zeros_like(t) if r is None else t - r)
         elif r is not None:
             raise ConfigError("an instantaneous velocity takes no second time")
+        if self.config.guided:
+            weight = torch.ones_like(t) if guidance is None else guidance.to(t)
+            embedded = embedded + self.w_embed(weight.log1p())
+        elif guidance is not None:
+            raise ConfigError("this network does not take the weight of guidance")
         shared = (embedded + conditions.pooled)[:, None]
         per_token = shared + conditions.sync
         head_dim = self.config.dim // self.config.num_heads
-        num_latents, num_frames = z.shape[1], conditions.clip.shape[1]
-        table = rotary_table(num_latents, head_dim, device=z.device)
-        clip_table = rotary_table(num_frames, head_dim, stretch=num_latents / num_frames, device=z.device)
+        length, frames = z.shape[1], conditions.clip.shape[1]
+        table = rotary_table(length, head_dim, device=z.device)
+        clip_table = rotary_table(frames, head_dim, stretch=length / frames, device=z.device)
         latent, clip, text = self.audio_input_proj(z), conditions.clip, conditions.text
         for block in self.joint_blocks:
             latent, clip, text = block((latent, clip, text), per_token, shared, (table, clip_table))

@@ -38,6 +38,7 @@ def bind_conditions(
     rows: Tensor | None = None,
     *,
     call: Callable[..., Tensor] | None = None,
+    guidance: Tensor | None = None,
 ) -> Velocity:
     """The network as u(z, *, r, t), its conditions projected once.
 
@@ -46,10 +47,13 @@ def bind_conditions(
         batch: features; missing modalities become the learned empty features.
         rows: indices of the rows to bind, all if None.
         call: the network's forward pass, where it is another function (compiled).
+        guidance: weight w of each row [B], for a network that takes it; none if None.
     """
     if rows is not None:
         batch = TrainingBatch(**{name: getattr(batch, name)[rows] for name in FIELDS})
     velocity = partial(network if call is None else call, conditions=project_conditions(network, batch))
+    if guidance is not None:
+        velocity = partial(velocity, guidance=guidance if rows is None else guidance[rows])
     return velocity if network.config.average else ignore_interval(velocity)
 
 
@@ -63,6 +67,17 @@ def differentiable(velocity: Velocity) -> Velocity:
     return exact
 
 
+def draw_guidance(objective: ObjectiveConfig, rows: int, generator: torch.Generator) -> Tensor | None:
+    """A weight of guidance for each row [B], from the objective's range; None where it has none."""
+    if not objective.guidance:
+        return None
+    low, high = objective.guidance
+    share = torch.rand(rows, generator=generator)
+    if objective.guidance_draw == "log-uniform":
+        return low * (high / low) ** share
+    return low + (high - low) * share
+
+
 class GeneratorTask:
     """Flow matching, MeanFlow, alpha-Flow or distillation on latents, jointly with video, text, both or neither.
 
@@ -74,7 +89,8 @@ class GeneratorTask:
         compiled: the forward pass with gradient by torch.compile; the derivative's stays as it is.
 
     Raises:
-        ConfigError: a network without a second time is to learn an average velocity.
+        ConfigError: a network without a second time is to learn an average velocity, or one that does not take the
+            weight of guidance is to learn to.
     """
 
     def __init__(
@@ -88,6 +104,8 @@ class GeneratorTask:
     ) -> None:
         if objective.name != "flow-matching" and not network.config.average:
             raise ConfigError(f"{objective.name} needs a network with a second time", hint="[model] average = true")
+        if objective.guidance and not network.config.guided:
+            raise ConfigError("guidance = ... needs a network that takes its weight", hint="[model] guided = true")
         self.network: nn.Module = network
         self.generator_network, self.objective, self.total, self.teacher = network, objective, total, teacher
         self.call: Callable[..., Tensor] = torch.compile(network) if compiled else network
@@ -112,27 +130,36 @@ class GeneratorTask:
             return error.mean(), {"mse": error.mean().item()}
         pairs = sample_times(total, equal_share=o.equal_share, full_share=o.full_share, **times)  # type: ignore[arg-type]
         r, t = (time[here].to(x) for time in pairs)
+        w = draw_guidance(o, total, generator)
         z, v = interpolate(x, e, t)
         apart, among = (r < t).nonzero()[:, 0], int((pairs[0] < pairs[1]).sum())
         # Where parameters are gathered for each pass, every process must make as many passes: a row with r = t then
         # takes part, which changes nothing.
         rows = apart.new_zeros(1) if among and not len(apart) else apart
-        weighted, error = self._average_loss(dropped, z, v, r, t, rows, step)
+        weighted, error = self._average_loss(dropped, z, v, r, t, rows, step, None if w is None else w[here].to(x))
         # Weighted by rows over parts and processes, this adds up to the mean over the rows with r < t.
         mse_apart = error[apart].sum().item() * total / (len(x) * among) if among else 0.0
         return weighted.mean(), {"mse": error.mean().item(), "mse_apart": mse_apart}
 
     def _average_loss(
-        self, dropped: TrainingBatch, z: Tensor, v: Tensor, r: Tensor, t: Tensor, rows: Tensor, step: int
+        self,
+        dropped: TrainingBatch,
+        z: Tensor,
+        v: Tensor,
+        r: Tensor,
+        t: Tensor,
+        rows: Tensor,
+        step: int,
+        w: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Weighted loss and squared error per sample of the objectives that learn an average velocity."""
         o, network = self.objective, self.generator_network
-        v = self._guided(dropped, z, v, t)
+        v = self._guided(dropped, z, v, t, w)
         ramp = min(1.0, (step + 1) / max(1, o.jvp_ramp_steps))
         alpha = 1 + ramp * (o.alpha - 1)
-        velocity = bind_conditions(network, dropped, call=self.call)
+        velocity = bind_conditions(network, dropped, call=self.call, guidance=w)
         with torch.no_grad():
-            frozen = bind_conditions(network, dropped, rows) if len(rows) else velocity
+            frozen = bind_conditions(network, dropped, rows, guidance=w) if len(rows) else velocity
         if o.name == "alphaflow":
             return alphaflow_loss(velocity, frozen, z, v, r, t, alpha=alpha, rows=rows, power=o.power)
         if o.name == "meanflow":
@@ -142,7 +169,7 @@ class GeneratorTask:
         return distill_loss(
             velocity,
             frozen if by_steps else differentiable(frozen),
-            self._teacher_velocity(dropped),
+            self._teacher_velocity(dropped, w),
             z,
             r,
             t,
@@ -164,7 +191,9 @@ class GeneratorTask:
         full, here, total = self._rows(batch)
         x = self._normalized(full)
         e = torch.randn(total, *x.shape[1:], generator=generator)[here].to(x)
-        bound = bind_conditions(self.generator_network, full)
+        weight = self.objective.usual_guidance
+        w = None if weight is None else torch.full((len(x),), weight, device=x.device)
+        bound = bind_conditions(self.generator_network, full, guidance=w)
         euler = self.objective.name == "flow-matching"
 
         def velocity(z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
@@ -183,28 +212,29 @@ class GeneratorTask:
         network = self.generator_network
         return (batch.latent - network.latent_mean) / network.latent_std
 
-    def _teacher_velocity(self, dropped: TrainingBatch) -> Velocity:
+    def _teacher_velocity(self, dropped: TrainingBatch, w: Tensor | None) -> Velocity:
         """The teacher's guided velocity; rows without a condition are the same with and without guidance."""
         o, teacher = self.objective, self.teacher
         if teacher is None:
             raise ConfigError("distill needs a teacher")
-        if o.teacher_cfg == 1.0:
+        if o.teacher_cfg == 1.0 and w is None:
             return bind_conditions(teacher, dropped)
         nothing = torch.zeros_like(dropped.has_video)
         empty = replace(dropped, has_video=nothing, has_text=nothing)
         both = TrainingBatch(**{name: torch.cat([getattr(dropped, name), getattr(empty, name)]) for name in FIELDS})
-        return guide(bind_conditions(teacher, both), o.teacher_cfg, rescale=o.teacher_rescale)
+        return guide(bind_conditions(teacher, both), o.teacher_cfg if w is None else w, rescale=o.teacher_rescale)
 
-    def _guided(self, dropped: TrainingBatch, z: Tensor, v: Tensor, t: Tensor) -> Tensor:
-        """Bake guidance into the velocity of rows that keep a condition."""
+    def _guided(self, dropped: TrainingBatch, z: Tensor, v: Tensor, t: Tensor, w: Tensor | None) -> Tensor:
+        """Bake guidance into the velocity of rows that keep a condition, of the weight that each row was given."""
         o = self.objective
-        if o.omega == 1.0 and o.kappa == 0.0:
+        if o.name == "distill" or (w is None and o.omega == 1.0 and o.kappa == 0.0):
             return v
         nothing = torch.zeros_like(dropped.has_video)
         with torch.no_grad():
-            conditional = bind_conditions(self.generator_network, dropped)(z, r=t, t=t)
+            conditional = bind_conditions(self.generator_network, dropped, guidance=w)(z, r=t, t=t)
             empty = replace(dropped, has_video=nothing, has_text=nothing)
-            unconditional = bind_conditions(self.generator_network, empty)(z, r=t, t=t)
-        guided = guided_target(v, conditional, unconditional, omega=o.omega, kappa=o.kappa)
+            unconditional = bind_conditions(self.generator_network, empty, guidance=w)(z, r=t, t=t)
+        omega = o.omega if w is None else w * (1 - o.kappa)
+        guided = guided_target(v, conditional, unconditional, omega=omega, kappa=o.kappa)
         kept = (dropped.has_video | dropped.has_text)[:, None, None]
         return torch.where(kept, guided, v)

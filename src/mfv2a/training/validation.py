@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -57,6 +57,8 @@ class Validation:
         batch: this process's rows, with their numbers in `row`.
         part: rows at a time.
         seed: of times and noise.
+        shown: after a measurement, normalised latents of `config.shown` of this process's rows [K, N, C]: "held out",
+            and "1 step" and so on.
     """
 
     config: ValidationConfig
@@ -65,6 +67,7 @@ class Validation:
     batch: Mapping[str, Tensor]
     part: int
     seed: int
+    shown: dict[str, Tensor] = field(default_factory=dict)
 
     def __call__(self, wrapped: Wrapped, team: Team) -> dict[str, float]:
         """The numbers; all processes take part and get the same ones.
@@ -73,9 +76,13 @@ class Validation:
             `flow`: |u(z, t, t) - (e - x)|^2; for n steps `mse@n`: mean squared distance to the row's own latent;
             `kernel@n`: `kernel_distance` of `summarize` between what was made and what was held out.
         """
-        plain = replace(self.objective, name="flow-matching", teacher="", drop_both=0.0, drop_video=0.0, drop_text=0.0)
+        plain = self.objective.plain()
         flow = GeneratorTask(self.network, plain, total=self.config.rows)
-        learned = plain if self.objective.name == "flow-matching" else replace(plain, name="meanflow")
+        learned = (
+            plain
+            if self.objective.name == "flow-matching"
+            else replace(plain, name="meanflow", guidance=self.objective.guidance)
+        )
         made = GeneratorTask(self.network, learned, total=self.config.rows)
         errors = []
         for part in self._parts():
@@ -88,13 +95,16 @@ class Validation:
         return numbers
 
     def _measure(self, task: GeneratorTask, steps: int, wrapped: Wrapped, team: Team) -> dict[str, float]:
-        ours, theirs, errors = [], [], []
+        ours, theirs, errors, first_rows = [], [], [], []
         for part in self._parts():
             work = partial(task.samples, part, steps=steps, generator=step_generator(self.seed, 1))
             made, held = wrapped.run(work)
             errors.append((made - held).float().square().flatten(1).mean(1))
             ours.append(summarize(made.float()))
             theirs.append(summarize(held.float()))
+            first_rows.append(torch.stack([held, made]).float().cpu())
+        held_out, sampled = torch.cat(first_rows, 1)[:, : self.config.shown]
+        self.shown |= {"held out": held_out, f"{steps} step{'s' * (steps != 1)}": sampled}
         first, second = team.gather(torch.cat(ours)), team.gather(torch.cat(theirs))
         mse = float(team.gather(torch.cat(errors)).mean())
         return {f"mse@{steps}": mse, f"kernel@{steps}": kernel_distance(first, second)}
