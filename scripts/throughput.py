@@ -168,6 +168,8 @@ def measure(count: int, height_px: int, loop: int, scratch: Path) -> dict[str, A
         "clips": count,
         "height_px": height_px,
         "cores": cores,
+        "bytes_in": sum(path.stat().st_size for path in clips),
+        "bytes_out": sum(path.stat().st_size for path in (scratch / "whole").rglob("*.mp4")),
         "whole": whole,
         "clips_per_minute": 60 * count / whole["wall_s"],
         "wall_over_cpu_share": whole["wall_s"] / (whole["cpu_s"] / cores),
