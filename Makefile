@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all gpu check fix bench
+.PHONY: help demo test test-ray test-all gpu check fix bench
 .DELETE_ON_ERROR:
 
 help: ## list these words
@@ -22,6 +22,9 @@ demo: $(VENV)/.demo-installed ## set up .venv, then dub examples/videos into dub
 
 test: $(VENV)/.dev-installed ## set up .venv, then run the tests, all but slow, gpu, weights, browser and ray
 	$(BIN)/python -m pytest $(TESTS)
+
+test-ray: $(VENV)/.ray-installed ## run the tests on a Ray cluster of two nodes, all on this machine
+	$(BIN)/python -m pytest -m ray $(TESTS)
 
 test-all: $(VENV)/.dev-installed ## run every test that this machine has the means for
 	$(BIN)/python -m pytest -m '' $(TESTS)
@@ -54,6 +57,10 @@ $(VENV)/.dev-installed: pyproject.toml | $(BIN)/python
 	@echo "installing mfv2a and its tools into $(VENV) (the first time PyTorch is downloaded, which takes minutes)"
 	$(PIP) -e '.[dev]'
 	@touch $(VENV)/.demo-installed $@
+
+$(VENV)/.ray-installed: $(VENV)/.dev-installed
+	$(PIP) -e '.[dev,ray]'
+	@touch $@
 
 $(BIN)/python:
 	@for python in $(PYTHONS); do \

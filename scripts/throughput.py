@@ -88,12 +88,12 @@ def measured_main(facts: Path, words: list[str]) -> int:
     class Watched(stages.DubStages):
         """The stages, with the CPU time of their threads."""
 
-        def __init__(self, pipeline: Any, sound: Any, out: Any, items: Any, begin: Any, **more: Any) -> None:
+        def __init__(self, pipeline: Any, sound: Any, out: Any, begin: Any, **more: Any) -> None:
             def begun(item: Any, stage: str) -> None:
                 switch(stage)
                 begin(item, stage)
 
-            super().__init__(pipeline, sound, out, items, begun, **more)
+            super().__init__(pipeline, sound, out, begun, **more)
             look = pipeline.look
             pipeline.look = lambda *args, **named: Seeing(look(*args, **named))
 

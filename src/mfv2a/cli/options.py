@@ -220,6 +220,27 @@ CacheSizeOption = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        help="Dub on a Ray cluster: its address, `auto` for the one that runs here, `local` for one of this machine "
+        "alone. Needs mfv2a[ray].",
+        metavar="ADDRESS|auto|local",
+        show_default="off",
+        rich_help_panel=MACHINE,
+    ),
+]
+RayCpusOption = Annotated[
+    int,
+    typer.Option(
+        "--ray-cpus",
+        min=1,
+        help="Cores of each actor of a Ray cluster without GPUs.",
+        metavar="N",
+        rich_help_panel=MACHINE,
+    ),
+]
 ShardOption = Annotated[
     str | None,
     typer.Option(

@@ -58,6 +58,7 @@ class DubOptions:
         decode_device: where videos are decoded.
         cache: folder that keeps what was seen in videos, None for none.
         cache_bytes: the most that it holds.
+        ray, ray_cpus: address of a Ray cluster, "local" for one of this machine, None for none; cores of its actors.
         shard: which part of the videos is done, None for all.
     """
 
@@ -82,6 +83,8 @@ class DubOptions:
     decode_device: DecodeDevice = "auto"
     cache: Path | None = None
     cache_bytes: int = DEFAULT_BYTES
+    ray: str | None = None
+    ray_cpus: int = 2
     shard: Shard | None = None
 
     def __post_init__(self) -> None:

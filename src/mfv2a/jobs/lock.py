@@ -20,7 +20,7 @@ from typing import IO
 
 from mfv2a.errors import StartError
 from mfv2a.jobs.report import DISK_FULL, Report, absolute, encode_json
-from mfv2a.media.temporary import parts_of
+from mfv2a.media.temporary import remove_parts
 
 fcntl: ModuleType | None
 try:
@@ -56,10 +56,7 @@ class FolderLock:
         self._untold |= {output for output, _ in unfinished}
         for output, source in (*self._left, *self._others):
             report.claim(output, source)
-        for output, _ in self._left:
-            for part in parts_of(Path(output)):
-                with suppress(OSError):
-                    part.unlink()
+        remove_parts(*(Path(output) for output, _ in self._left))
         return len(unfinished)
 
     def claim(self, output: Path, source: Path) -> None:

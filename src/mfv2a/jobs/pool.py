@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
 from mfv2a.jobs.plan import Item, failed
 from mfv2a.jobs.worker import run_worker
+from mfv2a.media.temporary import remove_parts
 from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
@@ -212,6 +213,8 @@ class Pool:
 
     def _bury(self, hand: _Hand) -> Iterator[ItemResult]:
         """What becomes of the clips that an ended worker held; another takes its place if there is work left."""
+        for item in hand.held.values():
+            remove_parts(item.output, item.wav)
         lost = [(number, item) for number, item in hand.held.items() if number in self._tried]
         with self._lock:
             rest = [(number, item) for number, item in hand.held.items() if number not in self._tried]

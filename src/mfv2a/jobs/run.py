@@ -22,6 +22,7 @@ from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
     from mfv2a.jobs.batch import Batch
+    from mfv2a.jobs.cluster import RayPool
     from mfv2a.jobs.dub import DubOptions, Listener, Summary
     from mfv2a.jobs.pool import Pool
 
@@ -86,7 +87,7 @@ class Run:
                 f"{self._summary.not_begun} of {self._total} were not done; run the same command again to go on"
             )
 
-    def _dub(self, batch: Batch | Pool) -> None:
+    def _dub(self, batch: Batch | Pool | RayPool) -> None:
         try:
             for result in batch:
                 self._settle(result)
@@ -98,7 +99,7 @@ class Run:
             raise
         self._wind_up(batch)
 
-    def _wind_up(self, batch: Batch | Pool) -> None:
+    def _wind_up(self, batch: Batch | Pool | RayPool) -> None:
         """What is being written is finished; the result that was being told when the end came is told."""
         if self._open is not None:
             self._settle(self._open)
@@ -139,7 +140,7 @@ class Run:
 
     def _begin(self, item: Item, stage: str) -> None:
         """A stage begins; called by several threads."""
-        if stage == "mux":
+        if stage in ("mux", "handed over"):  # an actor of a cluster writes without asking again
             for path in (item.output, item.wav):
                 if path is not None:
                     self._lock.claim(path, item.source)
@@ -158,7 +159,7 @@ class Run:
         }
 
 
-def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch | Pool:
+def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch | Pool | RayPool:
     """Loads the model and starts the crew; with several devices, starts a worker process for each.
 
     Args:
@@ -173,6 +174,10 @@ def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch
     """
     from mfv2a.jobs.start import Started, count_cores, split_devices
 
+    if options.ray is not None:
+        from mfv2a.jobs.cluster import RayPool
+
+        return RayPool(plan.items, options, begin=begin, tell=tell)
     devices = split_devices(options.sound.device)
     if len(devices) > 1:
         from mfv2a.jobs.pool import Pool

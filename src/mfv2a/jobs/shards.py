@@ -21,7 +21,7 @@ from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES, Discovery, Found
 from mfv2a.jobs.lock import locked
 from mfv2a.jobs.report import DISK_FULL, REPORT_NAME, Report, encode_json, read_records, report_paths
-from mfv2a.media.temporary import part_path, parts_of
+from mfv2a.media.temporary import part_path, remove_parts
 
 if TYPE_CHECKING:
     from mfv2a.jobs.plan import Item
@@ -151,8 +151,7 @@ def merge_reports(out: Path) -> Merged:
 
 def _write(path: Path, paths: Sequence[Path]) -> int:
     """Writes all records, oldest first, each once; returns how many."""
-    for left in parts_of(path):
-        left.unlink(missing_ok=True)
+    remove_parts(path)
     part, lines, seen = part_path(path), 0, set[bytes]()
     try:
         with part.open("wb") as file:

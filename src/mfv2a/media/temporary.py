@@ -10,6 +10,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -21,6 +22,14 @@ def part_path(path: Path) -> Path:
 def parts_of(path: Path) -> Iterator[Path]:
     """The temporary files that were begun for `path`, and what was made beside them under longer names."""
     return path.parent.glob(f"{_stem(path)}*.part*")
+
+
+def remove_parts(*paths: Path | None) -> None:
+    """Removes what was begun for these files and will not be finished: its writer is dead."""
+    for path in paths:
+        for part in () if path is None else parts_of(path):
+            with suppress(OSError):
+                part.unlink()
 
 
 def _stem(path: Path) -> str:

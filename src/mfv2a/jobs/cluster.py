@@ -1,0 +1,277 @@
+"""A Ray cluster at one list: actors that load the model once, and get videos as long as there are any.
+
+The driver plans, holds the folder's lock and writes the report; videos and outputs lie on storage that all nodes see
+under the same names. An actor that is lost, with its node or alone, is replaced where there is room; the clips that it
+held are tried once more, each alone, and have failed if they are lost again.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from mfv2a.errors import ConfigError, Mfv2aError, StartError
+from mfv2a.jobs.actor import Dubber, Numbered
+from mfv2a.jobs.plan import Item, failed
+from mfv2a.jobs.report import absolute
+from mfv2a.media.temporary import remove_parts
+from mfv2a.records import ItemResult
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from mfv2a.jobs.dub import DubOptions
+
+CHUNK = 16  # clips that an actor is given at a time
+WAIT_S, WIND_UP_S, START_S = 1.0, 60.0, 600.0
+STILLBORN = 3  # actors that die before any is ready, until the run is given up
+LOCAL = "local"
+
+
+class _Hand:
+    """An actor, seen from the driver: the clips that it holds by number, and what is awaited of it."""
+
+    def __init__(self, actor: Any, awaited: Any) -> None:
+        self.actor, self.awaited = actor, awaited
+        self.held: dict[int, Item] = {}
+        self.is_ready = False
+
+
+class RayPool:
+    """Clips on their way through a Ray cluster; to be used as `jobs.batch.Batch` is.
+
+    Args:
+        items: the videos; those of one source follow each other and go to one actor.
+        options: how to dub; its `ray` is the address, its `ray_cpus` the cores of an actor.
+        begin: is told when an item is handed over.
+        tell: takes details.
+
+    Raises:
+        ConfigError: Ray is not installed.
+        StartError: there is no such cluster, or it has no room for an actor.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        options: DubOptions,
+        *,
+        begin: Callable[[Item, str], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._ray = _connect(options.ray or LOCAL)
+        cache = None if options.cache is None else absolute(options.cache)
+        self._options = replace(options, out=absolute(options.out), cache=cache)
+        self._begin, self._tell = begin, tell
+        groups = [list(group) for _, group in groupby(enumerate(items), key=lambda pair: pair[1].source)]
+        self._again: deque[list[Numbered]] = deque()
+        self._tried: set[int] = set()
+        self._open = len(items)
+        self._settled: deque[ItemResult] = deque()
+        try:
+            count, self._resources, self._device = self._room()
+        except StartError:
+            self._ray.shutdown()
+            raise
+        count = min(count, len(groups))
+        self._fresh = deque(_chunks(groups, min(CHUNK, max(1, len(items) // (2 * count)))))
+        self._hands = [self._hire() for _ in range(count)]
+        self._last_news, self._stillborn = time.monotonic(), 0
+
+    def __enter__(self) -> RayPool:
+        """Itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends what is still running."""
+        self.close()
+
+    def __iter__(self) -> Iterator[ItemResult]:
+        """The results, as they come.
+
+        Raises:
+            StartError: nothing can go on: no actor comes up, or the disk is full.
+        """
+        while self._open > 0:
+            while self._settled:
+                yield self._settled[0]  # taken away when it is told: an interrupt loses nothing
+                self._settled.popleft()
+                self._open -= 1
+            if self._open > 0:
+                self._hear()
+
+    def wind_up(self) -> Iterator[ItemResult]:
+        """Begins nothing more, and gives the results of the clips that are being written."""
+        self._fresh.clear()
+        self._again.clear()
+        for hand in self._hands:
+            hand.actor.stop.remote()
+        end_s = time.monotonic() + WIND_UP_S
+        while any(hand.held for hand in self._hands) and time.monotonic() < end_s:
+            with suppress(StartError):
+                self._hear(stopping=True)
+        while self._settled:
+            yield self._settled.popleft()
+
+    def close(self) -> None:
+        """Ends all work at once, and leaves the cluster."""
+        for hand in self._hands:
+            self._ray.kill(hand.actor)
+        self._hands.clear()
+        self._ray.shutdown()
+
+    def _room(self) -> tuple[int, dict[str, float], str]:
+        """How many actors there is room for, what each takes, and its device."""
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        cpus = self._options.ray_cpus
+        by_gpu = sum(int(node.get("GPU", 0)) for node in nodes)
+        if by_gpu and self._options.sound.device in ("auto", "all", "cuda"):
+            return by_gpu, {"num_gpus": 1, "num_cpus": 1}, "cuda"
+        by_cpu = sum(int(node.get("CPU", 0)) // cpus for node in nodes)
+        if not by_cpu:
+            raise StartError(f"no node of the Ray cluster has {cpus} cores", hint="use a smaller --ray-cpus")
+        return by_cpu, {"num_gpus": 0, "num_cpus": cpus}, "cpu"
+
+    def _hire(self) -> _Hand:
+        cores = max(1, int(self._resources["num_cpus"])) if self._device == "cpu" else self._options.ray_cpus
+        make = self._ray.remote(Dubber).options(**self._resources, max_concurrency=2)
+        actor = make.remote(self._options, self._device, cores)
+        return _Hand(actor, actor.ready.remote())
+
+    def _hear(self, *, stopping: bool = False) -> None:
+        """Waits a moment for news of an actor, and gives what asks for it more."""
+        awaited = {hand.awaited: hand for hand in self._hands if hand.awaited is not None}
+        if not awaited:
+            raise StartError("the Ray cluster has no actor left", hint="run the same command again: it goes on")
+        there, _ = self._ray.wait(list(awaited), num_returns=1, timeout=WAIT_S, fetch_local=False)
+        if not there:
+            if not any(hand.is_ready for hand in self._hands) and time.monotonic() - self._last_news > START_S:
+                raise StartError(f"no actor came up within {START_S:.0f} s", hint="see `ray status`")
+            return
+        self._last_news = time.monotonic()
+        hand = awaited[there[0]]
+        try:
+            self._take(hand, stopping)
+        except self._ray.exceptions.RayError as error:
+            self._bury(hand, error, stopping)
+
+    def _take(self, hand: _Hand, stopping: bool) -> None:
+        """Takes what an actor has to say; gives it more where it is through."""
+        if not hand.is_ready:
+            self._ray.get(hand.awaited)
+            hand.is_ready = True
+            self._give(hand, stopping)
+            return
+        try:
+            word, said = self._ray.get(next(hand.awaited))
+        except StopIteration:
+            hand.held.clear()  # of a batch that was stopped: they were not begun
+            self._give(hand, stopping)
+            return
+        if word == "result":
+            number, result = said
+            item = hand.held.pop(number)
+            self._settled.append(replace(result, source=item.source, output=item.output if result.output else None))
+        elif word == "detail":
+            self._tell(said)
+        else:
+            raise StartError(said[0], hint=said[1])
+
+    def _give(self, hand: _Hand, stopping: bool) -> None:
+        waiting = self._again or self._fresh
+        if stopping or not waiting:
+            hand.awaited = None
+            return
+        chunk = waiting.popleft()
+        for _, item in chunk:
+            self._begin(item, "handed over")
+        hand.held = dict(chunk)
+        sent = [(number, _from_root(item)) for number, item in chunk]
+        hand.awaited = hand.actor.dub.options(num_returns="streaming").remote(sent)
+
+    def _bury(self, hand: _Hand, error: Exception, stopping: bool) -> None:
+        """What becomes of the clips of an actor that is lost."""
+        self._hands.remove(hand)
+        for item in hand.held.values():
+            remove_parts(item.output, item.wav)
+        rest = [pair for pair in hand.held.items() if pair[0] not in self._tried]
+        lost = [item for number, item in hand.held.items() if number in self._tried]
+        self._tell(f"an actor was lost ({type(error).__name__}); {len(rest)} clips are tried again")
+        if not hand.is_ready and not any(each.is_ready for each in self._hands):
+            self._stillborn += 1
+            if self._stillborn >= STILLBORN:
+                raise StartError(f"no actor can be started: {_last_line(error)}", hint="see --verbose")
+        self._tried |= {number for number, _ in rest}
+        self._again.extend(list(group) for _, group in groupby(rest, key=lambda pair: pair[1].source))
+        for item in lost:
+            reason = Mfv2aError(
+                "the actor that had this clip was lost, twice", hint="leave this file out, or run it alone"
+            )
+            self._settled.append(failed(item.source, reason, settings=item.settings, details=item.details))
+        if stopping:
+            return
+        idle = next((each for each in self._hands if each.is_ready and each.awaited is None), None)
+        if idle is not None:
+            self._give(idle, stopping)
+        self._hands.append(self._hire())
+
+
+def _connect(address: str) -> ModuleType:
+    """Ray, connected; what it does to signals is taken back."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError("--ray needs the package ray", hint="pip install 'mfv2a[ray]'") from None
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    try:
+        if address == LOCAL:
+            ray.init(include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise StartError(
+            f"--ray {address}: {str(error).splitlines()[0]}",
+            hint="start one with `ray start --head`, or use --ray local",
+        ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+    module: ModuleType = ray
+    return module
+
+
+def _chunks(groups: Sequence[list[Numbered]], most: int) -> Iterator[list[Numbered]]:
+    """Groups put together until they hold `most` clips."""
+    chunk: list[Numbered] = []
+    for group in groups:
+        chunk += group
+        if len(chunk) >= most:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _from_root(item: Item) -> Item:
+    """The item with paths from the root: an actor works in another folder."""
+    return replace(
+        item,
+        source=absolute(item.source),
+        output=absolute(item.output),
+        wav=None if item.wav is None else absolute(item.wav),
+        info=replace(item.info, path=absolute(item.info.path)),
+    )
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
