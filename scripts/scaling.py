@@ -30,11 +30,11 @@ TFLOP = {
 def measured_rows(figures: dict[str, Any]) -> Iterator[str]:
     """The table of the embedded model on processors."""
     whole, clips = figures["whole"], figures["clips"]
-    yield f"| stage | CPU seconds a clip | core hours for {CLIPS:,} clips | days on 64 cores |"
+    yield f"| stage | CPU seconds a clip | core hours for {CLIPS:,} clips | hours on 64 cores |"
     yield "|---|---|---|---|"
     for name, seconds in (*whole["stages_cpu_s"].items(), ("all", whole["cpu_s"])):
         hours = seconds / clips * CLIPS / 3600
-        yield f"| {name} | {seconds / clips:.3f} | {hours:,.0f} | {hours / 64 / 24:.1f} |"
+        yield f"| {name} | {seconds / clips:.3f} | {hours:,.0f} | {hours / 64:.2f} |"
     yield ""
     per_clip = {name: figures[name] / clips for name in ("bytes_in", "bytes_out")}
     yield "| what | a clip | a million clips |"
