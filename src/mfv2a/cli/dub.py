@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mfv2a.cli import console, options
+from mfv2a.cli import console, options, spread
 from mfv2a.errors import ConfigError
 
 EPILOG = """
@@ -167,12 +167,12 @@ def dub(
     max_failures: options.MaxFailuresOption = None,
     heartbeat: options.HeartbeatOption = None,
     decode_device: options.DecodeDeviceOption = "auto",
-    ray: options.RayOption = None,
-    ray_cpus: options.RayCpusOption = 2,
-    shard: options.ShardOption = None,
-    cache: options.CacheOption = "off",
-    cache_size: options.CacheSizeOption = 10.0,
-    device: options.DevicesOption = "auto",
+    ray: spread.RayOption = None,
+    ray_cpus: spread.RayCpusOption = 2,
+    shard: spread.ShardOption = None,
+    cache: spread.CacheOption = "off",
+    cache_size: spread.CacheSizeOption = 10.0,
+    device: spread.DevicesOption = "auto",
     dtype: options.DtypeOption = "auto",
     low_memory: options.LowMemoryOption = False,
     as_json: options.JsonOption = False,
@@ -186,7 +186,6 @@ def dub(
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     from mfv2a.cli.screen import watch
     from mfv2a.jobs.dub import DubOptions, Summary, dub_videos
-    from mfv2a.jobs.shards import Shard
     from mfv2a.jobs.sound import SoundOptions
 
     wanted = DubOptions(
@@ -225,7 +224,7 @@ def dub(
         decode_device=decode_device,
         ray=ray,
         ray_cpus=ray_cpus,
-        shard=None if shard is None else Shard.parse(shard),
+        shard=spread.shard(shard),
         cache=None if cache == "off" else Path(cache),
         cache_bytes=round(cache_size * 1e9),
     )

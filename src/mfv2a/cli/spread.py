@@ -1,0 +1,80 @@
+"""The options of `mfv2a dub` that say where its work is done, and what of it is kept for the next time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mfv2a.cli.options import MACHINE
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.shards import Shard
+
+DevicesOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, cuda:1 or mps; several with commas, or `all` GPUs: a worker process each.",
+        metavar="NAME[,NAME]|all",
+        rich_help_panel=MACHINE,
+    ),
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        help="Dub on a Ray cluster: its address, `auto` for the one that runs here, `local` for one of this machine "
+        "alone. Needs mfv2a[ray].",
+        metavar="ADDRESS|auto|local",
+        show_default="off",
+        rich_help_panel=MACHINE,
+    ),
+]
+RayCpusOption = Annotated[
+    int,
+    typer.Option(
+        "--ray-cpus",
+        min=1,
+        help="Cores of each actor of a Ray cluster without GPUs.",
+        metavar="N",
+        rich_help_panel=MACHINE,
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="Do only part I of N of the videos, by the hash of their paths: N runs share a list and a folder.",
+        metavar="I/N",
+        show_default="all",
+        rich_help_panel=MACHINE,
+    ),
+]
+CacheOption = Annotated[
+    str,
+    typer.Option(
+        "--cache",
+        help="Keep what is seen in videos in this folder: the same clip with another prompt, seed or step count is "
+        "neither decoded nor encoded again.",
+        metavar="DIR|off",
+        rich_help_panel=MACHINE,
+    ),
+]
+CacheSizeOption = Annotated[
+    float,
+    typer.Option(
+        "--cache-size",
+        min=0.001,
+        help="The most that --cache holds; the longest unused goes first.",
+        metavar="GB",
+        rich_help_panel=MACHINE,
+    ),
+]
+
+
+def shard(text: str | None) -> Shard | None:
+    """Turns the word of --shard into its value."""
+    from mfv2a.jobs.shards import Shard
+
+    return None if text is None else Shard.parse(text)
