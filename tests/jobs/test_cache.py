@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.errors import StartError
 from mfv2a.jobs import cache as module
+from mfv2a.jobs import stages
 from mfv2a.jobs.cache import SUFFIX, FeatureCache
 from mfv2a.loader import encoder_digest, load_pipeline
 from mfv2a.media.audio import read_audio
@@ -41,7 +43,7 @@ def entries() -> list[Path]:
 
 def last_lines(folder: str) -> dict[str, dict[str, object]]:
     lines = [json.loads(line) for line in (Path(folder) / "report.jsonl").read_text().splitlines()]
-    return {line["name"]: line for line in lines}
+    return {line["name"] or "": line for line in lines}
 
 
 def forbid(*_: object, **__: object) -> None:
@@ -178,6 +180,20 @@ def test_a_cache_that_cannot_be_written_costs_no_clip(
     assert main(["dub", "in", "--out", "out", "--cache", "kept", *TINY]) == 0
     assert not list(Path("kept").rglob("*.part"))
     assert sum("the run goes on without" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_video_that_changes_while_it_is_looked_at_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_video(Path("in/a.mp4"))
+    see = stages.see_video
+
+    def replaced(*args: Any, **more: Any) -> Seen:
+        make_video(Path("in/a.mp4"), seconds=2.0, seed=9)
+        return see(*args, **more)
+
+    monkeypatch.setattr(stages, "see_video", replaced)
+    assert main(["dub", "in", "--out", "out", "--cache", "kept", *TINY]) == 3
+    assert entries() == []
+    assert "has changed" in str(last_lines("out"))
 
 
 def test_a_cache_in_a_place_that_cannot_be_is_refused_before_anything_is_made(pipeline: Pipeline) -> None:

@@ -67,6 +67,12 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "pip install 'mfv2a[ray]'" in capsys.readouterr().err
 
 
+def test_a_single_gpu_does_not_go_with_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    make_clips(1)
+    assert main(["dub", "in", "--out", "out", "--ray", "local", "--device", "cuda:1", *TINY]) == 2
+    assert "--device cuda:1 does not go with --ray" in capsys.readouterr().err
+
+
 @pytest.mark.ray
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_makes_what_one_process_makes(nodes: Any) -> None:
@@ -111,6 +117,14 @@ def test_a_cluster_without_room_says_so(nodes: Any, capsys: pytest.CaptureFixtur
     make_clips(1)
     assert main(["dub", "in", "--out", "out", "--ray", nodes.address, "--ray-cpus", "64", *TINY]) == 4
     assert "no node of the Ray cluster has 64 cores" in capsys.readouterr().err
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore")
+def test_a_gpu_that_no_node_has_is_not_replaced_by_a_processor(nodes: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    make_clips(1)
+    assert main(["dub", "in", "--out", "out", "--ray", nodes.address, "--device", "cuda", *TINY]) == 4
+    assert "the Ray cluster has no GPU" in capsys.readouterr().err
 
 
 @pytest.mark.ray

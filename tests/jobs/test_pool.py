@@ -86,6 +86,16 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def start_run() -> tuple[subprocess.Popen[bytes], list[int]]:
+    """A run with two workers that has made its first output, and the workers."""
+    line = [sys.executable, "-m", "mfv2a", "dub", "in", "--out", "out", "--device", "cpu,cpu", *TINY]
+    run = subprocess.Popen(line, stdout=subprocess.DEVNULL)
+    while not list(Path("out").glob("[0-9]*.mov")):
+        time.sleep(0.05)
+        assert run.poll() is None
+    return run, children_of(run.pid)
+
+
 def test_two_workers_make_what_one_process_makes() -> None:
     make_clips(5)
     Path("in/bad.mp4").write_text("no video")
@@ -160,12 +170,7 @@ def test_too_many_failures_end_the_run(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_finishes_what_is_written_and_leaves_no_worker(number: signal.Signals, code: int) -> None:
     make_clips(40)
-    line = [sys.executable, "-m", "mfv2a", "dub", "in", "--out", "out", "--device", "cpu,cpu", *TINY]
-    run = subprocess.Popen(line, stdout=subprocess.DEVNULL)
-    while not list(Path("out").glob("[0-9]*.mov")):
-        time.sleep(0.05)
-        assert run.poll() is None
-    workers = children_of(run.pid)
+    run, workers = start_run()
     run.send_signal(number)
     assert run.wait(60) == code
     time.sleep(0.2)
@@ -180,12 +185,7 @@ def test_a_signal_finishes_what_is_written_and_leaves_no_worker(number: signal.S
 
 def test_workers_end_with_their_parent() -> None:
     make_clips(40)
-    line = [sys.executable, "-m", "mfv2a", "dub", "in", "--out", "out", "--device", "cpu,cpu", *TINY]
-    run = subprocess.Popen(line, stdout=subprocess.DEVNULL)
-    while not list(Path("out").glob("[0-9]*.mov")):
-        time.sleep(0.05)
-        assert run.poll() is None
-    workers = children_of(run.pid)
+    run, workers = start_run()
     run.kill()
     run.wait(10)
     end = time.monotonic() + 20
@@ -207,6 +207,19 @@ def test_devices_are_named_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(DeviceError, match="no GPU here"):
         split_devices("all")
+
+
+def test_a_listener_that_breaks_ends_the_worker_instead_of_hanging(pools: list[Pool]) -> None:
+    make_clips(2)
+    wanted = options()
+
+    def begin(item: Item, stage: str) -> None:
+        if stage == "features":
+            raise BrokenPipeError
+
+    pool = Pool(plan(wanted).items, wanted, ("cpu", "cpu"), begin=begin, tell=str, cores=2)
+    pools.append(pool)
+    assert {result.status for result in pool} == {"failed"}
 
 
 def test_workers_that_never_come_up_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ CHUNK = 16  # clips that an actor is given at a time
 WAIT_S, WIND_UP_S, START_S = 1.0, 60.0, 600.0
 STILLBORN = 3  # actors that die before any is ready, until the run is given up
 LOCAL = "local"
+DEVICES = ("auto", "all", "cuda", "cpu")
 
 
 class _Hand:
@@ -55,8 +56,8 @@ class RayPool:
         tell: takes details.
 
     Raises:
-        ConfigError: Ray is not installed.
-        StartError: there is no such cluster, or it has no room for an actor.
+        ConfigError: Ray is not installed, or a single GPU is asked for.
+        StartError: there is no such cluster, or it has no room for an actor, or no GPU where one is asked for.
     """
 
     def __init__(
@@ -67,6 +68,11 @@ class RayPool:
         begin: Callable[[Item, str], None],
         tell: Callable[[str], None],
     ) -> None:
+        if options.sound.device not in DEVICES:
+            raise ConfigError(
+                f"--device {options.sound.device} does not go with --ray: the cluster chooses its GPUs",
+                hint="use auto, cuda or cpu",
+            )
         self._ray = _connect(options.ray or LOCAL)
         cache = None if options.cache is None else absolute(options.cache)
         self._options = replace(options, out=absolute(options.out), cache=cache)
@@ -133,8 +139,11 @@ class RayPool:
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         cpus = self._options.ray_cpus
         by_gpu = sum(int(node.get("GPU", 0)) for node in nodes)
-        if by_gpu and self._options.sound.device in ("auto", "all", "cuda"):
+        device = self._options.sound.device
+        if by_gpu and device != "cpu":
             return by_gpu, {"num_gpus": 1, "num_cpus": 1}, "cuda"
+        if device not in ("auto", "cpu"):
+            raise StartError(f"--device {device}: the Ray cluster has no GPU", hint="use --device cpu, or auto")
         by_cpu = sum(int(node.get("CPU", 0)) // cpus for node in nodes)
         if not by_cpu:
             raise StartError(f"no node of the Ray cluster has {cpus} cores", hint="use a smaller --ray-cpus")

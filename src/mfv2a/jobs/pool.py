@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -113,11 +114,12 @@ class Pool:
         """Begins nothing more, and gives the results of the clips that are being written."""
         with self._lock:
             self._stopping = True
-        for hand in self._hands:
-            with suppress(OSError, AttributeError):
-                hand.process.terminate()
-        for hand in list(self._hands):
-            hand.process.join(WIND_UP_S)
+            hands = list(self._hands)
+        for hand in hands:
+            hand.process.terminate()
+        end_s = time.monotonic() + WIND_UP_S
+        for hand in hands:
+            hand.process.join(max(0.0, end_s - time.monotonic()))
         with self._news:
             self._news.wait_for(lambda: not self._hands, timeout=CLOSE_S)
         while self._inbox:
@@ -150,14 +152,18 @@ class Pool:
 
     def _listen(self, hand: _Hand) -> None:
         """In a thread of its own: answers a worker, and keeps what the caller shall settle."""
-        with suppress(EOFError, OSError):
-            while True:
-                self._hear(hand, hand.pipe.recv())
-        hand.process.join()
-        with self._news:
-            self._hands.remove(hand)
-            self._inbox.append((hand, ("gone",)))
-            self._news.notify_all()
+        try:
+            with suppress(EOFError, OSError):
+                while True:
+                    self._hear(hand, hand.pipe.recv())
+        finally:  # whatever ended the talk: a worker that nobody answers would wait for ever
+            hand.process.join(CLOSE_S)
+            hand.process.kill()
+            hand.process.join()
+            with self._news:
+                self._hands.remove(hand)
+                self._inbox.append((hand, ("gone",)))
+                self._news.notify_all()
 
     def _hear(self, hand: _Hand, message: tuple[Any, ...]) -> None:
         word = message[0]

@@ -150,6 +150,7 @@ class DubStages:
             begin=lambda stage: self._begin(item, stage),
         )
         if self._cache is not None and key is not None:
+            _check_unchanged(item)  # else these may not be the features of what the key was made of
             self._cache.put(key, seen)
         return seen
 
