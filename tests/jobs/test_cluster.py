@@ -20,7 +20,7 @@ from mfv2a.cli import main
 from mfv2a.jobs import cluster as module
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.dub import DubOptions, _plan_options
-from mfv2a.jobs.plan import Item, plan_batch
+from mfv2a.jobs.plan import Item, Planner
 from mfv2a.jobs.report import Report, read_records
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.loader import describe_model
@@ -133,9 +133,10 @@ def test_winding_up_finishes_what_is_written(nodes: Any) -> None:
     make_clips(40)
     wanted = replace(DubOptions(out=Path("out"), sound=SoundOptions(model="tiny")), ray=nodes.address, ray_cpus=1)
     options = _plan_options(wanted, describe_model("tiny"), {})
-    plan = plan_batch(find_videos(["in"], Path("out")), options, Report(Path("out")))
+    planner = Planner(find_videos(["in"], Path("out")), options, Report(Path("out")))
+    groups = ([each for each in group if isinstance(each, Item)] for group in planner)
     begun: list[Item] = []
-    with module.RayPool(plan.items, wanted, begin=lambda item, stage: begun.append(item), tell=str) as pool:
+    with module.RayPool(groups, wanted, begin=lambda item, stage: begun.append(item), tell=str) as pool:
         results = [next(iter(pool))]
         start = time.monotonic()
         results += [result for result in pool.wind_up() if result is not results[0]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from made_videos import make_video
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.discover import find_videos
-from mfv2a.jobs.plan import Item, Plan, PlanOptions, plan_batch
+from mfv2a.jobs.plan import Item, Planner, PlanOptions
 from mfv2a.jobs.report import Report
 from mfv2a.records import ItemResult
 
@@ -34,8 +34,24 @@ OPTIONS = PlanOptions(
 )
 
 
+@dataclass
+class Plan:
+    items: list[Item] = field(default_factory=list)
+    settled: list[ItemResult] = field(default_factory=list)
+
+
+def planner(*arguments: str, options: PlanOptions = OPTIONS) -> Planner:
+    return Planner(find_videos(arguments, options.out), options, Report(options.out))
+
+
 def plan(*arguments: str, options: PlanOptions = OPTIONS) -> Plan:
-    return plan_batch(find_videos(arguments, options.out), options, Report(options.out))
+    whole, planned = Plan(), planner(*arguments, options=options)
+    for group in planned:
+        for each in group:
+            (whole.items if isinstance(each, Item) else whole.settled).append(each)
+    assert planned.total == len(whole.items) + len(whole.settled)
+    assert planned.planned == len(whole.items)
+    return whole
 
 
 def finish(item: Item) -> None:

@@ -20,7 +20,7 @@ from mfv2a.cli import main
 from mfv2a.errors import ConfigError, DeviceError, StartError
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.dub import DubOptions, _plan_options
-from mfv2a.jobs.plan import Item, Plan, plan_batch
+from mfv2a.jobs.plan import Item, Planner
 from mfv2a.jobs.pool import Pool
 from mfv2a.jobs.report import Report, read_records
 from mfv2a.jobs.sound import SoundOptions
@@ -53,9 +53,10 @@ def options(**changes: object) -> DubOptions:
     return replace(DubOptions(out=Path("out"), sound=SoundOptions(model="tiny")), **changes)
 
 
-def plan(wanted: DubOptions) -> Plan:
-    info = describe_model("tiny")
-    return plan_batch(find_videos(["in"], Path("out")), _plan_options(wanted, info, {}), Report(Path("out")))
+def to_dub(wanted: DubOptions) -> Iterator[list[Item]]:
+    options = _plan_options(wanted, describe_model("tiny"), {})
+    for group in Planner(find_videos(["in"], Path("out")), options, Report(Path("out"))):
+        yield [each for each in group if isinstance(each, Item)]
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_clips_are_done(pools: list[
             killed.append(hand.process.pid)
             os.kill(hand.process.pid, signal.SIGKILL)
 
-    pool = Pool(plan(wanted).items, wanted, ("cpu", "cpu"), begin=begin, tell=told.append, cores=2)
+    pool = Pool(to_dub(wanted), wanted, ("cpu", "cpu"), begin=begin, tell=told.append, cores=2)
     pools.append(pool)
     results = list(pool)
     assert sorted((result.source.name, result.status) for result in results) == [(f"{k}.mov", "ok") for k in range(6)]
@@ -140,7 +141,7 @@ def test_a_clip_that_kills_its_worker_fails_alone(pools: list[Pool]) -> None:
             hand = next(hand for hand in pool._hands if item in hand.held.values())
             os.kill(hand.process.pid, signal.SIGKILL)
 
-    pool = Pool(plan(wanted).items, wanted, ("cpu", "cpu"), begin=begin, tell=str, cores=2)
+    pool = Pool(to_dub(wanted), wanted, ("cpu", "cpu"), begin=begin, tell=str, cores=2)
     pools.append(pool)
     results = {result.source.name: result for result in pool}
     assert {name: result.status for name, result in results.items()} == {
@@ -217,7 +218,7 @@ def test_a_listener_that_breaks_ends_the_worker_instead_of_hanging(pools: list[P
         if stage == "features":
             raise BrokenPipeError
 
-    pool = Pool(plan(wanted).items, wanted, ("cpu", "cpu"), begin=begin, tell=str, cores=2)
+    pool = Pool(to_dub(wanted), wanted, ("cpu", "cpu"), begin=begin, tell=str, cores=2)
     pools.append(pool)
     assert {result.status for result in pool} == {"failed"}
 
@@ -226,6 +227,6 @@ def test_workers_that_never_come_up_end_the_run(monkeypatch: pytest.MonkeyPatch)
     make_clips(1)
     monkeypatch.setattr("mfv2a.jobs.pool.run_worker", os._exit)
     wanted = options()
-    pool = Pool(plan(wanted).items, wanted, ("cpu", "cpu"), begin=print, tell=str, cores=2)
+    pool = Pool(to_dub(wanted), wanted, ("cpu", "cpu"), begin=print, tell=str, cores=2)
     with pool, pytest.raises(StartError, match="no worker can be started"):
         list(pool)

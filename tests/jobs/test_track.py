@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,18 @@ def test_silence_has_no_level_to_report() -> None:
         "gain_db": 0.0,
         "loudness_held": "silent",
     }
+
+
+@pytest.mark.parametrize("loudness", [None, -23.0])
+def test_a_track_kept_on_disk_is_the_same(tmp_path: Path, loudness: float | None) -> None:
+    new, source = sound(noise(0)), np.stack([noise(1), noise(2)], axis=1)[: 2 * RATE]
+    here, there = (
+        make_track(new, source=source, mix_gain_db=6.0, loudness_lufs=loudness, folder=folder)
+        for folder in (None, tmp_path)
+    )
+    assert here.facts == there.facts
+    np.testing.assert_array_equal(here.audio.samples, there.audio.samples)
+    assert here.stem is not None
+    assert there.stem is not None
+    np.testing.assert_array_equal(here.stem.samples, there.stem.samples)
+    assert make_track(new, source=source, with_stem=False).stem is None

@@ -134,3 +134,26 @@ def test_long_sound_is_measured_in_pieces_without_a_seam() -> None:
     assert len(gain) == len(wave)
     assert np.flatnonzero(gain < 1).min() > 8000 * 29.9
     assert np.flatnonzero(gain < 1).max() < 8000 * 30.1
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+def test_the_loudness_of_long_sound_is_that_of_one_piece(rate: int) -> None:
+    from pyloudnorm import Meter
+
+    draw = np.random.default_rng(0)
+    wave = draw.standard_normal((round(150.33 * rate), 2)).astype(np.float32)
+    wave *= np.repeat(10 ** draw.uniform(-4.5, -0.5, 31), 5 * rate)[: len(wave), None].astype(np.float32)
+    whole = Meter(rate, filter_class="DeMan").integrated_loudness(wave)
+    assert measure_lufs(wave, rate) == pytest.approx(whole, abs=1e-3)
+
+
+def test_a_gain_kept_on_disk_is_the_gain(tmp_path: Path) -> None:
+    wave = np.random.default_rng(1).standard_normal(70 * 8000).astype(np.float32) * np.float32(0.3)
+    wave[30 * 8000 - 20 : 30 * 8000 + 20] *= 4  # a hit where two pieces meet
+    there, here = (level_sound(wave, 8000, -14, folder=folder) for folder in (tmp_path, None))
+    assert isinstance(there.gain, np.memmap)
+    assert not list(tmp_path.iterdir())
+    np.testing.assert_array_equal(there.gain, here.gain)
+    limited = apply_gain(wave, there.gain, folder=tmp_path)
+    assert true_peak_dbtp(limited, 8000) <= CEILING_DBTP
+    assert measure_lufs(limited, 8000) == pytest.approx(-14, abs=0.1)

@@ -11,7 +11,7 @@ from media_clips import clip, run_bundled
 
 from mfv2a.errors import MediaError
 from mfv2a.media.containers import plan_mux
-from mfv2a.media.tracks import audible_track, check_beside, mix_sounds, read_track, sound_tracks
+from mfv2a.media.tracks import audible_track, check_beside, read_track, sound_tracks
 from mfv2a.media.video import probe_video
 from mfv2a.records import VideoInfo
 
@@ -124,13 +124,6 @@ def test_stereo_stays_and_more_channels_are_mixed_down(tmp_path: Path) -> None:
     assert np.abs(track[:, 1]).max() == 0
     around = "aevalsrc=" + "|".join(["0.2*sin(880*PI*t)"] * 6) + ":s=48000:d=1:c=5.1"
     assert read_track(with_sound(tmp_path, around, suffix=".mkv", codec="flac"), 1, 48000).shape[1] == 2
-
-
-def test_sounds_are_added_and_mono_goes_to_both_sides() -> None:
-    mono = np.array([0.5, 0.25], np.float32)
-    stereo = np.array([[0.0, 1.0], [0.25, 0.0]], np.float32)
-    np.testing.assert_array_equal(mix_sounds([mono, mono[:, None]]), [1.0, 0.5])
-    np.testing.assert_array_equal(mix_sounds([mono, stereo]), [[0.5, 1.5], [0.5, 0.25]])
 
 
 @pytest.mark.usefixtures("each_ffmpeg")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.cli import console
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from mfv2a.jobs.dub import Summary
-    from mfv2a.jobs.plan import Item, Plan
+    from mfv2a.jobs.plan import Item, Planner
     from mfv2a.records import ItemResult
 
 
@@ -28,36 +27,48 @@ class Screen:
         self._dry_run = dry_run
         self._bar = bar
         self._task: TaskID | None = None
-        self._total = self._settled = 0
-        self._total_s = self._done_s = 0.0
-        self._lengths_s: dict[tuple[Path, int], float] = {}
+        self._planner: Planner | None = None
+        self._settled = self._skipped = 0
         self._start = time.perf_counter()
 
-    def begin(self, info: Any, sample_rate_hz: int, plan: Plan) -> None:
-        """The model and the plan are known."""
+    def begin(self, info: Any, sample_rate_hz: int, planner: Planner) -> None:
+        """The model is known, and how many videos there are."""
         self._say(console.model_line(info, sample_rate_hz))
-        self._lengths_s = {(item.source, item.variant): item.info.duration_s for item in plan.items}
-        self._total = len(plan.items) + len(plan.settled)
-        self._total_s = sum(self._lengths_s.values())
+        self._planner = planner
         self._start = time.perf_counter()
-        if self._dry_run:
-            self._show_plan(plan)
-        elif self._bar is not None and plan.items:
-            self._task = self._bar.add_task("loading the model", total=self._total_s)
+
+    def planned(self, item: Item) -> None:
+        """In a dry run: what would be made."""
+        if self._as_json:
+            console.print_json(
+                {
+                    "source": str(item.source),
+                    "output": str(item.output),
+                    "status": "planned",
+                    "prompt": item.prompt,
+                    "prompt_from": item.details.get("prompt_from", ""),
+                    "negative_prompt": item.negative_prompt,
+                    "clip_seed": item.seed,
+                }
+            )
+        else:
+            console.print_path(item.output)
 
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=console.printable(f"{name}: {item.source.name}"))
-        else:
+        if self._bar is None:
             self.detail(f"{name}: {console.printable(str(item.source))}")
+            return
+        if self._task is None:
+            self._task = self._bar.add_task("", total=self._total())
+        self._bar.update(self._task, description=console.printable(f"{name}: {item.source.name}"))
 
     def result(self, result: ItemResult, record: Mapping[str, Any]) -> None:
         """One file is settled."""
         self._settled += 1
-        self._done_s += self._lengths_s.get((result.source, _variant(result)), 0.0)
+        self._skipped += result.status == "skipped"
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._done_s)
+            self._bar.update(self._task, completed=self._settled, total=self._total())
         self._show(result, record)
 
     def note(self, text: str) -> None:
@@ -76,7 +87,7 @@ class Screen:
             elif result.output is not None:
                 console.print_path(result.output)
         take = f", variant {_variant(result)}" if _variant(result) > 1 else ""
-        head = f"[{self._settled}/{self._total}] {console.printable(str(result.source))}{take}: "
+        head = f"[{self._settled}/{self._total()}] {console.printable(str(result.source))}{take}: "
         if result.status == "failed":
             hint = f" - {result.hint}" if result.hint else ""
             self._write(f"{head}failed: {console.printable(result.error + hint)}")
@@ -95,35 +106,16 @@ class Screen:
         yield
         self._bar.start()
 
-    def _show_plan(self, plan: Plan) -> None:
-        for result in plan.settled:
-            self._settled += 1
-            self._show(
-                result,
-                {"source": str(result.source), "output": _text(result.output), "status": result.status},
-            )
-        for item in plan.items:
-            if self._as_json:
-                console.print_json(
-                    {
-                        "source": str(item.source),
-                        "output": str(item.output),
-                        "status": "planned",
-                        "prompt": item.prompt,
-                        "prompt_from": item.details.get("prompt_from", ""),
-                        "negative_prompt": item.negative_prompt,
-                        "clip_seed": item.seed,
-                    }
-                )
-            else:
-                console.print_path(item.output)
+    def _total(self) -> int:
+        """How many there are, as far as is known."""
+        return self._settled if self._planner is None else max(self._planner.total, self._settled)
 
     def _left(self) -> str:
-        """The time still needed, for logs; the bar shows its own."""
-        if self._bar is not None or not 0 < self._done_s < self._total_s:
+        """The time still needed, for logs, if what is left takes as long as what was dubbed; the bar shows its own."""
+        done, left = self._settled - self._skipped, self._total() - self._settled
+        if self._bar is not None or not done or not left:
             return ""
-        spent_s = time.perf_counter() - self._start
-        return f", {console.clock(spent_s / self._done_s * (self._total_s - self._done_s))} left"
+        return f", {console.clock((time.perf_counter() - self._start) / done * left)} left"
 
     def _say(self, text: str) -> None:
         if not self._talk.quiet:
@@ -210,7 +202,3 @@ def _variant(result: ItemResult) -> int:
 def _why_skipped(result: ItemResult) -> str:
     left_alone = result.details.get("left_alone")
     return f"left alone: {left_alone}" if left_alone else "done already"
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

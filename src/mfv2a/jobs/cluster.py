@@ -12,10 +12,10 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
@@ -50,7 +50,7 @@ class RayPool:
     """Clips on their way through a Ray cluster; to be used as `jobs.batch.Batch` is.
 
     Args:
-        items: the videos; those of one source follow each other and go to one actor.
+        groups: the videos, the items of each together: they go to one actor.
         options: how to dub; its `ray` is the address, its `ray_cpus` the cores of an actor.
         begin: is told when an item is handed over.
         tell: takes details.
@@ -62,7 +62,7 @@ class RayPool:
 
     def __init__(
         self,
-        items: Sequence[Item],
+        groups: Iterator[list[Item]],
         options: DubOptions,
         *,
         begin: Callable[[Item, str], None],
@@ -77,19 +77,20 @@ class RayPool:
         cache = None if options.cache is None else absolute(options.cache)
         self._options = replace(options, out=absolute(options.out), cache=cache)
         self._begin, self._tell = begin, tell
-        groups = [list(group) for _, group in groupby(enumerate(items), key=lambda pair: pair[1].source)]
+        self._groups, self._numbers = groups, count()
+        self._fresh: deque[list[Numbered]] = deque()
+        self._all_known = False
         self._again: deque[list[Numbered]] = deque()
         self._tried: set[int] = set()
-        self._open = len(items)
+        self._open = 0
         self._settled: deque[ItemResult] = deque()
         try:
-            count, self._resources, self._device = self._room()
+            self._most, self._resources, self._device = self._room()
         except StartError:
             self._ray.shutdown()
             raise
-        count = min(count, len(groups))
-        self._fresh = deque(_chunks(groups, min(CHUNK, max(1, len(items) // (2 * count)))))
-        self._hands = [self._hire() for _ in range(count)]
+        self._look_ahead()
+        self._hands = [self._hire() for _ in range(min(self._most, len(self._fresh)))]
         self._last_news, self._stillborn = time.monotonic(), 0
 
     def __enter__(self) -> RayPool:
@@ -106,7 +107,7 @@ class RayPool:
         Raises:
             StartError: nothing can go on: no actor comes up, or the disk is full.
         """
-        while self._open > 0:
+        while self._open > 0 or not self._all_known:
             while self._settled:
                 yield self._settled[0]  # taken away when it is told: an interrupt loses nothing
                 self._settled.popleft()
@@ -118,6 +119,7 @@ class RayPool:
         """Begins nothing more, and gives the results of the clips that are being written."""
         self._fresh.clear()
         self._again.clear()
+        self._all_known = True
         for hand in self._hands:
             hand.actor.stop.remote()
         end_s = time.monotonic() + WIND_UP_S
@@ -195,16 +197,36 @@ class RayPool:
             raise StartError(said[0], hint=said[1])
 
     def _give(self, hand: _Hand, stopping: bool) -> None:
-        waiting = self._again or self._fresh
-        if stopping or not waiting:
+        chunk = [] if stopping else self._next_chunk()
+        if not chunk:
             hand.awaited = None
             return
-        chunk = waiting.popleft()
         for _, item in chunk:
             self._begin(item, "handed over")
         hand.held = dict(chunk)
         sent = [(number, _from_root(item)) for number, item in chunk]
         hand.awaited = hand.actor.dub.options(num_returns="streaming").remote(sent)
+
+    def _look_ahead(self) -> None:
+        """Keeps two chunks for each actor ready."""
+        while not self._all_known and len(self._fresh) < 2 * CHUNK * self._most:
+            group = next(self._groups, None)
+            if group is None:
+                self._all_known = True
+            else:
+                self._fresh.append([(next(self._numbers), item) for item in group])
+                self._open += len(group)
+
+    def _next_chunk(self) -> list[Numbered]:
+        """What an actor is given next: of few clips that are left, each actor gets some."""
+        if self._again:
+            return self._again.popleft()
+        self._look_ahead()
+        most = max(1, min(CHUNK, len(self._fresh) // (2 * self._most)))
+        chunk: list[Numbered] = []
+        while self._fresh and len(chunk) < most:
+            chunk += self._fresh.popleft()
+        return chunk
 
     def _bury(self, hand: _Hand, error: Exception, stopping: bool) -> None:
         """What becomes of the clips of an actor that is lost."""
@@ -256,18 +278,6 @@ def _connect(address: str) -> ModuleType:
             signal.signal(signal.SIGTERM, before)
     module: ModuleType = ray
     return module
-
-
-def _chunks(groups: Sequence[list[Numbered]], most: int) -> Iterator[list[Numbered]]:
-    """Groups put together until they hold `most` clips."""
-    chunk: list[Numbered] = []
-    for group in groups:
-        chunk += group
-        if len(chunk) >= most:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _from_root(item: Item) -> Item:

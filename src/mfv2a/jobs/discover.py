@@ -1,16 +1,17 @@
 """Words of the command line -> the videos they name and the place of each in the output tree.
 
-Only names are looked at here; no file is opened. The output folder and everything the tool wrote are never
-inputs.
+Only names are looked at here; no file is opened, and names alone are kept, so that there may be very many. The output
+folder and everything the tool wrote are never inputs.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.report import absolute, written_files
@@ -50,6 +51,30 @@ class Found:
     relative: Path
 
 
+class Videos(Sequence[Found]):
+    """Inputs, however many: of each two pieces of text are kept.
+
+    Args:
+        names: source and place of each.
+    """
+
+    def __init__(self, names: Iterable[tuple[str, str]] = ()) -> None:
+        self.names = tuple(names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Found: ...
+    @overload
+    def __getitem__(self, index: slice) -> Videos: ...
+    def __getitem__(self, index: int | slice) -> Found | Videos:
+        if isinstance(index, slice):
+            return Videos(self.names[index])
+        source, relative = self.names[index]
+        return Found(Path(source), Path(relative))
+
+
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """What the words of a command line led to.
@@ -61,10 +86,10 @@ class Discovery:
         others: inputs that other runs dub.
     """
 
-    found: tuple[Found, ...]
+    found: Videos
     missing: tuple[tuple[Path, str], ...]
     notes: tuple[str, ...]
-    others: tuple[Found, ...] = ()
+    others: Videos = field(default_factory=Videos)
 
 
 def find_videos(arguments: Sequence[str], out: Path) -> Discovery:
@@ -89,7 +114,7 @@ def find_videos(arguments: Sequence[str], out: Path) -> Discovery:
     finder = _Finder(out)
     for argument in arguments:
         finder.add(argument)
-    discovery = Discovery(tuple(finder.found.values()), tuple(finder.missing), tuple(finder.notes))
+    discovery = Discovery(Videos(finder.found.values()), tuple(finder.missing), tuple(finder.notes))
     if discovery.found:
         return discovery
     if finder.inside_out:
@@ -110,7 +135,7 @@ class _Finder:
     """Collects the inputs of one command line."""
 
     def __init__(self, out: Path) -> None:
-        self.found: dict[Path, Found] = {}
+        self.found: dict[str, tuple[str, str]] = {}
         self.missing: list[tuple[Path, str]] = []
         self.notes: list[str] = []
         self.inside_out: list[Path] = []
@@ -168,7 +193,7 @@ class _Finder:
             self.inside_out.append(path)
             self.notes.append(f"{path} was left out: it lies in the output folder")
         else:
-            self.found.setdefault(whole, Found(path, relative))
+            self.found.setdefault(str(whole), (str(path), str(relative)))
 
     def _add_folder(self, folder: Path) -> None:
         if _real(folder).is_relative_to(self._out_real):
@@ -178,11 +203,11 @@ class _Finder:
         before = len(self.found)
         left_out = 0
         for path in self._walk(folder, {_real(folder)}):
-            whole = absolute(path)
-            if str(whole) in self._written or _real(path).is_relative_to(self._out_real):
+            whole = str(absolute(path))
+            if whole in self._written or _real(path).is_relative_to(self._out_real):
                 left_out += 1
             else:
-                self.found.setdefault(whole, Found(path, path.relative_to(folder)))
+                self.found.setdefault(whole, (str(path), str(path.relative_to(folder))))
         if left_out:
             self.notes.append(f"{folder}: {left_out} left out because mfv2a wrote them")
         elif len(self.found) == before:
@@ -212,6 +237,12 @@ class _Finder:
         if folder not in self._reports_read:
             self._reports_read.add(folder)
             self._written |= written_files(folder)
+
+
+def bare_name(relative: str) -> str:
+    """A place in the output tree without the suffix of a video: what all of its outputs begin with."""
+    stem, suffix = os.path.splitext(relative)  # noqa: PTH122 - a hundred thousand Paths are slow
+    return stem if suffix.lower() in VIDEO_SUFFIXES else relative
 
 
 def _real(path: Path) -> Path:

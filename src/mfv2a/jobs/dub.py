@@ -10,18 +10,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from mfv2a.errors import ConfigError, StartError
+from mfv2a.jobs.ahead import Ahead
 from mfv2a.jobs.cache import DEFAULT_BYTES
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.lock import FolderLock, locked
-from mfv2a.jobs.plan import Item, KeepAudio, Plan, PlanOptions, plan_batch
+from mfv2a.jobs.plan import Group, Item, KeepAudio, Planner, PlanOptions
 from mfv2a.jobs.prompts import Row, match_rows, read_table
 from mfv2a.jobs.report import DISK_FULL, REPORT_NAME, Report, absolute
-from mfv2a.jobs.run import Run, check_heartbeat
+from mfv2a.jobs.run import PLANNED_AHEAD, Run, check_heartbeat
 from mfv2a.jobs.shards import Shard
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.media.hardware import DecodeDevice
@@ -157,8 +159,11 @@ class Summary:
 class Listener(Protocol):
     """Is told how a batch goes."""
 
-    def begin(self, info: Any, sample_rate_hz: int, plan: Plan) -> None:
-        """The model and the plan are known; nothing has been written."""
+    def begin(self, info: Any, sample_rate_hz: int, planner: Planner) -> None:
+        """The model is known, and the names of the videos; nothing has been written."""
+
+    def planned(self, item: Item) -> None:
+        """In a dry run: what would be made."""
 
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins; may be called from another thread."""
@@ -202,60 +207,55 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
             discovery = options.shard.part(discovery)
         with ExitStack() as stack:
             # A folder that is there is taken before its report is read: another run may be writing both.
-            lock = stack.enter_context(_locked(options)) if _is_to_write(options) else None
+            is_there = not options.dry_run and options.out.is_dir()
+            lock = stack.enter_context(_locked(options)) if is_there else None
             report = Report(options.out, options.shard.report_name if options.shard else REPORT_NAME)
             if lock is not None:
                 _recover(lock, report, listener)
-            plan = plan_batch(discovery, _plan_options(options, info, rows), report)
-            options.sound.check(info, pictures=True, negatives=any(item.negative_prompt for item in plan.items))
-            for note in (
-                *discovery.notes,
-                *(table.notes if table else ()),
-                *notes,
-                *options.sound.doubts(info),
-                *_doubts(plan, options, info),
-            ):
+            negatives = any(row.negative_prompt for row in rows.values())
+            options.sound.check(info, pictures=True, negatives=negatives)
+            planner = Planner(discovery, _plan_options(options, info, rows), report)
+            plans = Ahead(planner, PLANNED_AHEAD)
+            stack.callback(plans.close)
+            first = list(islice(plans, 1))  # what cannot work at all is known before anything is made
+            doubts = options.sound.doubts(info, negatives=negatives)
+            for note in (*discovery.notes, *(table.notes if table else ()), *notes, *doubts):
                 listener.note(note)
-            listener.begin(info, options.sound.rate_hz(info), plan)
+            listener.begin(info, options.sound.rate_hz(info), planner)
             if options.dry_run:
-                for result in plan.settled:
-                    summary.add(result)
-                summary.planned = len(plan.items)
-                return
-            if lock is None:
-                _make_folder(options.out)
-                lock = stack.enter_context(_locked(options))
-            Run(plan, options, report, lock, listener, summary).carry_out()
+                _tell_plans(chain(first, plans), listener, summary)
+            else:
+                if lock is None:
+                    _make_folder(options.out)
+                    lock = stack.enter_context(_locked(options))
+                Run(planner, chain(first, plans), options, report, lock, listener, summary).carry_out()
+            if options.prompt_from != "none" and planner.wordless:
+                listener.note(
+                    f"--prompt-from {options.prompt_from}: no words in {planner.wordless} of {planner.planned}"
+                )
     finally:
         summary.wall_s = time.perf_counter() - start
+
+
+def _tell_plans(plans: Iterator[Group], listener: Listener, summary: Summary) -> None:
+    """What would be done."""
+    for each in chain.from_iterable(plans):
+        if isinstance(each, ItemResult):
+            summary.add(each)
+            output = None if each.output is None else str(each.output)
+            listener.result(each, {"source": str(each.source), "output": output, "status": each.status})
+        else:
+            summary.planned += 1
+            listener.planned(each)
 
 
 def _locked(options: DubOptions) -> AbstractContextManager[FolderLock]:
     return locked(options.out, None if options.shard is None else (options.shard.index, options.shard.count))
 
 
-def _is_to_write(options: DubOptions) -> bool:
-    return not options.dry_run and options.out.is_dir()
-
-
 def _recover(lock: FolderLock, report: Report, listener: Listener) -> None:
-    unfinished = lock.recover(report)
-    if unfinished:
+    if unfinished := lock.recover(report):
         listener.note(f"an earlier run was cut off while it wrote {unfinished} of its files; they are made again")
-
-
-def _doubts(plan: Plan, options: DubOptions, info: Any) -> Iterator[str]:
-    """What was asked for and will do nothing."""
-    silent = [item for item in plan.items if item.negative_prompt and not info.guides(item.settings["cfg_strength"])]
-    if silent:
-        strength = silent[0].settings["cfg_strength"]
-        yield (
-            f"a negative prompt acts only where --cfg is above 1; here it is {strength:g} "
-            f"({len(silent)} of {len(plan.items)})"
-        )
-    wordless = [item for item in plan.items if item.details.get("prompt_from") in ("", "option")]
-    if options.prompt_from != "none" and wordless:
-        yield f"--prompt-from {options.prompt_from}: no words in {len(wordless)} of {len(plan.items)}"
 
 
 def _plan_options(options: DubOptions, info: Any, rows: Mapping[Path, Row]) -> PlanOptions:

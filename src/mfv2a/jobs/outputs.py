@@ -5,14 +5,13 @@ Only names, sizes and the report are looked at; nothing is written.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfv2a.errors import ConfigError, MediaError
+from mfv2a.errors import MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES, Found
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.seed import content_key, whole_digest
@@ -116,32 +115,3 @@ def _size_bytes(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
-
-
-def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[str, Path]], found: Sequence[Found]) -> None:
-    """Refuses outputs that two sources share, and outputs that are inputs.
-
-    Args:
-        items: what will be made.
-        done: outputs that are there already, each with its source.
-        found: the inputs.
-
-    Raises:
-        ConfigError: there are such.
-    """
-    inputs = {os.path.normcase(absolute(each.source)): each.source for each in found}
-    made = ((str(path), item.source) for item in items for path in (item.output, item.wav) if path is not None)
-    taken: dict[str, Path] = {}
-    for output, source in itertools.chain(made, done):
-        key = os.path.normcase(os.path.abspath(output))  # noqa: PTH100 - a hundred thousand Paths are slow
-        if key in inputs:
-            raise ConfigError(
-                f"{source} would be written over the input {inputs[key]}",
-                hint="choose another --out; a source is never touched",
-            )
-        if key in taken:
-            raise ConfigError(
-                f"{taken[key]} and {source} would both become {output}",
-                hint="dub them in two runs with different --out, or rename one",
-            )
-        taken[key] = source

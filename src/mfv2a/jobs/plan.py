@@ -1,25 +1,25 @@
 """Found videos -> what a batch will do with each: dub it, skip it, or say why it cannot be done.
 
-All that can be known before a network is loaded is decided here: output names, prompts, codecs, seeds, and
-what an earlier run has already done. Nothing is written and torch is not needed.
+All that can be known before a network is needed is decided here: output names, prompts, codecs, seeds, and
+what an earlier run has already done. One video after the other is opened, when it is asked for: a batch begins with
+the first while the last is still to be looked at. Nothing is written and torch is not needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from mfv2a.errors import ConfigError, MediaError, Mfv2aError
 from mfv2a.jobs.carried import PromptFrom
+from mfv2a.jobs.clashes import find_suspects, refuse_collisions, refuse_foreign
 from mfv2a.jobs.discover import Discovery, Found
-from mfv2a.jobs.outputs import already_done, content_facts, find_stranger, output_name, refuse_collisions
+from mfv2a.jobs.outputs import already_done, content_facts, find_stranger, output_name
 from mfv2a.jobs.prompts import Row, choose_prompt
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.seed import clip_seed, content_key
-from mfv2a.jobs.settled import Settled
-from mfv2a.jobs.shards import refuse_foreign
 from mfv2a.media.mux import AudioCodec, MuxPlan, plan_mux
 from mfv2a.media.patience import OverdueError, Patience, patient
 from mfv2a.media.tracks import audible_track, check_beside, sound_tracks
@@ -27,6 +27,7 @@ from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
 
 KeepAudio = Literal["replace", "mix", "second-track", "skip"]
+MOST_HELD = 1000  # videos whose refusal of the codec is kept back, since it may be that of all
 _CODEC_RATES_HZ: Mapping[str, tuple[int, ...]] = {
     "opus": (8000, 12000, 16000, 24000, 48000),
     "aac": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
@@ -111,68 +112,92 @@ class Item:
     beside: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a batch will do.
-
-    Attributes:
-        items: to be dubbed, in order.
-        settled: results that are known already: skipped, or failed before dubbing.
-    """
-
-    items: tuple[Item, ...]
-    settled: Settled
+Group = list[Item | ItemResult]
+"""What becomes of one video: each of its outputs to be made, or what is known of it already."""
 
 
-def plan_batch(discovery: Discovery, options: PlanOptions, report: Report) -> Plan:
-    """Decides what happens to each found video.
+class Planner:
+    """What becomes of each video that was found: iterate over it once, in a thread if need be.
+
+    Outputs that would meet are looked for at once, by their names, and the videos in question opened; all others are
+    opened as they are asked for.
 
     Args:
         discovery: the inputs.
         options: what decides the outputs.
         report: what earlier runs did in the output folder.
 
-    Returns:
-        The videos to dub, and the results already settled.
+    Attributes:
+        total: outputs and failures there will be, as far as is known: exact once the last video was looked at.
+        planned: how many are to be made, so far.
+        wordless: how many of these got no words of their own, so far.
 
     Raises:
-        ConfigError: two sources map to one output, an output is an input, or no video can take the asked
-        codec.
+        ConfigError: two sources map to one output, or an output is an input.
     """
-    items: list[Item] = []
-    settled = Settled(report)
-    for path, reason in discovery.missing:
-        settled.add(failed(path, MediaError(path, reason, hint="check the path")))
-    refused: list[ConfigError] = []
-    for found in discovery.found:
+
+    def __init__(self, discovery: Discovery, options: PlanOptions, report: Report) -> None:
+        self._discovery, self._options, self._report = discovery, options, report
+        self.total = len(discovery.found) * options.variants + len(discovery.missing)
+        self.planned = self.wordless = 0
+        suspects, inside = find_suspects(discovery, options.out, options.variants)
+        self._early = {number: self._look(discovery.found[number]) for number in sorted(suspects)}
+        early = [each for group, _ in self._early.values() for each in group]
+        done = [(each.output, each.source) for each in early if isinstance(each, ItemResult) and each.output]
+        refuse_collisions([each for each in early if isinstance(each, Item)], done, inside)
+        refuse_foreign(discovery, options.out, options.variants)
+
+    def __iter__(self) -> Iterator[Group]:
+        """The videos, in order of their discovery.
+
+        Raises:
+            ConfigError: no video can take the asked codec; nothing was given before that.
+        """
+        held: list[Group] = [
+            [failed(path, MediaError(path, reason, hint="check the path"))] for path, reason in self._discovery.missing
+        ]
+        refused: list[ConfigError] = []
+        for number, found in enumerate(self._discovery.found):
+            group, refusal = self._early.pop(number) if number in self._early else self._look(found)
+            held.append(self._admit(group))
+            if refusal is not None and len(refused) == number < MOST_HELD:
+                refused.append(refusal)
+                continue
+            yield from held
+            held.clear()
+        if refused and len(refused) == len(self._discovery.found):
+            raise refused[0]
+        yield from held
+
+    def _look(self, found: Found) -> tuple[Group, ConfigError | None]:
+        """Opens one video, if need be; the error is told where its container cannot hold the codec."""
         try:
-            with patient(Patience(options.timeout_s)):
-                planned = _plan_clip(found, options, report)
+            with patient(Patience(self._options.timeout_s)):
+                return _plan_clip(found, self._options, self._report), None
         except ConfigError as error:  # this container cannot hold that codec; others may
-            refused.append(error)
-            settled.add(failed(found.source, error, settings=options.settings))
+            return [failed(found.source, error, settings=self._options.settings)], error
         except (MediaError, OverdueError) as error:
-            settled.add(failed(found.source, error, settings=options.settings))
+            return [failed(found.source, error, settings=self._options.settings)], None
         except OSError as error:
-            settled.add(failed(found.source, unreadable(found.source, error), settings=options.settings))
-        else:
-            for each in planned:
-                if isinstance(each, Item):
-                    items.append(each)
-                else:
-                    settled.add(each)
-    if refused and len(refused) == len(discovery.found):
-        raise refused[0]
-    refuse_collisions(items, settled.outputs(), (*discovery.found, *discovery.others))
-    refuse_foreign(items, discovery.others)
-    kept: list[Item] = []
-    for item in items:
-        stranger = None if options.overwrite else find_stranger(item, report)
-        if stranger is None:
-            kept.append(item)
-        else:
-            settled.add(failed(item.source, stranger, settings=item.settings))
-    return Plan(tuple(kept), settled)
+            unread = unreadable(found.source, error)
+            return [failed(found.source, unread, settings=self._options.settings)], None
+
+    def _admit(self, group: Group) -> Group:
+        """The group without outputs that would replace what is not ours; counts it."""
+        admitted: Group = []
+        for each in group:
+            if isinstance(each, ItemResult):
+                admitted.append(each)
+                continue
+            stranger = None if self._options.overwrite else find_stranger(each, self._report)
+            if stranger is not None:
+                admitted.append(failed(each.source, stranger, settings=each.settings))
+                continue
+            self.planned += 1
+            self.wordless += each.details.get("prompt_from") in ("", "option")
+            admitted.append(each)
+        self.total += len(group) - self._options.variants
+        return admitted
 
 
 def failed(source: Path, error: Exception, **fields: Any) -> ItemResult:
@@ -200,7 +225,7 @@ def unreadable(path: Path, error: OSError) -> MediaError:
     return MediaError(path, f"cannot be read: {error.strerror or error}", hint="check the file and its permissions")
 
 
-def _plan_clip(found: Found, options: PlanOptions, report: Report) -> list[Item | ItemResult]:
+def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
     """What becomes of one video: an entry for each of its outputs, or one if it is left alone."""
     stat = found.source.stat()
     row = options.rows.get(found.source)

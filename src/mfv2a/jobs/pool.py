@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WIND_UP_S, CLOSE_S = 60.0, 5.0
+FRESH = 8  # videos kept ready for each worker
 STILLBORN = 3  # workers of one device that die before they ask for anything, until the run is given up
 
 Group = list[tuple[int, Item]]
@@ -53,7 +54,7 @@ class Pool:
     """Clips on their way through several worker processes; to be used as `jobs.batch.Batch` is.
 
     Args:
-        items: the videos; those of one source follow each other and go to one worker.
+        groups: the videos, the items of each together: they go to one worker. Asked for by the caller's thread alone.
         options: how to dub.
         devices: of the workers.
         begin: is told when a stage of an item begins; called by several threads.
@@ -63,7 +64,7 @@ class Pool:
 
     def __init__(
         self,
-        items: Sequence[Item],
+        groups: Iterator[list[Item]],
         options: DubOptions,
         devices: Sequence[str],
         *,
@@ -73,19 +74,22 @@ class Pool:
     ) -> None:
         self._options, self._begin, self._tell = options, begin, tell
         self._cores = max(1, cores // len(devices))
-        groups = [list(group) for _, group in groupby(enumerate(items), key=lambda pair: pair[1].source)]
-        self._fresh: deque[Group] = deque(groups)
+        self._groups, self._numbers = groups, count()
+        self._fresh: deque[Group] = deque()
         self._again: deque[Group] = deque()
+        self._idle: list[_Hand] = []
+        self._most = FRESH * len(devices)
         self._tried: set[int] = set()
-        self._open = len(items)
-        self._stopping = False
+        self._open = 0
+        self._stopping = self._all_known = False
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
         self._inbox: deque[tuple[_Hand, tuple[Any, ...]]] = deque()
         self._stillborn = 0
         self._context = multiprocessing.get_context("spawn")
         self._hands: list[_Hand] = []
-        for device in devices[: max(1, len(groups))]:
+        self._look_ahead()
+        for device in devices[: max(1, len(self._fresh))]:
             self._hire(device)
 
     def __enter__(self) -> Pool:
@@ -102,10 +106,13 @@ class Pool:
         Raises:
             StartError: nothing can go on: no worker starts, or the disk is full.
         """
-        while self._open > 0:
+        while self._open > 0 or not self._all_known:
+            self._look_ahead()
             with self._news:
-                while not self._inbox:
+                if not self._inbox:
                     self._news.wait(1.0)
+                if not self._inbox:
+                    continue
                 hand, message = self._inbox[0]  # taken away when it is settled: an interrupt loses nothing
             yield from self._settle(hand, message)
             self._inbox.popleft()
@@ -136,6 +143,22 @@ class Pool:
             hand.process.kill()
         for hand in hands:
             hand.process.join(CLOSE_S)
+
+    def _look_ahead(self) -> None:
+        """Keeps some videos ready, and gives them to the workers that were waiting for more to be known."""
+        while not self._all_known and len(self._fresh) < self._most:
+            group = next(self._groups, None)
+            with self._lock:
+                if group is None:
+                    self._all_known = True
+                else:
+                    self._fresh.append([(next(self._numbers), item) for item in group])
+                    self._open += len(group)
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for hand in idle:
+            with suppress(OSError):  # it has died meanwhile: what it was given is tried again
+                self._answer(hand)
 
     def _hire(self, device: str) -> None:
         """Starts a worker and listens to it."""
@@ -192,6 +215,8 @@ class Pool:
     def _answer(self, hand: _Hand) -> None:
         """Gives a worker the next videos, lets it first finish those that it has, or sends it home."""
         with self._lock:
+            if hand not in self._hands:
+                return
             hand.asked = True
             if self._stopping:
                 hand.pipe.send(("end",))
@@ -205,8 +230,11 @@ class Pool:
                 group = waiting.popleft()
                 hand.held |= dict(group)
                 hand.pipe.send(("take", group))
-            else:
+            elif hand.held or self._all_known:
                 hand.pipe.send(("pause" if hand.held else "end",))
+            else:
+                self._idle.append(hand)
+                self._news.notify_all()
 
     def _settle(self, hand: _Hand, message: tuple[Any, ...]) -> Iterator[ItemResult]:
         if message[0] == "result":
@@ -227,7 +255,7 @@ class Pool:
             self._tried |= {number for number, _ in rest}
             self._again.extend(list(group) for _, group in groupby(rest, key=lambda pair: pair[1].source))
             hand.held.clear()
-            work = bool(self._again or self._fresh)
+            work = bool(self._again or self._fresh or not self._all_known)
         code = hand.process.exitcode
         end = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with status {code}"
         if rest or lost:

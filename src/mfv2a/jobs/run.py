@@ -1,14 +1,15 @@
-"""A plan is carried out: results settled as they come, the batch ended when it has to end.
+"""Plans are carried out: results settled as they come, the batch ended when it has to end.
 
-What a run does on its way out, whatever ends it, is here: what is being written is finished and told, nothing new
-begins. This module does not know how a clip is dubbed.
+Videos are looked at a few ahead of those that are dubbed. What a run does on its way out, whatever ends it, is here:
+what is being written is finished and told, nothing new begins. This module does not know how a clip is dubbed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,7 @@ from mfv2a.errors import StartError
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
-from mfv2a.jobs.plan import Item, Plan
+from mfv2a.jobs.plan import Group, Item, Planner
 from mfv2a.jobs.report import Report
 from mfv2a.records import ItemResult
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mfv2a.jobs.pool import Pool
 
 WRITER_S = 10.0
+PLANNED_AHEAD = 64  # videos that are looked at before their turn comes
 
 
 class Telling(Protocol):
@@ -40,7 +42,8 @@ class Run:
     """The results of a plan on their way into the report.
 
     Args:
-        plan: what is to be done.
+        planner: counts what is to be done.
+        plans: of it, video after video.
         options: how.
         report: where results go.
         lock: of the output folder.
@@ -49,11 +52,18 @@ class Run:
     """
 
     def __init__(
-        self, plan: Plan, options: DubOptions, report: Report, lock: FolderLock, listener: Listener, summary: Summary
+        self,
+        planner: Planner,
+        plans: Iterator[Group],
+        options: DubOptions,
+        report: Report,
+        lock: FolderLock,
+        listener: Listener,
+        summary: Summary,
     ) -> None:
-        self._plan, self._options, self._report, self._lock = plan, options, report, lock
+        self._planner, self._plans = planner, plans
+        self._options, self._report, self._lock = options, report, lock
         self._listener, self._summary = listener, summary
-        self._total = len(plan.items) + len(plan.settled)
         self._settled = 0
         self._open: ItemResult | None = None
         self._told: ItemResult | None = None
@@ -63,7 +73,7 @@ class Run:
         self._heart: Heartbeat | None = None
 
     def carry_out(self) -> None:
-        """Tells what is settled already, then dubs the rest.
+        """Dubs what is to be dubbed, and tells what is settled already as its turn comes.
 
         Raises:
             StartError: nothing could begin, or nothing can go on.
@@ -72,20 +82,29 @@ class Run:
             stack.callback(self._writer.close, WRITER_S)
             if self._options.heartbeat is not None:
                 self._heart = stack.enter_context(Heartbeat(self._options.heartbeat, self._counts))
-            for result in self._plan.settled:
-                self._settle(result)
-                if self._has_failed_enough():
-                    break
-            else:
-                if self._plan.items:
-                    with start_batch(self._plan, self._options, self._begin, self._listener.detail) as batch:
-                        self._dub(batch)
-        if self._has_failed_enough() and self._settled < self._total:
-            self._summary.not_begun = self._total - self._settled
+            groups = self._to_dub()
+            first = next(groups, None)
+            if first is not None:
+                with start_batch(chain([first], groups), self._options, self._begin, self._listener.detail) as batch:
+                    self._dub(batch)
+        if self._has_failed_enough() and self._settled < self._planner.total:
+            self._summary.not_begun = self._planner.total - self._settled
             self._listener.note(
                 f"stopped after {self._summary.failed} failures (--max-failures {self._options.max_failures}): "
-                f"{self._summary.not_begun} of {self._total} were not done; run the same command again to go on"
+                f"{self._summary.not_begun} of {self._planner.total} were not done; run the same command again to go on"
             )
+
+    def _to_dub(self) -> Iterator[list[Item]]:
+        """The outputs to be made, those of one video together; what is known already is settled on the way."""
+        for group in self._plans:
+            for each in group:
+                if isinstance(each, ItemResult):
+                    self._settle(each)
+                if self._has_failed_enough():
+                    return
+            items = [each for each in group if isinstance(each, Item)]
+            if items:
+                yield items
 
     def _dub(self, batch: Batch | Pool | RayPool) -> None:
         try:
@@ -151,7 +170,7 @@ class Run:
     def _counts(self) -> dict[str, Any]:
         summary = self._summary
         return {
-            "total": self._total,
+            "total": self._planner.total,
             "settled": self._settled,
             "ok": summary.ok,
             "skipped": summary.skipped + summary.left_alone,
@@ -159,11 +178,11 @@ class Run:
         }
 
 
-def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch | Pool | RayPool:
+def start_batch(groups: Iterator[list[Item]], options: DubOptions, begin: Any, tell: Any) -> Batch | Pool | RayPool:
     """Loads the model and starts the crew; with several devices, starts a worker process for each.
 
     Args:
-        plan: what is to be dubbed.
+        groups: what is to be dubbed, video after video; asked for by the caller's thread alone.
         options: how.
         begin: is told when a stage of an item begins.
         tell: takes details.
@@ -172,21 +191,23 @@ def start_batch(plan: Plan, options: DubOptions, begin: Any, tell: Any) -> Batch
         StartError: the model could not be loaded, or there is no place for the cache.
         ConfigError: a GPU shall decode, and none does here.
     """
-    from mfv2a.jobs.start import Started, count_cores, split_devices
+    from mfv2a.jobs.start import MOST_WORKERS, Started, count_cores, split_devices
 
     if options.ray is not None:
         from mfv2a.jobs.cluster import RayPool
 
-        return RayPool(plan.items, options, begin=begin, tell=tell)
+        return RayPool(groups, options, begin=begin, tell=tell)
     devices = split_devices(options.sound.device)
     if len(devices) > 1:
         from mfv2a.jobs.pool import Pool
 
-        return Pool(plan.items, options, devices, begin=begin, tell=tell, cores=count_cores())
-    chosen = replace(options, sound=replace(options.sound, device=devices[0]))
-    started = Started(chosen, begin, cores=count_cores(), most=len(plan.items))
-    started.expect(plan.items)
-    return started.batch(plan.items, tell)
+        return Pool(groups, options, devices, begin=begin, tell=tell, cores=count_cores())
+    cores = count_cores()
+    first = list(islice(groups, options.workers or min(cores, MOST_WORKERS)))
+    started = Started(
+        replace(options, sound=replace(options.sound, device=devices[0])), begin, cores=cores, most=sum(map(len, first))
+    )
+    return started.batch(started.expected(chain(first, groups)), tell)
 
 
 def check_heartbeat(path: Path | None) -> None:

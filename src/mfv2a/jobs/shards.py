@@ -15,16 +15,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mfv2a.errors import ConfigError, StartError
-from mfv2a.jobs.discover import VIDEO_SUFFIXES, Discovery, Found
+from mfv2a.jobs.discover import Discovery, Videos, bare_name
 from mfv2a.jobs.lock import locked
 from mfv2a.jobs.report import DISK_FULL, REPORT_NAME, Report, encode_json, read_records, report_paths
 from mfv2a.media.temporary import part_path, remove_parts
-
-if TYPE_CHECKING:
-    from mfv2a.jobs.plan import Item
 
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _NAME = re.compile(r"report-([0-9]+)-of-([0-9]+)\.jsonl")
@@ -68,36 +64,20 @@ class Shard:
 
     def holds(self, relative: Path) -> bool:
         """Whether a place in the output tree is this run's: by the SHA-256 of its name without a video's suffix."""
-        digest = hashlib.sha256(os.fsencode(_stem(relative).as_posix())).digest()
+        digest = hashlib.sha256(os.fsencode(Path(bare_name(str(relative))).as_posix())).digest()
         return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
 
     def part(self, discovery: Discovery) -> Discovery:
         """What of a discovery is this run's; the rest is kept in mind as inputs that are never outputs."""
-        mine = tuple(found for found in discovery.found if self.holds(found.relative))
+        mine, others = list[tuple[str, str]](), list[tuple[str, str]]()
+        for name in discovery.found.names:
+            (mine if self.holds(Path(name[1])) else others).append(name)
         return replace(
             discovery,
-            found=mine,
+            found=Videos(mine),
             missing=tuple(each for each in discovery.missing if self.holds(Path(each[0].name))),
-            others=tuple(found for found in discovery.found if not self.holds(found.relative)),
+            others=Videos(others),
         )
-
-
-def refuse_foreign(items: Sequence[Item], others: Sequence[Found]) -> None:
-    """Refuses further takes of a video whose names are those of another run's videos.
-
-    Raises:
-        ConfigError: there is such a name.
-    """
-    if all(item.variant == 1 for item in items):
-        return
-    theirs = {os.path.normcase(found.source.with_suffix("").name): found.source for found in others}
-    for item in items:
-        other = theirs.get(os.path.normcase(item.output.with_suffix("").name)) if item.variant > 1 else None
-        if other is not None:
-            raise ConfigError(
-                f"{other} and take {item.variant} of {item.source} may both become {item.output}",
-                hint="dub them in two runs with different --out, or rename one",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +172,3 @@ def _missing(names: Sequence[str]) -> tuple[str, ...]:
         for index in range(1, count + 1)
         if index not in indices
     )
-
-
-def _stem(relative: Path) -> Path:
-    return relative.with_suffix("") if relative.suffix.lower() in VIDEO_SUFFIXES else relative

@@ -152,12 +152,16 @@ class SoundOptions:
             **blind,
         }
 
-    def doubts(self, info: Any) -> Iterator[str]:
+    def doubts(self, info: Any, *, negatives: bool = False) -> Iterator[str]:
         """What people should know before they hear it, in sentences.
 
         Args:
             info: the model's description.
+            negatives: some sounds have a negative prompt of their own.
         """
+        strength = self.settings(info)["cfg_strength"]
+        if (self.negative_prompt or negatives) and not info.guides(strength):
+            yield f"a negative prompt acts only where --cfg is above 1; here it is {strength:g}"
         served = info.default_steps
         if info.kind == "instantaneous" and self.steps is not None and self.steps < served:
             badly = "step serves it badly" if self.steps == 1 else "steps serve it badly"

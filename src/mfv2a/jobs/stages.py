@@ -18,7 +18,7 @@ from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.sight import see_video
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
-from mfv2a.jobs.sounding import decode_sound
+from mfv2a.jobs.sounding import LONG_S, decode_sound
 from mfv2a.jobs.track import Track, make_track
 from mfv2a.media.audio import write_audio
 from mfv2a.media.hardware import DecodeDevice
@@ -188,13 +188,18 @@ class DubStages:
 
     def _lay(self, item: Item, work: Work, audio: Audio) -> Track:
         """New sound -> the track of the file: over the source's sound if that is mixed, at its loudness."""
-        source = None if item.mix_track is None else read_track(item.info, item.mix_track, audio.sample_rate_hz)
+        folder = item.output.parent if audio.duration_s > LONG_S else None
+        source = None
+        if item.mix_track is not None:
+            source = read_track(item.info, item.mix_track, audio.sample_rate_hz, folder=folder)
         return make_track(
             audio,
             loudness_lufs=self._sound.loudness_lufs,
             quiet=work.quiet,
             source=source,
             mix_gain_db=item.mix_gain_db,
+            with_stem=item.wav is not None,
+            folder=folder,
         )
 
 
@@ -212,7 +217,7 @@ def _write_output(item: Item, track: Track) -> None:
     """Writes the sound file, if asked for, then the dubbed video, which marks the item as done."""
     _check_unchanged(item)
     item.output.parent.mkdir(parents=True, exist_ok=True)
-    if item.wav is not None:
+    if item.wav is not None and track.stem is not None:
         write_audio(item.wav, track.stem)
     try:
         mux_audio(item.info, track.audio, item.output, item.mux, beside=item.beside)

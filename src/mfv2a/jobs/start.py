@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mfv2a.media.hardware import choose_decoder
@@ -29,7 +29,7 @@ class Started:
         options: how to dub.
         begin: is told when a stage of an item begins.
         cores: that this process may use.
-        most: clips that there are at most, None where that is not known.
+        most: clips that need be worked on at once, None where that is not known.
 
     Raises:
         StartError: the model could not be loaded, or there is no place for the cache.
@@ -64,6 +64,12 @@ class Started:
     def expect(self, items: Sequence[Item]) -> None:
         """Says which items will come, so that those of one video are looked at once."""
         self._stages.expect(items)
+
+    def expected(self, groups: Iterable[list[Item]]) -> Iterator[Item]:
+        """The items of groups, those of one video together, each group expected when it is asked for."""
+        for group in groups:
+            self.expect(group)
+            yield from group
 
     def batch(self, items: Iterable[Item], tell: Callable[[str], None]) -> Batch:
         """Clips on their way through the stages.

@@ -1,6 +1,6 @@
 """The track of one file: the new sound at the level asked for, over the source's own sound where that is kept.
 
-Arrays in, arrays out; this file writes nothing.
+Arrays in, arrays out. Those of a long sound lie on disk, in files without a name; nothing else is written here.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mfv2a.media.blend import Blend, pieces
 from mfv2a.media.loudness import MAX_GAIN_DB, apply_gain, level_sound, limit_peaks
-from mfv2a.media.tracks import mix_sounds
 from mfv2a.records import Audio
 
 
@@ -24,12 +25,12 @@ class Track:
 
     Attributes:
         audio: the sound for the video.
-        stem: the new sound alone, as it is in there.
+        stem: the new sound alone, as it is in there; None if nobody asked for it.
         facts: what was done to its level, for the report.
     """
 
     audio: Audio
-    stem: Audio
+    stem: Audio | None
     facts: Mapping[str, Any]
 
 
@@ -40,6 +41,8 @@ def make_track(
     quiet: bool = False,
     source: NDArray[np.float32] | None = None,
     mix_gain_db: float = 0.0,
+    with_stem: bool = True,
+    folder: Path | None = None,
 ) -> Track:
     """Levels the new sound, or its mix with the source's.
 
@@ -49,21 +52,27 @@ def make_track(
         quiet: the new sound is mere ambience, which no target raises.
         source: the source's sound [S', channels] at the same rate, None if it is not kept.
         mix_gain_db: gain of the new sound in the mix.
+        with_stem: whether the new sound alone is wanted, too.
+        folder: on whose disk the arrays are kept; None for memory.
+
+    Raises:
+        OSError: the disk is full.
     """
     if source is None and loudness_lufs is None:
         return Track(audio=new, stem=new, facts={})
-    stem = new.samples
+    stem = Blend((new.samples, 1.0))
     whole = stem
     if source is not None:
-        stem = stem * np.float32(10 ** (mix_gain_db / 20))
-        whole = mix_sounds([stem, _fit(source, len(stem))])
+        stem = Blend((new.samples, 10 ** (mix_gain_db / 20)))
+        whole = Blend((stem, 1.0), (source, 1.0))
     facts: dict[str, Any] = {}
     if loudness_lufs is None:
-        gain = limit_peaks(whole, new.sample_rate_hz)
-        facts["limited_db"] = round(-20 * math.log10(float(np.min(gain, initial=1.0))), 2)
+        gain = limit_peaks(whole, new.sample_rate_hz, folder=folder)
+        least = min(float(np.min(piece, initial=1.0)) for _, piece in pieces(gain))
+        facts["limited_db"] = round(-20 * math.log10(least), 2)
     else:
         most_db = 0.0 if quiet and source is None else MAX_GAIN_DB
-        level = level_sound(whole, new.sample_rate_hz, loudness_lufs, max_gain_db=most_db)
+        level = level_sound(whole, new.sample_rate_hz, loudness_lufs, max_gain_db=most_db, folder=folder)
         gain = level.gain
         held = "quiet" if level.held == "gain" and most_db == 0 else level.held
         facts |= {
@@ -72,17 +81,13 @@ def make_track(
             "gain_db": _number(level.gain_db),
             "loudness_held": held,
         }
-    return Track(
-        audio=Audio(samples=apply_gain(whole, gain), sample_rate_hz=new.sample_rate_hz),
-        stem=Audio(samples=apply_gain(stem, gain), sample_rate_hz=new.sample_rate_hz),
-        facts=facts,
-    )
+
+    def levelled(sound: Blend) -> Audio:
+        return Audio(samples=apply_gain(sound, gain, folder=folder), sample_rate_hz=new.sample_rate_hz)
+
+    return Track(audio=levelled(whole), stem=levelled(stem) if with_stem else None, facts=facts)
 
 
 def _number(value: float) -> float | None:
     """A level for JSON, which knows no infinity."""
     return round(value, 2) if math.isfinite(value) else None
-
-
-def _fit(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    return np.pad(samples[:length], [(0, max(0, length - len(samples))), (0, 0)])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import ffmpeg
@@ -109,19 +109,54 @@ def _sounds(container: Any, track: Any) -> Iterator[Any]:
 
 def resample(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> NDArray[np.float32]:
     """Resample [S] or [S, channels] with libswresample to exactly round(S * new_rate_hz / rate_hz) samples."""
-    if samples.ndim == 2:
-        return np.stack([resample(channel, rate_hz, new_rate_hz) for channel in samples.T], axis=1)
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=new_rate_hz)
-    blocks: list[NDArray[np.float32]] = []
-    padded = _fit(samples, max(len(samples), FILTER_SAMPLES))  # of less than its filter nothing comes out
-    for start in range(0, len(padded), BLOCK_SAMPLES):
-        block = np.ascontiguousarray(padded[None, start : start + BLOCK_SAMPLES])
-        frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
-        frame.sample_rate = rate_hz
-        frame.pts = start
-        blocks.extend(out.to_ndarray()[0] for out in resampler.resample(frame))
-    blocks.extend(out.to_ndarray()[0] for out in resampler.resample(None))
-    return _fit(np.concatenate(blocks), round(len(samples) * new_rate_hz / rate_hz))
+    return np.concatenate(list(resampled([samples], rate_hz, new_rate_hz)))
+
+
+def resampled(blocks: Iterable[NDArray[np.float32]], rate_hz: int, new_rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Resample blocks, [s] or [s, channels] that follow each other, as if they were one; see `resample`."""
+    if rate_hz == new_rate_hz:
+        yield from blocks
+        return
+    resamplers: list[_Resampler] = []
+    shape: tuple[int, ...] = ()
+    taken = given = 0
+    for block in blocks:
+        shape, channels = block.shape[1:], (block if block.ndim == 2 else block[:, None]).T
+        resamplers = resamplers or [_Resampler(rate_hz, new_rate_hz) for _ in channels]
+        for start in range(0, len(block), BLOCK_SAMPLES):
+            pairs = zip(resamplers, channels[:, start : start + BLOCK_SAMPLES], strict=True)
+            out = np.stack([one.take(channel) for one, channel in pairs], axis=1)
+            given += len(out)
+            yield out.reshape(len(out), *shape)
+        taken += len(block)
+    rest = round(taken * new_rate_hz / rate_hz) - given
+    if resamplers:
+        out = np.stack([one.end(max(0, FILTER_SAMPLES - taken)) for one in resamplers], axis=1)
+        yield _fit(out.reshape(len(out), *shape), rest)
+
+
+class _Resampler:
+    """libswresample on one channel."""
+
+    def __init__(self, rate_hz: int, new_rate_hz: int) -> None:
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=new_rate_hz)
+        self._rate_hz, self._taken = rate_hz, 0
+
+    def take(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Takes samples [s], gives what comes out for them."""
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
+        frame.sample_rate = self._rate_hz
+        frame.pts = self._taken
+        self._taken += len(samples)
+        return self._joined(self._resampler.resample(frame))
+
+    def end(self, missing: int) -> NDArray[np.float32]:
+        """Gives the rest; of less than its filter nothing comes out, so what is missing is taken as silence."""
+        silence = self.take(np.zeros(missing, dtype=np.float32)) if missing else self._joined(())
+        return np.concatenate([silence, self._joined(self._resampler.resample(None))])
+
+    def _joined(self, frames: Iterable[Any]) -> NDArray[np.float32]:
+        return np.concatenate([np.zeros(0, dtype=np.float32), *(frame.to_ndarray()[0] for frame in frames)])
 
 
 class FittedSound:
@@ -155,18 +190,47 @@ def _fit(samples: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
 
 def wav_bytes(audio: Audio) -> bytes:
     """The sound as a whole WAV file (24-bit PCM)."""
-    return _encode(audio, "WAV", "PCM_24")
-
-
-def _encode(audio: Audio, form: str, subtype: str) -> bytes:
-    channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
     buffer = io.BytesIO()
-    with soundfile.SoundFile(
-        buffer, "w", samplerate=audio.sample_rate_hz, channels=channels, format=form, subtype=subtype
-    ) as file:
-        for start in range(0, len(audio.samples), BLOCK_SAMPLES):  # libvorbis overflows its stack on one long write
-            file.write(audio.samples[start : start + BLOCK_SAMPLES])
+    _encode(audio, "WAV", "PCM_24", buffer)
     return buffer.getvalue()
+
+
+def _encode(audio: Audio, form: str, subtype: str, file: IO[bytes]) -> None:
+    """Writes a sound file, block by block.
+
+    Raises:
+        OSError: the file could not be written.
+        SoundFileError: the library does not take it.
+    """
+    channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
+    target = _Told(file)
+    try:
+        with soundfile.SoundFile(
+            target, "w", samplerate=audio.sample_rate_hz, channels=channels, format=form, subtype=subtype
+        ) as sound:
+            for start in range(0, len(audio.samples), BLOCK_SAMPLES):  # libvorbis overflows its stack on one long write
+                sound.write(audio.samples[start : start + BLOCK_SAMPLES])
+                forget(audio.samples)
+    finally:
+        if target.error is not None:
+            raise target.error
+
+
+class _Told:
+    """A file that keeps the error of a write, which libsndfile would hide."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+        self.seek, self.tell = file.seek, file.tell
+
+    def write(self, data: Any) -> int:
+        """Writes; 0 where that fails."""
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            return 0
 
 
 def write_audio(path: Path | str, audio: Audio) -> None:
@@ -188,7 +252,8 @@ def write_audio(path: Path | str, audio: Audio) -> None:
         if subtype not in soundfile.available_subtypes(form) or (rates and audio.sample_rate_hz not in rates):
             _encode_with_ffmpeg(audio, part, path, muxer, encoder, rates)
         else:
-            part.write_bytes(_encode(audio, form, subtype))
+            with part.open("w+b", buffering=0) as file:
+                _encode(audio, form, subtype, file)
         part.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -6,8 +6,10 @@ Sound is float32 [S, channels]. This file does not know what the sound is kept f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
-from mfv2a.media.audio import resample
+from mfv2a.media.audio import resampled
+from mfv2a.media.blend import PIECE_SAMPLES
 from mfv2a.media.containers import MuxPlan
 from mfv2a.media.ffmpeg import find_ffmpeg
 from mfv2a.media.probe import open_media
+from mfv2a.media.spool import forget, silence
 from mfv2a.media.streams import can_hold
 from mfv2a.records import StreamInfo, VideoInfo
 
@@ -60,7 +64,7 @@ def _is_audible(info: VideoInfo, index: int) -> bool:
     return not decoded
 
 
-def read_track(info: VideoInfo, index: int, sample_rate_hz: int) -> NDArray[np.float32]:
+def read_track(info: VideoInfo, index: int, sample_rate_hz: int, *, folder: Path | None = None) -> NDArray[np.float32]:
     """Read a track onto the picture's clock: sample 0 is heard when the picture starts.
 
     What sounds before the picture or after it is cut; gaps are silence.
@@ -69,24 +73,40 @@ def read_track(info: VideoInfo, index: int, sample_rate_hz: int) -> NDArray[np.f
         info: the probe of the video.
         index: stream index of the track.
         sample_rate_hz: rate to resample to.
+        folder: on whose disk the samples are kept; None for memory.
 
     Returns:
         [round(picture seconds x rate), channels], one channel for mono, else two (more are mixed down).
 
     Raises:
         MediaError: the track cannot be decoded.
+        OSError: the disk is full.
     """
-    total = round(info.duration_s * sample_rate_hz)
-    runs = list(_runs(info, index))
-    if not runs:
+    track: NDArray[np.float32] | None = None
+    with open_media(info.path) as container:
+        for _, run in groupby(_placed(_blocks(container, index), info.start_s), key=lambda each: each.run):
+            first = next(run)
+            place = round((first.start_s - info.start_s) * sample_rate_hz)
+            wave = map(attrgetter("samples"), chain([first], run))  # noqa: B031 - the rest of it
+            for block in resampled(wave, first.rate_hz, sample_rate_hz):
+                if track is None or block.shape[1] > track.shape[1]:
+                    track = _widened(track, round(info.duration_s * sample_rate_hz), block.shape[1], folder)
+                _place(track, block, place)
+                forget(track)
+                place += len(block)
+    if track is None:
         raise MediaError(info.path, f"has sound that cannot be decoded (stream {index})")
-    channels = max(run.blocks[0].shape[1] for run in runs)
-    track = np.zeros((total, channels), dtype=np.float32)
-    for run in runs:
-        wave = np.concatenate(run.blocks)
-        wave = wave if run.rate_hz == sample_rate_hz else resample(wave, run.rate_hz, sample_rate_hz)
-        _place(track, wave, round((run.start_s - info.start_s) * sample_rate_hz))
     return track
+
+
+def _widened(track: NDArray[np.float32] | None, length: int, channels: int, folder: Path | None) -> NDArray[np.float32]:
+    """Room for a track with more channels; what was mono goes to both."""
+    wide = silence((length, channels), folder)
+    if track is not None:
+        for start in range(0, length, PIECE_SAMPLES):
+            wide[start : start + PIECE_SAMPLES] = track[start : start + PIECE_SAMPLES]
+            forget(wide)
+    return wide
 
 
 def check_beside(info: VideoInfo, plan: MuxPlan, beside: Sequence[int]) -> None:
@@ -105,48 +125,27 @@ def check_beside(info: VideoInfo, plan: MuxPlan, beside: Sequence[int]) -> None:
             )
 
 
-def mix_sounds(sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Add sounds [S] or [S, channels] of one length; mono goes to every channel.
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Decoded sound [s, channels]; the number of its run, a stretch without a gap, and when that begins by the file."""
 
-    Returns:
-        [S], or [S, channels] with as many channels as the widest; not limited to [-1, 1].
-    """
-    wide = [sound[:, None] if sound.ndim == 1 else sound for sound in sounds]
-    channels = max(sound.shape[1] for sound in wide)
-    mixed = np.zeros((len(wide[0]), channels), dtype=np.float32)
-    for sound in wide:
-        mixed += sound
-    return mixed[:, 0] if channels == 1 else mixed
-
-
-@dataclass(slots=True)
-class _Run:
-    """Decoded sound without a gap: its first sample's time in seconds on the file's clock, blocks [s, channels]."""
-
+    run: int
     start_s: float
     rate_hz: int
-    blocks: list[NDArray[np.float32]] = field(default_factory=list)
-    samples: int = 0
-
-    def follows(self, time_s: float, rate_hz: int, channels: int) -> bool:
-        end_s = self.start_s + self.samples / self.rate_hz
-        return rate_hz == self.rate_hz and channels == self.blocks[0].shape[1] and abs(time_s - end_s) < GAP_S
+    samples: NDArray[np.float32]
 
 
-def _runs(info: VideoInfo, index: int) -> Iterator[_Run]:
-    run: _Run | None = None
-    with open_media(info.path) as container:
-        for time_s, rate_hz, block in _blocks(container, index):
-            if time_s is None:  # no clock of its own: it follows
-                time_s = info.start_s if run is None else run.start_s + run.samples / run.rate_hz
-            if run is None or not run.follows(time_s, rate_hz, block.shape[1]):
-                if run is not None:
-                    yield run
-                run = _Run(time_s, rate_hz)
-            run.blocks.append(block)
-            run.samples += len(block)
-    if run is not None:
-        yield run
+def _placed(blocks: Iterable[tuple[float | None, int, NDArray[np.float32]]], start_s: float) -> Iterator[_Block]:
+    """Finds the runs of blocks; the first begins at `start_s` where the file does not say."""
+    run, length, kind = 0, 0, (0, 0)
+    for time_s, rate_hz, samples in blocks:
+        end_s = start_s + length / max(kind[0], 1)
+        is_late = time_s is not None and abs(time_s - end_s) >= GAP_S
+        if run == 0 or is_late or kind != (rate_hz, samples.shape[1]):
+            start_s = end_s if time_s is None else time_s
+            run, length, kind = run + 1, 0, (rate_hz, samples.shape[1])
+        length += len(samples)
+        yield _Block(run, start_s, rate_hz, samples)
 
 
 def _blocks(container: Any, index: int) -> Iterator[tuple[float | None, int, NDArray[np.float32]]]:

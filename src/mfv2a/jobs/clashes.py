@@ -1,0 +1,108 @@
+"""Outputs that would meet: two of one name, or one over an input. Refused before anything is made.
+
+What a video becomes is only known once it has been opened, since its container may not stay. So the names of all are
+looked at first, and only those videos are opened whose outputs could meet. This module opens none itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.discover import Discovery, Found, Videos, bare_name
+from mfv2a.jobs.report import absolute
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.plan import Item
+
+
+def find_suspects(discovery: Discovery, out: Path, variants: int) -> tuple[frozenset[int], Videos]:
+    """Finds the videos whose outputs could meet.
+
+    Args:
+        discovery: the inputs.
+        out: the output folder.
+        variants: outputs of each video.
+
+    Returns:
+        The numbers of such videos among those found, and the inputs that lie, by name, where outputs go.
+    """
+    root = os.path.join(absolute(out), "")  # noqa: PTH118 - with the separator at its end
+    inside = Videos(
+        name
+        for name in itertools.chain(discovery.found.names, discovery.others.names)
+        if os.path.abspath(name[0]).startswith(root)  # noqa: PTH100 - a hundred thousand Paths are slow
+    )
+    reserved = {_key(bare_name(str(absolute(found.source)))) for found in inside}
+    holders: dict[str, int] = {}
+    suspects: set[int] = set()
+    for number, (_, relative) in enumerate(discovery.found.names):
+        for name in _bare_outputs(relative, variants):
+            key = _key(root + name)
+            if key in holders:
+                suspects |= {holders[key], number}
+            elif key in reserved:
+                suspects.add(number)
+            holders[key] = number
+    return frozenset(suspects), inside
+
+
+def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[Path, Path]], found: Sequence[Found]) -> None:
+    """Refuses outputs that two sources share, and outputs that are inputs.
+
+    Args:
+        items: what will be made.
+        done: outputs that are there already, each with its source.
+        found: inputs that could be an output.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    inputs = {_key(str(absolute(each.source))): each.source for each in found}
+    made = ((path, item.source) for item in items for path in (item.output, item.wav) if path is not None)
+    taken: dict[str, Path] = {}
+    for output, source in itertools.chain(made, done):
+        key = _key(str(absolute(output)))
+        if key in inputs:
+            raise ConfigError(
+                f"{source} would be written over the input {inputs[key]}",
+                hint="choose another --out; a source is never touched",
+            )
+        if key in taken:
+            raise ConfigError(
+                f"{taken[key]} and {source} would both become {output}",
+                hint="dub them in two runs with different --out, or rename one",
+            )
+        taken[key] = source
+
+
+def refuse_foreign(discovery: Discovery, out: Path, variants: int) -> None:
+    """Refuses further takes of a video whose names are those of another run's videos.
+
+    Raises:
+        ConfigError: there is such a name.
+    """
+    if variants == 1 or not discovery.others:
+        return
+    theirs = {_key(bare_name(relative)): source for source, relative in discovery.others.names}
+    for source, relative in discovery.found.names:
+        for name in itertools.islice(_bare_outputs(relative, variants), 1, None):
+            if _key(name) in theirs:
+                raise ConfigError(
+                    f"{theirs[_key(name)]} and a further take of {source} may both become {out / name}.*",
+                    hint="dub them in two runs with different --out, or rename one",
+                )
+
+
+def _bare_outputs(relative: str, variants: int) -> Iterator[str]:
+    """The names of a video's outputs without their suffix."""
+    stem = bare_name(relative)
+    return (stem if number == 1 else f"{stem}.{number}" for number in range(1, variants + 1))
+
+
+def _key(name: str) -> str:
+    return os.path.normcase(name)
