@@ -26,6 +26,8 @@ EPILOG = """
 
 `mfv2a dub videos --out dubbed --keep-audio mix --mix-gain -6 --loudness -23` - under the sound that is there
 
+`mfv2a dub s3://bucket/videos --out s3://bucket/dubbed` - where the files lie in a store
+
 `find . -name '*.mp4' -print0 | mfv2a dub - -0 --out dubbed --json` - paths on stdin, JSON on stdout
 
 A prompt for one clip goes into a text file beside it: clip.txt for clip.mp4. Of several, the first counts: --prompts,
@@ -42,11 +44,11 @@ def dub(
         list[str] | None,
         typer.Argument(
             metavar="PATH...",
-            help="Videos, folders (searched through), globs in quotes, or - for paths on stdin, one a line.",
+            help="Videos, folders (searched through), globs in quotes, URLs, or - for paths on stdin, one a line.",
             show_default=False,
         ),
     ] = None,
-    out: options.OutFolderOption = ...,  # type: ignore[assignment]
+    out: options.OutAnywhereOption = ...,  # type: ignore[assignment]
     prompt: Annotated[
         str,
         typer.Option(
@@ -185,11 +187,12 @@ def dub(
     """
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     from mfv2a.cli.screen import watch
-    from mfv2a.jobs.dub import DubOptions, Summary, dub_videos
+    from mfv2a.jobs.anywhere import dub_anywhere
+    from mfv2a.jobs.dub import DubOptions, Summary
     from mfv2a.jobs.sound import SoundOptions
 
     wanted = DubOptions(
-        out=out,
+        out=Path(out),
         sound=SoundOptions(
             model=options.model_name(model),
             negative_prompt=negative_prompt,
@@ -230,7 +233,7 @@ def dub(
     )
     summary = Summary()
     with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
-        dub_videos(expand_stdin(paths or [], null=null), wanted, listener, summary)
+        dub_anywhere(expand_stdin(paths or [], null=null), out, wanted, listener, summary)
     raise typer.Exit(3 if summary.failed else 0)
 
 

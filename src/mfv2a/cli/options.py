@@ -226,6 +226,16 @@ OutFolderOption = Annotated[
     Path,
     typer.Option("--out", "-o", help="Folder for the results; made if need be.", metavar="DIR", rich_help_panel=OUTPUT),
 ]
+OutAnywhereOption = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Folder for the results, or its URL; made if need be.",
+        metavar="DIR|URL",
+        rich_help_panel=OUTPUT,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, an object a line.", rich_help_panel=TALK)]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.", rich_help_panel=TALK)]
 VerboseOption = Annotated[

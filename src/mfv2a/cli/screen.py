@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,11 @@ class Screen:
         self._planner: Planner | None = None
         self._settled = self._skipped = 0
         self._start = time.perf_counter()
+        self._named: Callable[[str], str] = str
+
+    def names(self, named: Callable[[str], str]) -> None:
+        """What turns paths in a text into the names that people know."""
+        self._named = named
 
     def begin(self, info: Any, sample_rate_hz: int, planner: Planner) -> None:
         """The model is known, and how many videos there are."""
@@ -42,8 +47,8 @@ class Screen:
         if self._as_json:
             console.print_json(
                 {
-                    "source": str(item.source),
-                    "output": str(item.output),
+                    "source": self._named(str(item.source)),
+                    "output": self._named(str(item.output)),
                     "status": "planned",
                     "prompt": item.prompt,
                     "prompt_from": item.details.get("prompt_from", ""),
@@ -52,7 +57,7 @@ class Screen:
                 }
             )
         else:
-            console.print_path(item.output)
+            console.print_path(self._named(str(item.output)))
 
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins."""
@@ -85,7 +90,7 @@ class Screen:
             if self._as_json:
                 console.print_json(record)
             elif result.output is not None:
-                console.print_path(result.output)
+                console.print_path(self._named(str(result.output)))
         take = f", variant {_variant(result)}" if _variant(result) > 1 else ""
         head = f"[{self._settled}/{self._total()}] {console.printable(str(result.source))}{take}: "
         if result.status == "failed":
@@ -122,6 +127,7 @@ class Screen:
             self._write(text)
 
     def _write(self, text: str) -> None:
+        text = self._named(text)
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

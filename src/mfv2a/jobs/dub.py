@@ -5,25 +5,26 @@ Finds, plans, dubs and reports; it does not know how any of that looks on a term
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from mfv2a.errors import ConfigError, StartError
+from mfv2a.errors import ConfigError
 from mfv2a.jobs.ahead import Ahead
 from mfv2a.jobs.cache import DEFAULT_BYTES
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.discover import find_videos
+from mfv2a.jobs.folder import check_folder, make_folder
 from mfv2a.jobs.lock import FolderLock, locked
-from mfv2a.jobs.plan import Group, Item, KeepAudio, Planner, PlanOptions
+from mfv2a.jobs.mirror import Mirror
+from mfv2a.jobs.plan import Group, Item, KeepAudio, Planner, PlanOptions, is_here
 from mfv2a.jobs.prompts import Row, match_rows, read_table
-from mfv2a.jobs.report import DISK_FULL, REPORT_NAME, Report, absolute
-from mfv2a.jobs.run import PLANNED_AHEAD, Run, check_heartbeat
+from mfv2a.jobs.report import REPORT_NAME, Report
+from mfv2a.jobs.run import FETCHED_AHEAD, PLANNED_AHEAD, Run, check_heartbeat
 from mfv2a.jobs.shards import Shard
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.media.hardware import DecodeDevice
@@ -62,6 +63,7 @@ class DubOptions:
         cache_bytes: the most that it holds.
         ray, ray_cpus: address of a Ray cluster, "local" for one of this machine, None for none; cores of its actors.
         shard: which part of the videos is done, None for all.
+        mirror: what of the folders here mirrors what lies behind URLs, None for nothing.
     """
 
     out: Path
@@ -88,6 +90,7 @@ class DubOptions:
     ray: str | None = None
     ray_cpus: int = 2
     shard: Shard | None = None
+    mirror: Mirror | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("--workers", self.workers), ("--max-failures", self.max_failures)):
@@ -165,6 +168,9 @@ class Listener(Protocol):
     def planned(self, item: Item) -> None:
         """In a dry run: what would be made."""
 
+    def names(self, named: Callable[[str], str]) -> None:
+        """What turns paths in a text into the names that people know."""
+
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins; may be called from another thread."""
 
@@ -198,7 +204,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
     try:
         info = describe_model(options.sound.model)
         listener.detail(f"ffmpeg: {find_ffmpeg()}")
-        _check_out(options.out)
+        check_folder(options.out)
         check_heartbeat(options.heartbeat)
         table = None if options.prompts is None else read_table(options.prompts)
         discovery = find_videos(arguments, options.out)
@@ -209,13 +215,14 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
             # A folder that is there is taken before its report is read: another run may be writing both.
             is_there = not options.dry_run and options.out.is_dir()
             lock = stack.enter_context(_locked(options)) if is_there else None
-            report = Report(options.out, options.shard.report_name if options.shard else REPORT_NAME)
+            name = options.shard.report_name if options.shard else REPORT_NAME
+            report = Report(options.out, name, str if options.mirror is None else options.mirror.named)
             if lock is not None:
                 _recover(lock, report, listener)
             negatives = any(row.negative_prompt for row in rows.values())
             options.sound.check(info, pictures=True, negatives=negatives)
             planner = Planner(discovery, _plan_options(options, info, rows), report)
-            plans = Ahead(planner, PLANNED_AHEAD)
+            plans = Ahead(planner, PLANNED_AHEAD if options.mirror is None else FETCHED_AHEAD)
             stack.callback(plans.close)
             first = list(islice(plans, 1))  # what cannot work at all is known before anything is made
             doubts = options.sound.doubts(info, negatives=negatives)
@@ -223,10 +230,10 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
                 listener.note(note)
             listener.begin(info, options.sound.rate_hz(info), planner)
             if options.dry_run:
-                _tell_plans(chain(first, plans), listener, summary)
+                _tell_plans(chain(first, plans), options, listener, summary)
             else:
                 if lock is None:
-                    _make_folder(options.out)
+                    make_folder(options.out)
                     lock = stack.enter_context(_locked(options))
                 Run(planner, chain(first, plans), options, report, lock, listener, summary).carry_out()
             if options.prompt_from != "none" and planner.wordless:
@@ -237,16 +244,19 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         summary.wall_s = time.perf_counter() - start
 
 
-def _tell_plans(plans: Iterator[Group], listener: Listener, summary: Summary) -> None:
+def _tell_plans(plans: Iterator[Group], options: DubOptions, listener: Listener, summary: Summary) -> None:
     """What would be done."""
+    named = str if options.mirror is None else options.mirror.named
     for each in chain.from_iterable(plans):
         if isinstance(each, ItemResult):
             summary.add(each)
-            output = None if each.output is None else str(each.output)
-            listener.result(each, {"source": str(each.source), "output": output, "status": each.status})
+            output = None if each.output is None else named(str(each.output))
+            listener.result(each, {"source": named(str(each.source)), "output": output, "status": each.status})
         else:
             summary.planned += 1
             listener.planned(each)
+        if options.mirror is not None:
+            options.mirror.let_go(each.source)
 
 
 def _locked(options: DubOptions) -> AbstractContextManager[FolderLock]:
@@ -275,25 +285,6 @@ def _plan_options(options: DubOptions, info: Any, rows: Mapping[Path, Row]) -> P
         variants=options.variants,
         verify_content=options.verify_content,
         timeout_s=options.timeout_s,
+        fetch=is_here if options.mirror is None else options.mirror.fetch,
         settings={**options.sound.settings(info), **options.settings()},
     )
-
-
-def _check_out(out: Path) -> None:
-    """Refuses an output folder that can never be one, before anything runs."""
-    for path in (absolute(out), *absolute(out).parents):
-        if os.path.lexists(path):
-            if not path.is_dir():
-                raise ConfigError(f"--out {out}: {path} is not a folder", hint="choose another --out")
-            return
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        full = error.errno in DISK_FULL
-        raise StartError(
-            f"--out {out} cannot be made: {'the disk is full' if full else error.strerror}",
-            hint="free some space" if full else "choose another --out",
-        ) from error

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import torch
 
 from mfv2a.errors import MediaError, Mfv2aError
-from mfv2a.jobs.plan import Item, failed
+from mfv2a.jobs.failures import failed
+from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import DISK_FULL
 from mfv2a.records import ItemResult
 

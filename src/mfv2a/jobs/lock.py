@@ -128,7 +128,7 @@ def _take(folder: Path, name: str, busy: str, *, shared: bool = False) -> IO[byt
                 f"--out {folder}: {'the disk is full' if full else f'nothing can be written there: {error.strerror}'}",
                 hint="free some space" if full else "make the folder writable or choose another --out",
             ) from error
-        if not _lock(file, shared=shared):
+        if not try_lock(file, shared=shared):
             file.close()
             raise StartError(f"--out {folder}: {busy}", hint="wait until it is done, or choose another --out")
         with suppress(OSError):
@@ -137,7 +137,7 @@ def _take(folder: Path, name: str, busy: str, *, shared: bool = False) -> IO[byt
         file.close()  # the other run ended in between and took the file away
 
 
-def _lock(file: IO[bytes], *, shared: bool = False) -> bool:
+def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
     """Takes the system's lock on a file without waiting; False if another process has it."""
     if fcntl is None:
         return True
@@ -152,7 +152,7 @@ def _lock(file: IO[bytes], *, shared: bool = False) -> bool:
 
 def _leave(guard: IO[bytes], path: Path) -> None:
     """Gives up a lock that is shared; the last one takes the file away, unless a whole run was killed over it."""
-    if fcntl is not None and _lock(guard) and not _claims(guard):
+    if fcntl is not None and try_lock(guard) and not _claims(guard):
         with suppress(OSError):
             path.unlink()
     guard.close()
@@ -177,7 +177,7 @@ def _refuse_other_counts(folder: Path, count: int) -> list[tuple[str, str]]:
         if other == count:
             continue
         with suppress(FileNotFoundError), path.open("ab+", buffering=0) as file:
-            if not _lock(file):
+            if not try_lock(file):
                 raise StartError(
                     f"--out {folder}: a run with --shard I/{other} is writing into this folder",
                     hint=f"wait until it is done, or share the list among {other} runs",

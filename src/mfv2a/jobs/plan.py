@@ -7,18 +7,19 @@ the first while the last is still to be looked at. Nothing is written and torch 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mfv2a.errors import ConfigError, MediaError, Mfv2aError
+from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.clashes import find_suspects, refuse_collisions, refuse_foreign
 from mfv2a.jobs.discover import Discovery, Found
+from mfv2a.jobs.failures import failed, unreadable
 from mfv2a.jobs.outputs import already_done, content_facts, find_stranger, output_name
 from mfv2a.jobs.prompts import Row, choose_prompt
-from mfv2a.jobs.report import Report, absolute
+from mfv2a.jobs.report import Report
 from mfv2a.jobs.seed import clip_seed, content_key
 from mfv2a.media.mux import AudioCodec, MuxPlan, plan_mux
 from mfv2a.media.patience import OverdueError, Patience, patient
@@ -32,6 +33,10 @@ _CODEC_RATES_HZ: Mapping[str, tuple[int, ...]] = {
     "opus": (8000, 12000, 16000, 24000, 48000),
     "aac": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
 }
+
+
+def is_here(source: Path) -> None:
+    """Nothing has to be done to look at a video: it is on this disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,7 @@ class PlanOptions:
         variants: outputs of each video, each with its own noise.
         verify_content: know a video that is done by what it holds, and not by its time.
         timeout_s: how long looking at one video may take, None for as long as it likes.
+        fetch: makes sure that a video is on this disk.
     """
 
     out: Path
@@ -73,6 +79,7 @@ class PlanOptions:
     variants: int = 1
     verify_content: bool = False
     timeout_s: float | None = None
+    fetch: Callable[[Path], None] = is_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,31 +207,6 @@ class Planner:
         return admitted
 
 
-def failed(source: Path, error: Exception, **fields: Any) -> ItemResult:
-    """The result of a video that could not be done.
-
-    Args:
-        source: the input.
-        error: why.
-        **fields: further fields of the result.
-    """
-    hint = error.hint if isinstance(error, Mfv2aError) else ""
-    message = str(error)
-    if isinstance(error, MediaError):
-        hint = hint or "leave this file out, or convert it to MP4 and try again"
-    if isinstance(error, MediaError) and absolute(error.path) != absolute(source):
-        message = f"{error.path}: {message}"
-    if not isinstance(error, Mfv2aError):  # a fault of the tool, told with its type
-        message = f"{type(error).__name__}: {message}"
-        hint = "this looks like a fault of mfv2a; run again with --verbose and report it"
-    return ItemResult(source=source, output=None, status="failed", error=" ".join(message.split()), hint=hint, **fields)
-
-
-def unreadable(path: Path, error: OSError) -> MediaError:
-    """The error of a file that the system refuses to read."""
-    return MediaError(path, f"cannot be read: {error.strerror or error}", hint="check the file and its permissions")
-
-
 def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
     """What becomes of one video: an entry for each of its outputs, or one if it is left alone."""
     stat = found.source.stat()
@@ -234,6 +216,7 @@ def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
     settings = {**options.settings, **own, "prompt": prompt}
     facts: dict[str, Any] = {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     if options.verify_content:
+        options.fetch(found.source)
         facts |= content_facts(found.source)
     wanted = {number: settings if number == 1 else {**settings, "variant": number} for number in _variants(options)}
     done: dict[int, ItemResult | None] = dict.fromkeys(wanted)
@@ -241,6 +224,7 @@ def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
         done = {number: already_done(found, options, report, each, facts) for number, each in wanted.items()}
     if all(done.values()):
         return [result for result in done.values() if result is not None]
+    options.fetch(found.source)
     info = probe_video(found.source)
     heard = None if options.keep_audio == "replace" else audible_track(info)
     if heard is not None and options.keep_audio == "skip":

@@ -17,7 +17,8 @@ from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
-from mfv2a.jobs.plan import Item, failed
+from mfv2a.jobs.failures import failed
+from mfv2a.jobs.plan import Item
 from mfv2a.jobs.worker import run_worker
 from mfv2a.media.temporary import remove_parts
 from mfv2a.records import ItemResult

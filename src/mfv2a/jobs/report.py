@@ -10,7 +10,7 @@ import errno
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,14 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve() would follow symlinks
 
 
-def result_record(result: ItemResult, folder: Path) -> dict[str, Any]:
+def result_record(result: ItemResult, folder: Path, named: Callable[[str], str] = str) -> dict[str, Any]:
     """Turns a result into the JSON object of its report line.
 
     Args:
         result: what became of one source.
         folder: the output folder; `name` in the record is relative to it, so that a moved folder stays
         readable.
+        named: what people know a path as.
 
     Returns:
         A JSON-ready dict.
@@ -63,8 +64,8 @@ def result_record(result: ItemResult, folder: Path) -> dict[str, Any]:
         root = absolute(folder)
         name = output.relative_to(root).as_posix() if output.is_relative_to(root) else str(output)
     return {
-        "source": str(absolute(result.source)),
-        "output": None if output is None else str(output),
+        "source": named(str(absolute(result.source))),
+        "output": None if output is None else named(str(output)),
         "name": name,
         "status": result.status,
         "error": result.error,
@@ -162,10 +163,12 @@ class Report:
     Args:
         folder: the output folder; it need not exist before the first `append`.
         name: of the file that this run writes.
+        named: what people know a source as, which is what the lines say.
     """
 
-    def __init__(self, folder: Path, name: str = REPORT_NAME) -> None:
+    def __init__(self, folder: Path, name: str = REPORT_NAME, named: Callable[[str], str] = str) -> None:
         self.folder = folder
+        self._named = named
         self._path = folder / name
         self._root = str(absolute(folder))
         self._last: dict[str | tuple[str, int], int] = {}
@@ -178,7 +181,7 @@ class Report:
 
     def last(self, source: Path, variant: int = 1) -> Mapping[str, Any] | None:
         """The newest record of a source and variant, None if the report does not know it."""
-        place = self._last.get(_key(str(absolute(source)), variant))
+        place = self._last.get(_key(self._named(str(absolute(source))), variant))
         if place is None:
             return None
         try:
@@ -221,7 +224,7 @@ class Report:
         Raises:
             StartError: the report cannot be written; going on would lose track of what is done.
         """
-        record = result_record(result, self.folder)
+        record = result_record(result, self.folder, self._named)
         if result.status == "skipped" and self._knows(result, record):
             return record
         try:

@@ -6,6 +6,7 @@ what is being written is finished and told, nothing new begins. This module does
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 WRITER_S = 10.0
 PLANNED_AHEAD = 64  # videos that are looked at before their turn comes
+FETCHED_AHEAD = 4  # the same, where they have to be fetched
 
 
 class Telling(Protocol):
@@ -65,6 +67,7 @@ class Run:
         self._options, self._report, self._lock = options, report, lock
         self._listener, self._summary = listener, summary
         self._settled = 0
+        self._held: Counter[Path] = Counter()
         self._open: ItemResult | None = None
         self._told: ItemResult | None = None
         self._counted: ItemResult | None = None
@@ -104,6 +107,7 @@ class Run:
                     return
             items = [each for each in group if isinstance(each, Item)]
             if items:
+                self._held[items[0].source] = len(items)
                 yield items
 
     def _dub(self, batch: Batch | Pool | RayPool) -> None:
@@ -136,6 +140,11 @@ class Run:
             record = self._writer.submit(lambda: self._write(result)).result()
         self._told, self._open = result, None
         self._listener.result(result, record)
+        if self._options.mirror is not None:
+            self._held[result.source] -= 1
+            if self._held[result.source] <= 0:
+                del self._held[result.source]
+                self._options.mirror.let_go(result.source)
 
     def _write(self, result: ItemResult) -> Mapping[str, Any]:
         """Counts a result and adds its line to the report, unless that was done before."""

@@ -81,6 +81,7 @@ class DubStages:
         decoder_threads: of each video decoder; 0 for as many as there are cores.
         decode_device: where videos are decoded.
         cache: of what was seen, None for none.
+        deliver: brings an output to where it belongs, once it is whole.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class DubStages:
         decoder_threads: int = 0,
         decode_device: DecodeDevice = "cpu",
         cache: FeatureCache | None = None,
+        deliver: Callable[[ItemResult], None] | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._sound = sound
@@ -99,7 +101,7 @@ class DubStages:
         self._begin = begin
         self._rate_hz = sound.rate_hz(pipeline.info)
         self._decoder_threads, self._decode_device = decoder_threads, decode_device
-        self._cache = cache
+        self._cache, self._deliver = cache, deliver
         self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else threading.Lock()
         self._works: Shared[Work] = Shared()
 
@@ -177,7 +179,7 @@ class DubStages:
         track = self._lay(item, work, audio)
         _write_output(item, track)
         seconds["mux"] = time.perf_counter() - start
-        return ItemResult(
+        result = ItemResult(
             source=item.source,
             output=item.output,
             status="ok",
@@ -185,6 +187,11 @@ class DubStages:
             seconds=seconds,
             details=_describe(item, work, track, seconds, self._out),
         )
+        if self._deliver is not None:
+            start = time.perf_counter()
+            self._deliver(result)
+            seconds["upload"] = time.perf_counter() - start
+        return result
 
     def _lay(self, item: Item, work: Work, audio: Audio) -> Track:
         """New sound -> the track of the file: over the source's sound if that is mixed, at its loudness."""

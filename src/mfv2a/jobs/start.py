@@ -59,6 +59,7 @@ class Started:
             decoder_threads=self._share,
             decode_device=decode_device,
             cache=cache,
+            deliver=None if options.mirror is None else options.mirror.deliver,
         )
 
     def expect(self, items: Sequence[Item]) -> None:

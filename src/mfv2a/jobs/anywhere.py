@@ -1,0 +1,53 @@
+"""Videos and outputs on this disk or behind URLs -> a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from mfv2a.errors import ConfigError, MediaError, Mfv2aError
+from mfv2a.jobs.dub import DubOptions, Listener, Summary, dub_videos
+from mfv2a.jobs.report import REPORT_NAME
+from mfv2a.media.remote import is_url
+
+
+def dub_anywhere(arguments: Sequence[str], out: str, options: DubOptions, listener: Listener, summary: Summary) -> None:
+    """Gives every video that the arguments name a sound; see `dub_videos`.
+
+    Args:
+        arguments: files, folders and globs, or URLs of such.
+        out: the output folder, or its URL.
+        options: what to do; its `out` does not count.
+        listener: is told how it goes.
+        summary: counted up as results come.
+
+    Raises:
+        ConfigError: something that cannot work, found before anything was written.
+        StartError: nothing could begin, or nothing can go on.
+        MediaError: the report cannot be written to the store; all else is done.
+    """
+    url = next((word for word in (*arguments, out) if is_url(word)), None)
+    if url is None:
+        dub_videos(arguments, replace(options, out=Path(out)), listener, summary)
+        return
+    if options.ray is not None:
+        raise ConfigError(
+            f"{url}: actors of a Ray cluster cannot share what is fetched", hint="use --shard, a run on each machine"
+        )
+    from mfv2a.jobs.mirror import staged
+
+    report = options.shard.report_name if options.shard else REPORT_NAME
+    with staged(arguments, out, report) as stage:
+        listener.names(stage.mirror.named)
+        try:
+            dub_videos(stage.arguments, replace(options, out=stage.out, mirror=stage.mirror), listener, summary)
+        except BaseException as error:
+            with suppress(Mfv2aError):  # the first fault counts; markers tell the next run what is done
+                stage.mirror.commit()
+            if isinstance(error, Mfv2aError) and not isinstance(error, MediaError):
+                raise type(error)(stage.mirror.named(str(error)), hint=error.hint) from error
+            raise
+        if not options.dry_run:
+            stage.mirror.commit()

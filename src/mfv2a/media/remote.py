@@ -1,0 +1,238 @@
+"""Folders behind a URL: s3://, gs://, memory:// and whatever else fsspec knows.
+
+Here alone fsspec is asked. This file does not know what the files are. They are fetched to the disk to be worked on,
+where a stand-in may lie in their place: an empty file that states their size and time, and takes no room.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from zlib import crc32
+
+from mfv2a.errors import ConfigError, MediaError, StartError
+from mfv2a.media.temporary import part_path
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+_TAGS = ("ETag", "etag", "md5Hash", "checksum", "content_md5")
+RENAMING = frozenset({"file", "local", "sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs"})
+"""Protocols whose rename is one step. Elsewhere - object stores - a file is there once its upload is complete."""
+TRIES, PAUSE_S = 3, 1.0
+AGAIN_HINT, ACCESS_HINT = "run the same command again", "check the address, and that you have access"
+
+Given = TypeVar("Given")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file in a folder behind a URL.
+
+    Attributes:
+        relative: its place in the folder, with slashes.
+        size_bytes: its size.
+        mtime_ns: when it was last changed; where the store does not say, a number that hangs on its checksum.
+    """
+
+    relative: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A folder behind a URL; may be sent to other processes.
+
+    Attributes:
+        url: of the folder, without a slash at its end.
+    """
+
+    url: str
+
+    def at(self, relative: str) -> str:
+        """The URL of a file in it."""
+        return f"{self.url}/{relative}"
+
+    def files(self, pattern: str = "") -> list[RemoteFile]:
+        """All files below it, by name, or those that a glob names.
+
+        Raises:
+            ConfigError: the protocol is unknown, or its package is not installed.
+            StartError: the store cannot be asked.
+        """
+        system, root = _open(self.url)
+
+        def listed() -> Mapping[str, Any]:
+            found = system.glob(f"{root}/{pattern}", detail=True) if pattern else system.find(root, detail=True)
+            return dict(found)
+
+        try:
+            found = _patiently(listed)
+        except FileNotFoundError:
+            return []
+        except Exception as error:  # every store has errors of its own
+            raise StartError(
+                f"{self.url} cannot be listed: {_reason(error)}", hint="check the address and access"
+            ) from error
+        prefix = root.rstrip("/") + "/"
+        files = [
+            RemoteFile(name.removeprefix(prefix), int(about.get("size") or 0), _mtime_ns(about))
+            for name, about in sorted(found.items())
+            if about.get("type") != "directory" and name.startswith(prefix)
+        ]
+        return [file for file in files if _is_safe(file.relative)]
+
+    def fetch(self, file: RemoteFile, target: Path) -> None:
+        """Copies a file to the disk, whole or not at all.
+
+        Raises:
+            MediaError: it cannot be had, or has changed.
+            OSError: it cannot be written.
+        """
+        part = part_path(target)
+        system, root = _open(self.url)
+        try:
+            _patiently(lambda: system.get_file(f"{root}/{file.relative}", str(part)))
+            if part.stat().st_size != file.size_bytes:
+                raise MediaError(target, "has changed since the folder was listed", hint=AGAIN_HINT)
+            os.utime(part, ns=(file.mtime_ns, file.mtime_ns))
+            part.replace(target)
+        except (MediaError, StartError):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.filename == str(part):
+                raise
+            raise MediaError(
+                target, f"cannot be fetched: {_reason(error)}", hint="run the same command again"
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def put(self, source: Path, relative: str) -> None:
+        """Copies a file from the disk there, whole or not at all; where there is no rename, as the store does it.
+
+        Raises:
+            MediaError: it cannot be written there.
+        """
+        system, root = _open(self.url)
+        name = f"{root}/{relative}"
+        part = f"{root}/{PurePosixPath(relative).parent}/{part_path(source).name}"
+        renames = not RENAMING.isdisjoint({system.protocol} if isinstance(system.protocol, str) else system.protocol)
+
+        def upload() -> None:
+            system.makedirs(name.rpartition("/")[0], exist_ok=True)
+            system.put_file(str(source), part if renames else name)
+            if renames:
+                system.mv(part, name)
+
+        try:
+            _patiently(upload)
+        except Exception as error:
+            if renames:
+                with suppress(Exception):
+                    system.rm_file(part)
+            reason = f"cannot be written to {self.at(relative)}: {_reason(error)}"
+            raise MediaError(source, reason, hint=AGAIN_HINT) from error
+
+    def read(self, relative: str) -> bytes:
+        """What a small file holds; nothing if it is not there.
+
+        Raises:
+            StartError: it cannot be read.
+        """
+        system, root = _open(self.url)
+        try:
+            return bytes(_patiently(lambda: system.cat_file(f"{root}/{relative}")))
+        except FileNotFoundError:
+            return b""
+        except Exception as error:
+            raise StartError(f"{self.at(relative)} cannot be read: {_reason(error)}", hint=ACCESS_HINT) from error
+
+    def remove(self, relatives: Iterable[str]) -> None:
+        """Removes files; one that stays does no harm."""
+        system, root = _open(self.url)
+        for relative in relatives:
+            with suppress(Exception):
+                system.rm_file(f"{root}/{relative}")
+
+
+def is_url(text: str) -> bool:
+    """Whether a word of the command line is a URL."""
+    return _URL.match(text) is not None
+
+
+def stand_in(path: Path, size_bytes: int, mtime_ns: int) -> None:
+    """Puts a stand-in in a file's place; the folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_path(path)
+    with part.open("wb") as file:
+        file.truncate(size_bytes)
+    os.utime(part, ns=(mtime_ns, mtime_ns))
+    part.replace(path)
+
+
+def is_stand_in(path: Path) -> bool:
+    """Whether a file only stands for one that is elsewhere: it has a size and takes no room."""
+    status = path.stat()
+    return status.st_size > 0 and getattr(status, "st_blocks", 1) == 0
+
+
+def _open(url: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    try:
+        system, root = url_to_fs(url)
+    except ImportError as error:
+        raise ConfigError(
+            f"{url}: {_reason(error)}", hint="pip install 'mfv2a[remote]', or the package named"
+        ) from error
+    except ValueError as error:
+        hint = "use a protocol that fsspec knows, such as s3://"
+        raise ConfigError(f"{url}: {_reason(error)}", hint=hint) from error
+    except Exception as error:
+        raise StartError(f"{url} cannot be reached: {_reason(error)}", hint=ACCESS_HINT) from error
+    return system, str(root).rstrip("/")
+
+
+def _patiently(work: Callable[[], Given]) -> Given:
+    """Tries again what a network may have spoiled."""
+    for number in range(1, TRIES):
+        try:
+            return work()
+        except (FileNotFoundError, PermissionError, NotImplementedError):
+            raise
+        except Exception:  # noqa: BLE001 - the last try tells
+            time.sleep(number * PAUSE_S)
+    return work()
+
+
+def _mtime_ns(about: Mapping[str, Any]) -> int:
+    for name in _TIMES:
+        value = about.get(name)
+        if isinstance(value, str):
+            with suppress(ValueError):
+                value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, (int, float)):
+            return round(value * 1e6) * 1000
+    tag = next((about[name] for name in _TAGS if about.get(name)), "")
+    return crc32(str(tag).encode()) * 1_000_000_000 if tag else 0
+
+
+def _is_safe(relative: str) -> bool:
+    """Whether a name stays in its folder on this disk."""
+    parts = relative.split("/")
+    return all(parts) and not any(part in (".", "..") or "\0" in part for part in parts)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
