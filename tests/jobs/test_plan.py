@@ -10,6 +10,7 @@ import pytest
 
 from made_videos import make_video
 from mfv2a.errors import ConfigError
+from mfv2a.jobs import plan as module
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.plan import Item, Planner, PlanOptions
 from mfv2a.jobs.report import Report
@@ -278,3 +279,50 @@ def test_a_copy_gets_the_same_noise_and_another_run_seed_other_noise(here: Path)
     one, two = plan("in").items
     assert one.seed == two.seed
     assert plan("in", options=replace(OPTIONS, seed=1)).items[0].seed != one.seed
+
+
+def test_a_video_is_opened_when_its_turn_comes(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        make_video(Path(f"in/{name}.mp4"), seconds=0.3)
+    probe, opened = module.probe_video, []
+    monkeypatch.setattr(module, "probe_video", lambda path: (opened.append(path.name), probe(path))[1])
+    planned = planner("in")
+    assert opened == []
+    groups = iter(planned)
+    assert [item.source.name for item in next(groups)] == ["a.mp4"]
+    assert opened == ["a.mp4"]
+    assert (planned.total, planned.planned) == (3, 1)
+
+
+def test_only_videos_whose_outputs_could_meet_are_opened_before_all_else(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mp4", "b.mp4", "b.mov", "c.2.mkv", "c.mkv", "d.mp4"):
+        make_video(Path("in") / name, seconds=0.3)
+    probe, opened = module.probe_video, []
+    monkeypatch.setattr(module, "probe_video", lambda path: (opened.append(path.name), probe(path))[1])
+    planned = planner("in")
+    assert opened == ["b.mov", "b.mp4"]
+    assert len(list(planned)) == 6
+    assert sorted(opened) == ["a.mp4", "b.mov", "b.mp4", "c.2.mkv", "c.mkv", "d.mp4"]
+    opened.clear()
+    with pytest.raises(ConfigError, match=r"would both become out/c\.2\.mkv"):
+        planner("in", options=replace(OPTIONS, variants=2))
+    assert "a.mp4" not in opened
+
+
+def test_an_input_that_lies_by_name_where_an_output_goes_is_refused(here: Path) -> None:
+    make_video(Path("elsewhere/a.mp4"), seconds=0.3)
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    Path("out").mkdir()
+    Path("out/a.mp4").symlink_to(Path("../elsewhere/a.mp4"))
+    with pytest.raises(ConfigError, match=r"would be written over the input out/a\.mp4"):
+        plan("in", "out/a.mp4")
+
+
+def test_what_no_container_can_hold_is_told_before_anything_is_given(here: Path) -> None:
+    for name in ("a.webm", "b.webm"):
+        make_video(Path("in") / name, seconds=0.3)
+    groups = iter(planner("in", options=replace(OPTIONS, audio_codec="aac")))
+    with pytest.raises(ConfigError, match="aac"):
+        next(groups)

@@ -1,0 +1,61 @@
+"""Things are made a few ahead, in order, and no further."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from mfv2a.jobs.ahead import Ahead
+
+
+def test_all_come_in_order_and_then_no_more() -> None:
+    ahead = Ahead(iter(range(100)), 3)
+    assert list(ahead) == list(range(100))
+    assert next(ahead, None) is None
+
+
+def test_no_more_are_made_than_may_wait() -> None:
+    made: list[int] = []
+    waits = threading.Event()
+
+    def source() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            if number == 4:
+                waits.set()
+            yield number
+
+    ahead = Ahead(source(), 3)
+    assert next(ahead) == 0
+    assert waits.wait(10)
+    assert made == [0, 1, 2, 3, 4]  # one is taken, three wait, and one is in hand
+    ahead.close()
+
+
+def test_an_error_is_raised_where_it_would_be_taken() -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        raise ValueError("two")
+
+    ahead = Ahead(source(), 3)
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match="two"):
+        next(ahead)
+    assert next(ahead, None) is None
+
+
+def test_what_nobody_wants_is_not_made() -> None:
+    ended = threading.Event()
+
+    def source() -> Iterator[int]:
+        try:
+            yield from range(1_000_000)
+        finally:
+            ended.set()
+
+    ahead = Ahead(source(), 1)
+    next(ahead)
+    ahead.close()
+    assert ended.wait(10)
