@@ -2,6 +2,7 @@
 
     python scripts/long_video.py                          # 30 minutes against 30 s at 1080p
     python scripts/long_video.py --minutes 3 --height 180
+    python scripts/long_video.py --levelled               # sound of their own kept under the new one, all at -23 LUFS
 
 Spectral flux and energy are those of frames of 32 ms at the model's rate: near the middle of the fades where two
 windows of the sampler, or two pieces of the vocoder, meet, against all others. The video is a film of examples/videos,
@@ -29,25 +30,28 @@ from mfv2a.media.ffmpeg import find_ffmpeg
 from mfv2a.models.vocoders import cut_for
 
 FILM = Path(__file__).resolve().parent.parent / "examples" / "videos" / "friday.mp4"
+NOISE = "anoisesrc=a=0.1:r=48000,tremolo=f=0.5:d=0.9,aformat=channel_layouts=stereo"
+LEVELLED = ("--loudness", "-23", "--keep-audio", "mix", "--also-wav")
 SHORT_S, FRAME_S, NEAR_S, DRAWS = 30, 0.032, 0.064, 1000
 
 
-def make_videos(folder: Path, height_px: int, lengths_s: list[int]) -> list[Path]:
-    """Half a minute, encoded once, and copies of it that are longer."""
+def make_videos(folder: Path, height_px: int, lengths_s: list[int], *, sounding: bool) -> list[Path]:
+    """Half a minute, encoded once, and copies of it that are longer; with noise that comes and goes if they sound."""
     program = [find_ffmpeg(), "-nostdin", "-loglevel", "error", "-stream_loop", "-1"]
     size = f"scale={height_px * 16 // 9 // 2 * 2}:{height_px},setsar=1,fps=25"
     base = folder / "base.mp4"
-    encoded = ["-t", str(SHORT_S), "-an", "-vf", size, "-c:v", "libx264", "-preset", "ultrafast", base]
-    subprocess.run([*program, "-i", FILM, *encoded], check=True)
+    encoded = ["-t", str(SHORT_S), "-vf", size, "-c:v", "libx264", "-preset", "ultrafast", base]
+    noise = ["-f", "lavfi", "-i", NOISE, "-map", "0:v", "-map", "1:a", "-c:a", "aac"] if sounding else ["-an"]
+    subprocess.run([*program, "-i", FILM, *noise, *encoded], check=True)
     paths = [folder / f"{length_s}.mp4" for length_s in lengths_s]
     for path, length_s in zip(paths, lengths_s, strict=True):
         subprocess.run([*program, "-i", base, "-t", str(length_s), "-c", "copy", path], check=True)
     return paths
 
 
-def dub(video: Path, out: Path) -> float:
+def dub(video: Path, out: Path, *words: str) -> float:
     """Dub a video in a process of its own; its peak memory in MiB."""
-    line = [sys.executable, "-m", "mfv2a", "dub", video, "--out", out, "--sample-rate", "model", "--quiet"]
+    line = [sys.executable, "-m", "mfv2a", "dub", video, "--out", out, "--sample-rate", "model", "--quiet", *words]
     child = subprocess.Popen([*line, "--audio-codec", "flac"], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -105,12 +109,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Dub a long video and a short one.")
     parser.add_argument("--minutes", type=float, default=30.0, metavar="N", help="of the long video")
     parser.add_argument("--height", type=int, default=1080, metavar="PX", help="of the picture")
+    parser.add_argument("--levelled", action="store_true", help="with --loudness -23 --keep-audio mix --also-wav")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     wanted = parser.parse_args()
     long_s = round(60 * wanted.minutes)
     with tempfile.TemporaryDirectory(prefix="mfv2a-long-") as scratch:
-        short, long = make_videos(Path(scratch), wanted.height, [SHORT_S, long_s])
-        peaks = [dub(video, Path(scratch) / "dubbed") for video in (short, long)]
+        short, long = make_videos(Path(scratch), wanted.height, [SHORT_S, long_s], sounding=wanted.levelled)
+        words = LEVELLED if wanted.levelled else ()
+        peaks = [dub(video, Path(scratch) / "dubbed", *words) for video in (short, long)]
         found = measure_seams(Path(scratch) / "dubbed" / long.name, long_s)
     if wanted.json:
         sys.stdout.write(json.dumps({"seconds": [SHORT_S, long_s], "peak_mib": peaks, "seams": found}) + "\n")
