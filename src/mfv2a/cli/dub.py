@@ -154,6 +154,7 @@ def dub(
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,
+    gallery: options.GalleryOption = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", "-n", help="Print the outputs, make nothing.", rich_help_panel=options.OUTPUT),
@@ -228,9 +229,16 @@ def dub(
         cache=None if cache == "off" else Path(cache),
         cache_bytes=round(cache_size * 1e9),
     )
+    if gallery:
+        from mfv2a.cli.gallery import write_gallery
+        from mfv2a.jobs.gallery import check_page
+
+        check_page(out, overwrite=overwrite)
     summary = Summary()
     with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
         dub_videos(expand_stdin(paths or [], null=null), wanted, listener, summary)
+    if gallery and not dry_run:
+        write_gallery(out, talk, overwrite=overwrite, workers=workers)
     raise typer.Exit(3 if summary.failed else 0)
 
 
