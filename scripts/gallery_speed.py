@@ -14,6 +14,7 @@ import contextlib
 import io
 import json
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -36,7 +37,12 @@ def multiply(out: Path, clips: int, *, failures_every: int = 50) -> None:
         (out / name).hardlink_to(out / record["name"])
         copied = {"name": name, "source": record["source"].replace(record["name"], name)}
         if number % failures_every == 7:
-            copied |= {"status": "failed", "error": "is cut short or damaged", "hint": "copy the file again", "name": None}
+            copied |= {
+                "status": "failed",
+                "error": "is cut short or damaged",
+                "hint": "copy the file again",
+                "name": None,
+            }
         lines.append(encode_json({**record, **copied}))
     (out / "report.jsonl").write_bytes(b"".join(lines))
 
@@ -52,11 +58,13 @@ def measure(folder: Path, clips: int) -> None:
         gallery = make_gallery(out)
         spent_s = time.perf_counter() - start
         kept = [path.stat().st_size for path in (out / FOLDER).iterdir()]
-        print(
+        sys.stdout.write(
             f"{word} time: {gallery.clips} clips, {gallery.sketched} looked at, {spent_s:.1f} s; "
-            f"page {gallery.page_bytes / 1e6:.1f} MB, kept {len(kept)} files of {sum(kept) / 1e6:.1f} MB"
+            f"page {gallery.page_bytes / 1e6:.1f} MB, kept {len(kept)} files of {sum(kept) / 1e6:.1f} MB\n"
         )
-    print(f"states {dict(gallery.states)}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {gallery.path}")
+    sys.stdout.write(
+        f"states {dict(gallery.states)}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {gallery.path}\n"
+    )
 
 
 if __name__ == "__main__":

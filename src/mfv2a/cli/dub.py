@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 from mfv2a.cli import console, options, spread
+from mfv2a.cli.gallery import page_after
+from mfv2a.cli.screen import watch
 from mfv2a.errors import ConfigError
 
 EPILOG = """
@@ -185,7 +187,6 @@ def dub(
     Prints the path of each dubbed video. What is done already is skipped; DIR/report.jsonl tells all.
     """
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
-    from mfv2a.cli.screen import watch
     from mfv2a.jobs.dub import DubOptions, Summary, dub_videos
     from mfv2a.jobs.sound import SoundOptions
 
@@ -229,16 +230,10 @@ def dub(
         cache=None if cache == "off" else Path(cache),
         cache_bytes=round(cache_size * 1e9),
     )
-    if gallery:
-        from mfv2a.cli.gallery import write_gallery
-        from mfv2a.jobs.gallery import check_page
-
-        check_page(out, overwrite=overwrite)
     summary = Summary()
-    with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
+    page = page_after(out, talk, wanted=gallery and not dry_run, overwrite=overwrite, workers=workers)
+    with page, watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
         dub_videos(expand_stdin(paths or [], null=null), wanted, listener, summary)
-    if gallery and not dry_run:
-        write_gallery(out, talk, overwrite=overwrite, workers=workers)
     raise typer.Exit(3 if summary.failed else 0)
 
 

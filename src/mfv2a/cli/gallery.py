@@ -36,6 +36,23 @@ def write_gallery(out: Path, talk: Talk, *, overwrite: bool = False, workers: in
 
 
 @contextmanager
+def page_after(out: Path, talk: Talk, *, wanted: bool, overwrite: bool, workers: int | None) -> Iterator[None]:
+    """Makes the page of a folder after a run into it; a page that is not ours is refused before the run."""
+    if not wanted:
+        yield
+        return
+    from mfv2a.jobs.gallery import check_page
+
+    check_page(out, overwrite=overwrite)
+    try:
+        yield
+    except KeyboardInterrupt:
+        talk.say(f"no page was made; `mfv2a report gallery {console.printable(str(out))}` makes one of what is done")
+        raise
+    write_gallery(out, talk, overwrite=overwrite, workers=workers)
+
+
+@contextmanager
 def _shown(talk: Talk) -> Iterator[Tick]:
     """A bar while clips are looked at, on a terminal that people watch."""
     if talk.quiet or not console.stderr_is_terminal():

@@ -173,7 +173,7 @@ GalleryOption = Annotated[
     bool,
     typer.Option(
         "--gallery",
-        help="At the end, make DIR/index.html: a page that shows and plays every clip. `mfv2a report gallery` makes it, too.",
+        help="At the end, make DIR/index.html: a page that shows and plays every clip, as `mfv2a report gallery` does.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -22,6 +22,7 @@ from mfv2a.records import ModelInfo
 
 TOLERANCE_S = 0.1
 MOST_MARKS, MOST_TEXT, MOST_DEPTH = 2000, 4000, 4
+MOST_NUMBER = 1 << 53  # JavaScript has no larger whole ones
 ORDER = ("failed", "missing", "uncertain", "ok", "left")
 """States of a clip, those that want to be looked at first."""
 RERUN_HINT = "run the same command again: what is missing is made again"
@@ -90,7 +91,7 @@ def make_card(record: Mapping[str, Any], out: Path, sketch: Sketch | None) -> di
         "negative": _text(settings.get("negative_prompt")),
         "model": _text(settings.get("model")),
         "licence": _text(details.get("licence")) or (model.licence if model else ""),
-        "seed": settings.get("seed"),
+        "seed": plain(settings.get("seed"), MOST_DEPTH),
         "take": _variant(record),
         "duration": _number(details.get("duration_s")),
         "confidence": _number(details.get("confidence")),
@@ -189,8 +190,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     """A value of a report as JSON that every reader takes: finite numbers, short texts, no deep nests."""
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, int):  # JavaScript has no larger ones
-        return value if abs(value) < 1 << 53 else str(value)
+    if isinstance(value, int):
+        return value if abs(value) < MOST_NUMBER else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
@@ -210,7 +211,7 @@ def _seconds(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _variant(record: Mapping[str, Any]) -> int:
     variant = _map(record.get("settings")).get("variant")
-    return variant if isinstance(variant, int) else 1
+    return variant if isinstance(variant, int) and 0 < variant < MOST_NUMBER else 1
 
 
 def _map(value: Any) -> Mapping[str, Any]:
@@ -230,8 +231,9 @@ def _text(value: Any) -> str:
 
 def _number(value: Any) -> float | None:
     """A finite number, rounded for people; None for anything else."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return round(float(value), 4) if usable else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST_NUMBER:  # nor NaN
+        return None
+    return round(float(value), 4)
 
 
 def _numbers(value: Any) -> list[float]:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ INLINE_BYTES = 24 << 20
 SCRIPTS = ("list.js", "card.js", "player.js", "page.js")
 AHEAD = 4  # clips handed to each thread
 CLOSE_S = 10.0
+PICTURES = ("strip", "spectrogram")
 MIME = {".jpg": "image/jpeg", ".png": "image/png"}
 
 
@@ -152,11 +152,11 @@ def render(cards: Sequence[Mapping[str, Any]], root: Path) -> bytes:
         total=len(cards),
         seconds=seconds,
         models=[(_shown(name), _shown(licence)) for name, licence in models],
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
+        style=Markup(style),
+        script=Markup(script),
         style_hash=_hash(style),
         script_hash=_hash(script),
-        data=Markup(script_json({"clips": list(cards), "edges": edges})),  # noqa: S704 - escaped for this place
+        data=Markup(script_json({"clips": list(cards), "edges": edges})),
     )
     return text.encode("utf-8")
 
@@ -254,14 +254,10 @@ def _add_pictures(cards: Sequence[dict[str, Any]], sketches: Sequence[Sketch | N
     paths = [path for sketch in sketches if sketch for path in (sketch.strip, sketch.spectrogram) if path]
     inline = sum(path.stat().st_size for path in paths) <= INLINE_BYTES
     for card, sketch in zip(cards, sketches, strict=True):
-        for name, path in (("strip", sketch and sketch.strip), ("spectrogram", sketch and sketch.spectrogram)):
+        for name, path in zip(PICTURES, (sketch.strip, sketch.spectrogram) if sketch else (None, None), strict=True):
             card[name] = "" if path is None else _data(path) if inline else f"{FOLDER}/{path.name}"
 
 
-@cache
-def _prefix(suffix: str) -> str:
-    return f"data:{MIME[suffix]};base64,"
-
-
 def _data(path: Path) -> str:
-    return _prefix(path.suffix) + base64.b64encode(path.read_bytes()).decode()
+    """A picture as an address that holds it."""
+    return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -41,6 +41,7 @@ OPTIONS: Mapping[str, Words] = {
     "variant": _with("--variants"),
 }
 """Name of a setting -> the words that ask for a value of it."""
+MOST_SEED = 1 << 52  # a page counts on from there
 SAID_ELSEWHERE = frozenset({"seed", "digest"})
 USUAL: Mapping[str, Any] = {
     "prompt": "",
@@ -83,7 +84,7 @@ def remake_command(record: Mapping[str, Any], out: Path, model: ModelInfo | None
         words.append("--also-wav")
     seed = settings.get("seed")
     before = f"cd {quote(str(root))} && {' '.join(map(quote, words))} --seed "
-    return before, (seed if isinstance(seed, int) and not isinstance(seed, bool) else 0) + 1
+    return before, 1 + (seed if isinstance(seed, int) and 0 <= seed < MOST_SEED else 0)
 
 
 def unsaid(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -111,10 +112,8 @@ def _escaped(character: str) -> str:
 def _place(source: Path, name: Any) -> tuple[Path, str]:
     """The folder that a video's place counts from, and the video from there, never read as an option."""
     parents = PurePosixPath(name).parts[:-1] if isinstance(name, str) else ()
-    if parents and parents == source.parts[-1 - len(parents) : -1]:
-        root = source.parents[len(parents)]
-    else:
-        root = source.parent
+    within = bool(parents) and parents == source.parts[-1 - len(parents) : -1]
+    root = source.parents[len(parents)] if within else source.parent
     relative = source.relative_to(root).as_posix()
     return root, relative if not relative.startswith("-") else f"./{relative}"
 

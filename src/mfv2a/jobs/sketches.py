@@ -221,7 +221,7 @@ def draw_spectrogram(samples: NDArray[np.float32], rate_hz: int, span_s: float) 
 
 
 def _columns(level: NDArray[np.floating[Any]], columns: int) -> NDArray[np.floating[Any]]:
-    """Rows in time [F, M] -> [columns, M]: the loudest of those that share a column, the nearest where there are few."""
+    """Rows in time [F, M] -> [columns, M]: the loudest that share a column, the nearest where they are few."""
     edges = np.linspace(0, len(level), columns + 1)
     first = np.minimum(edges[:-1].astype(int), len(level) - 1)
     last = np.maximum(np.ceil(edges[1:]).astype(int), first + 1)

@@ -126,7 +126,7 @@ def _decoded(container: Any, picture: Any) -> Iterator[Any]:
 
 def _turns(frame: Any) -> int:
     """Quarter turns, clockwise, that set a frame upright."""
-    return round(-frame.rotation / 90) % 4
+    return int(round(-frame.rotation / 90) % 4)
 
 
 def _upright(frame: Any) -> tuple[int, int]:

@@ -1,23 +1,20 @@
 // Keys, the clip that is chosen, and which cards are filled.
 
 function select(clip, { scroll = true, focus = true } = {}) {
-  if (current !== clip) {
-    current?.card.classList.remove("current");
-    current?.card.removeAttribute("aria-current");
-    const before = current;
-    current = clip;
-    if (before) tidy(before);
-  }
+  const before = current === clip ? null : current;
+  before?.card.classList.remove("current");
+  before?.card.removeAttribute("aria-current");
+  current = clip;
   clip.card.classList.add("current");
   clip.card.setAttribute("aria-current", "true");
-  if (!scroll && !focus) return;
-  fill(clip);
+  if (scroll || focus) fill(clip);
   if (focus && !clip.card.contains(document.activeElement)) clip.card.focus({ preventScroll: true });
   if (scroll) {
     const box = clip.card.getBoundingClientRect();
     const top = at("find").closest(".tools").getBoundingClientRect().bottom;
     if (box.top < Math.max(0, top) || box.bottom > window.innerHeight) clip.card.scrollIntoView({ block: "start" });
   }
+  if (before) tidy(before); // after the focus has moved: a card that holds it is kept
 }
 
 function step(by) {
@@ -74,6 +71,7 @@ function setUpPage() {
   for (const clip of clips) {
     near.observe(clip.card);
     clip.card.addEventListener("focusin", () => { if (current !== clip) select(clip, { scroll: false, focus: false }); });
+    clip.card.addEventListener("focusout", () => requestAnimationFrame(() => tidy(clip)));
   }
   document.addEventListener("keydown", onKey);
   at("keys").addEventListener("click", () => at("help").showModal());
