@@ -55,7 +55,7 @@ def page_after(out: Path, talk: Talk, *, wanted: bool, overwrite: bool, workers:
 @contextmanager
 def _shown(talk: Talk) -> Iterator[Tick]:
     """A bar while clips are looked at, on a terminal that people watch."""
-    if talk.quiet or not console.stderr_is_terminal():
+    if talk.quiet or not console.stderr_is_alive():
         yield lambda done, total: None
         return
     with console.progress_bar() as bar:

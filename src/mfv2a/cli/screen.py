@@ -1,4 +1,4 @@
-"""How a batch looks: results on stdout; a moving bar, or plain lines, and the summary on stderr."""
+"""How a batch looks: results on stdout; a board that changes in place, or plain lines, and the summary on stderr."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from mfv2a.cli import console
 from mfv2a.cli.console import Talk
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
+    from mfv2a.cli.board import Board
     from mfv2a.jobs.dub import Summary
     from mfv2a.jobs.plan import Item, Plan
     from mfv2a.records import ItemResult
 
 
 class Screen:
-    """Shows a batch: results on stdout, a bar or plain lines on stderr."""
+    """Shows a batch: results on stdout, a board or plain lines on stderr."""
 
-    def __init__(self, talk: Talk, *, as_json: bool, dry_run: bool, bar: Progress | None) -> None:
+    def __init__(self, talk: Talk, *, as_json: bool, dry_run: bool, board: Board | None) -> None:
         self._talk = talk
         self._as_json = as_json
         self._dry_run = dry_run
-        self._bar = bar
-        self._task: TaskID | None = None
-        self._total = self._settled = 0
+        self._board = board
+        self._shown = False
+        self._total = self._known = self._settled = self._failed = 0
         self._total_s = self._done_s = 0.0
         self._lengths_s: dict[tuple[Path, int], float] = {}
         self._start = time.perf_counter()
@@ -37,28 +36,34 @@ class Screen:
         """The model and the plan are known."""
         self._say(console.model_line(info, sample_rate_hz))
         self._lengths_s = {(item.source, item.variant): item.info.duration_s for item in plan.items}
-        self._total = len(plan.items) + len(plan.settled)
+        self._known = len(plan.settled)
+        self._total = len(plan.items) + self._known
         self._total_s = sum(self._lengths_s.values())
         self._start = time.perf_counter()
         if self._dry_run:
             self._show_plan(plan)
-        elif self._bar is not None and plan.items:
-            self._task = self._bar.add_task("loading the model", total=self._total_s)
+        else:
+            self._show_board()
 
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=console.printable(f"{name}: {item.source.name}"))
-        else:
+        if self._board is None:
             self.detail(f"{name}: {console.printable(str(item.source))}")
+        else:
+            take = f" ({item.variant})" if item.variant > 1 else ""
+            self._board.stage((item.source, item.variant), console.printable(item.source.name) + take, name)
 
     def result(self, result: ItemResult, record: Mapping[str, Any]) -> None:
         """One file is settled."""
         self._settled += 1
-        self._done_s += self._lengths_s.get((result.source, _variant(result)), 0.0)
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._done_s)
+        self._failed += result.status == "failed"
+        key = result.source, _variant(result)
+        length_s = self._lengths_s.get(key, 0.0)
+        self._done_s += length_s
+        if self._board is not None and self._shown:
+            self._board.settle(key, length_s, failed=result.status == "failed")
         self._show(result, record)
+        self._show_board()
 
     def note(self, text: str) -> None:
         """A sentence for people."""
@@ -70,7 +75,7 @@ class Screen:
             self._write(text)
 
     def _show(self, result: ItemResult, record: Mapping[str, Any]) -> None:
-        with self._bar_aside():
+        with self._board_aside():
             if self._as_json:
                 console.print_json(record)
             elif result.output is not None:
@@ -85,15 +90,21 @@ class Screen:
         else:
             self._say(head + console.printable(_told(result)) + self._left())
 
+    def _show_board(self) -> None:
+        """Shows the board once what was known before is told: thousands of such lines need none beside them."""
+        if self._board is not None and not self._shown and self._known <= self._settled < self._total:
+            self._shown = True
+            self._board.begin(self._total, self._settled, self._total_s, self._failed)
+
     @contextmanager
-    def _bar_aside(self) -> Iterator[None]:
-        """Takes the bar away while stdout writes to the same terminal."""
-        if self._bar is None or not console.stdout_is_terminal():
+    def _board_aside(self) -> Iterator[None]:
+        """Takes the board away while stdout writes to the same terminal."""
+        if self._board is None or not console.stdout_is_terminal():
             yield
             return
-        self._bar.stop()
+        self._board.aside()
         yield
-        self._bar.start()
+        self._board.back()
 
     def _show_plan(self, plan: Plan) -> None:
         for result in plan.settled:
@@ -119,8 +130,8 @@ class Screen:
                 console.print_path(item.output)
 
     def _left(self) -> str:
-        """The time still needed, for logs; the bar shows its own."""
-        if self._bar is not None or not 0 < self._done_s < self._total_s:
+        """The time still needed, for logs; the board shows its own."""
+        if self._board is not None or not 0 < self._done_s < self._total_s:
             return ""
         spent_s = time.perf_counter() - self._start
         return f", {console.clock(spent_s / self._done_s * (self._total_s - self._done_s))} left"
@@ -130,8 +141,8 @@ class Screen:
             self._write(text)
 
     def _write(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if self._board is not None:
+            self._board.write(text)
         else:
             console.write_stderr(text)
 
@@ -139,20 +150,22 @@ class Screen:
 @contextmanager
 def watch(talk: Talk, *, as_json: bool, dry_run: bool, summary: Summary) -> Iterator[Screen]:
     """Shows a batch while it runs, and its summary however it ends."""
-    bar = console.progress_bar() if console.stderr_is_terminal() and not talk.quiet and not dry_run else None
-    if bar is not None:
-        bar.start()
+    board = None
+    if console.stderr_is_alive() and not talk.quiet and not dry_run:
+        from mfv2a.cli.board import Board
+
+        board = Board()
     interrupted = False
     try:
-        yield Screen(talk, as_json=as_json, dry_run=dry_run, bar=bar)
+        yield Screen(talk, as_json=as_json, dry_run=dry_run, board=board)
     except KeyboardInterrupt:
         interrupted = True
         raise
     finally:
-        if bar is not None:
-            bar.stop()
+        if board is not None:
+            board.stop()
         for line in summary_lines(summary, interrupted=interrupted):
-            talk.say(line)
+            talk.say(console.folded(line))
 
 
 def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
