@@ -210,10 +210,11 @@ def test_reports_of_shards_and_cut_lines_are_read_together(tmp_path: Path) -> No
 
 
 def test_facts_of_other_versions_are_shown_and_their_settings_named(tmp_path: Path) -> None:
-    details = {"candidates": [{"seed": 1, "score": 0.5}], "heard": {"Speech": 0.9}}
+    details: dict[str, Any] = {"candidates": [{"number": 1, "synchrony": 0.5}], "heard": [["Speech", 0.9]]}
     record = made_record(tmp_path / "a.webm", None, status="failed", details=details, settings={"no_speech": True})
     card = make_card(record, tmp_path, None)
     assert card["more"]["details"] == details
+    assert card["candidate"] == [None, 1]
     assert card["unsaid"] == ["no_speech"]
 
 

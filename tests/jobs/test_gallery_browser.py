@@ -115,6 +115,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings: dict[str, Any] = {"prompt": f"prompt number{number} {EVIL}"}
         if name == "take.webm":
             settings["variant"] = 2
+            rows = [{"number": 1, "synchrony": 0.25}, {"number": 2, "refused": ["speech"]}]
+            details |= {"candidates": rows, "candidate": 1, "still_heard": ["music"], "cuts_s": [1.5]}
         records.append(made_record(source / name, name, details=details, settings=settings))
     records.append(
         made_record(source / "bad.webm", None, status="failed", error=f"broken {EVIL}", hint="copy it again")
@@ -295,6 +297,22 @@ def test_the_command_is_copied_with_another_seed(page: Page) -> None:
     page.wait("return document.getElementById('said').textContent === 'Command copied'")
     page.driver.find_element("id", "find").send_keys(Keys.CONTROL, "v")
     assert page.js("return document.getElementById('find').value") == shown
+
+
+def test_what_newer_versions_report_is_shown_where_it_is_there(page: Page) -> None:
+    page.press("/")
+    page.press("take.webm")
+    card = ".card:not([hidden])"
+    page.wait(
+        f"return document.querySelector('{card} summary') !== null && document.querySelectorAll('{card}').length === 1"
+    )
+    assert "take 2" in page.text(f"{card} h2")
+    assert "1 of 2" in page.text(f"{card} .facts")
+    assert "music still heard" in page.text(f"{card} .words")
+    assert "1 cut" in page.text(f"{card} .legend")
+    page.click(f"{card} summary")
+    cells = page.js(f"return [...document.querySelectorAll('{card} td')].map(e => e.textContent)")
+    assert cells == ["1", "0.25", "", "2", "", "speech"]
 
 
 def test_everything_has_a_name_for_those_who_do_not_see(page: Page) -> None:

@@ -103,6 +103,9 @@ def make_card(record: Mapping[str, Any], out: Path, sketch: Sketch | None) -> di
         "level": _number(details.get("rms_dbfs")),
         "peak": _number(details.get("peak_dbfs")),
         "time": _text(record.get("time")),
+        "candidate": [_number(details.get("candidate")), len(_list(details.get("candidates")))],
+        "stillHeard": [_text(each) for each in _list(details.get("still_heard"))[:10]],
+        "cuts": _numbers(details.get("cuts_s")),
         "command": command,
         "nextSeed": seed if state in ("ok", "uncertain") else seed - 1,  # what is not there is tried again as it was
         "unsaid": [_text(each) for each in unsaid(settings)],
@@ -117,7 +120,7 @@ def make_card(record: Mapping[str, Any], out: Path, sketch: Sketch | None) -> di
 
 
 def find_info(name: str) -> ModelInfo | None:
-    """What the register says of a model, None if it does not know it; the hub is never asked."""
+    """What the register or a model's own file says of it, None if neither does; the hub is never asked."""
     return _info(name) if name else None
 
 
@@ -128,8 +131,8 @@ def _info(name: str) -> ModelInfo | None:
     from mfv2a.register import model_names
 
     try:
-        return describe_model(name) if name in model_names() else None
-    except Mfv2aError:  # a register of one's own that is damaged by now
+        return describe_model(name) if name in model_names() or Path(name).exists() else None
+    except (Mfv2aError, OSError, ValueError):  # a model of one's own that is damaged by now, or a name that is none
         return None
 
 

@@ -42,12 +42,12 @@ def read_excerpt(path: Path | str, sample_rate_hz: int, longest_s: float) -> Aud
         if not tracks:
             raise MediaError(path, "has no sound")
         track = next((one for one in tracks if has_disposition(one, "default")), tracks[0])
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate_hz)
+        resampler = av.AudioResampler(format="fltp", layout=track.codec_context.layout, rate=sample_rate_hz)
         try:
             for frame in _sounds(container, track):
                 check_patience()
                 for part in resampler.resample(frame):
-                    blocks.append(np.asarray(part.to_ndarray()[0], np.float32))
+                    blocks.append(part.to_ndarray().mean(axis=0, dtype=np.float32))  # FFmpeg's own mix is no mean
                     held += len(blocks[-1])
                 if held >= most:
                     break

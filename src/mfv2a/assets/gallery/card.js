@@ -79,6 +79,7 @@ function makeMarks(clip) {
   return make(
     "svg",
     { class: "marks", viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" },
+    make("path", { class: "cut", d: lines(clip.cuts, 100) }),
     make("path", { class: "onset", d: lines(clip.onsets, 100) }),
     make("path", { class: "strike", d: lines(clip.strikes, 16) }),
   );
@@ -87,6 +88,7 @@ function makeMarks(clip) {
 function describeMarks(clip) {
   const told = [`${counted(clip.onsets.length, "sound")} ${clip.onsets.length === 1 ? "begins" : "begin"}`];
   told.push(clip.strikes.length ? `${counted(clip.strikes.length, "strike")} seen` : "no strike seen");
+  if (clip.cuts.length) told.push(counted(clip.cuts.length, "cut"));
   if (clip.hits !== null) told.push(`${clip.hits} of ${clip.strikes.length} strikes have a sound within 0.1 s`);
   return `${told.join(", ")}.`;
 }
@@ -98,6 +100,7 @@ function makeLegend(clip) {
   if (clip.spectrogram) {
     legend.append(make("span", {}, swatch("onset", "M7 0V14"), `${counted(clip.onsets.length, "onset")} heard`));
   }
+  if (clip.cuts.length) legend.append(make("span", {}, swatch("cut", "M7 0V14"), counted(clip.cuts.length, "cut")));
   if (clip.hits !== null) legend.append(make("span", {}, `${clip.hits} of ${clip.strikes.length} strikes heard within 0.1 s`));
   if (clip.duration !== null && clip.span < clip.duration - 0.5) legend.append(make("span", {}, `the first ${clock(clip.span)} are drawn`));
   return legend;
@@ -128,12 +131,15 @@ function makeWords(clip) {
     }
     fact(list, "Heard", tags);
   }
+  if (clip.stillHeard.length) fact(list, "Unwanted", make("strong", { class: "bad" }, `${clip.stillHeard.join(" and ")} still heard`));
   return list;
 }
 
 function makeFacts(clip) {
   const list = make("dl", { class: "facts" });
   fact(list, "Seed", clip.seed === null || clip.seed === undefined ? "" : String(clip.seed));
+  const [chosen, drawn] = clip.candidate;
+  if (drawn) fact(list, "Candidate", `${chosen ?? "?"} of ${drawn}`);
   fact(list, "Model", clip.model ? make("bdi", {}, clip.model) : "");
   fact(list, "Licence", clip.licence || (clip.model ? "not known" : ""));
   fact(list, "Length", clip.duration === null ? "" : seconds(clip.duration));
