@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray test-all gpu check fix bench
+.PHONY: help demo test test-ray test-browser test-all gpu check fix bench
 .DELETE_ON_ERROR:
 
 help: ## list these words
@@ -25,6 +25,9 @@ test: $(VENV)/.dev-installed ## set up .venv, then run the tests, all but slow, 
 
 test-ray: $(VENV)/.ray-installed ## run the tests on a Ray cluster of two nodes, all on this machine
 	$(BIN)/python -m pytest -m ray $(TESTS)
+
+test-browser: $(VENV)/.dev-installed ## run the tests of the page in headless Chromium, where chromium and chromedriver are
+	$(BIN)/python -m pytest -m browser $(TESTS)
 
 test-all: $(VENV)/.dev-installed ## run every test that this machine has the means for
 	$(BIN)/python -m pytest -m '' $(TESTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -30,9 +31,19 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
+def has_browser() -> bool:
+    """Whether Chromium can be driven here."""
+    programs = all(shutil.which(name) for name in ("chromium", "chromedriver"))
+    return programs and importlib.util.find_spec("selenium") is not None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips what this machine does not have; only asked for where such tests were selected."""
-    needs = {"gpu": (has_gpu, "a CUDA device"), "ray": (lambda: importlib.util.find_spec("ray"), "the ray package")}
+    needs = {
+        "gpu": (has_gpu, "a CUDA device"),
+        "ray": (lambda: importlib.util.find_spec("ray"), "the ray package"),
+        "browser": (has_browser, "chromium, chromedriver and selenium"),
+    }
     for name, (there, what) in needs.items():
         marked = [item for item in items if item.get_closest_marker(name)]
         if marked and not there():

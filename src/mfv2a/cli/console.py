@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,24 @@ def print_json(record: Mapping[str, Any]) -> None:
 def stderr_is_terminal() -> bool:
     """Whether people watch stderr."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def stderr_is_alive() -> bool:
+    """Whether people watch stderr on a terminal on which lines can change in place."""
+    return stderr_is_terminal() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+def folded(text: str) -> str:
+    """A sentence for people, folded between words where a terminal is narrower; a log gets it on one line."""
+    if not stderr_is_terminal():
+        return text
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return text
+    if not 0 < columns < len(text):
+        return text
+    return textwrap.fill(text, max(20, columns - 1), break_long_words=False, break_on_hyphens=False)
 
 
 def stdout_is_terminal() -> bool:

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 from mfv2a.cli import console, options, spread
+from mfv2a.cli.gallery import page_after
+from mfv2a.cli.screen import watch
 from mfv2a.errors import ConfigError
 
 EPILOG = """
@@ -156,6 +158,7 @@ def dub(
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,
+    gallery: options.GalleryOption = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", "-n", help="Print the outputs, make nothing.", rich_help_panel=options.OUTPUT),
@@ -186,7 +189,6 @@ def dub(
     Prints the path of each dubbed video. What is done already is skipped; DIR/report.jsonl tells all.
     """
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
-    from mfv2a.cli.screen import watch
     from mfv2a.jobs.anywhere import dub_anywhere
     from mfv2a.jobs.dub import DubOptions, Summary
     from mfv2a.jobs.sound import SoundOptions
@@ -232,7 +234,8 @@ def dub(
         cache_bytes=round(cache_size * 1e9),
     )
     summary = Summary()
-    with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
+    page = page_after(out, talk, wanted=gallery and not dry_run, overwrite=overwrite, workers=workers)
+    with page, watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
         dub_anywhere(expand_stdin(paths or [], null=null), out, wanted, listener, summary)
     raise typer.Exit(3 if summary.failed else 0)
 

@@ -169,6 +169,14 @@ TimeoutOption = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+GalleryOption = Annotated[
+    bool,
+    typer.Option(
+        "--gallery",
+        help="At the end, make DIR/index.html: a page that shows and plays every clip, as `mfv2a report gallery` does.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 HeartbeatOption = Annotated[
     Path | None,
     typer.Option(

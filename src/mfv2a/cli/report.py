@@ -1,4 +1,4 @@
-"""`mfv2a report`: what runs into an output folder reported."""
+"""`mfv2a report`: what runs into an output folder reported, merged or as a page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ EPILOG = """
 `mfv2a dub clips --out dubbed --shard 2/8` - one of eight runs that share the list; each writes report-2-of-8.jsonl
 
 `mfv2a report merge dubbed` - afterwards: one report.jsonl of all
+
+`mfv2a report gallery dubbed` - a page of all clips: dubbed/index.html
 """
 app = typer.Typer(
-    help="Reports of runs that shared a list.",
+    help="What runs into a folder reported: one list, one page.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     epilog=EPILOG,
@@ -27,7 +29,7 @@ app = typer.Typer(
 
 @app.callback()
 def report() -> None:
-    """Reports of runs that shared a list."""
+    """What runs into a folder reported: one list, one page."""
 
 
 @app.command()
@@ -54,3 +56,29 @@ def merge(
     talk.say(f"{len(merged.reports)} reports of shards merged, {merged.lines} lines: {counts or 'no files'}")
     if merged.missing:
         talk.say(f"no report of shard {', '.join(merged.missing)}: run it, then merge again")
+
+
+@app.command()
+def gallery(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of one or more runs.")],
+    workers: options.WorkersOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an index.html that mfv2a did not make.")
+    ] = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Make DIR/index.html: a page that shows and plays every clip of the reports in DIR.
+
+    Works for runs that were cut off, are still going on, or shared a list; prints the path of the page.
+    """
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
+    from mfv2a.cli.gallery import write_gallery
+
+    made = write_gallery(out, talk, overwrite=overwrite, workers=workers)
+    if as_json:
+        console.print_json(asdict(made))
+    else:
+        console.print_path(made.path)

@@ -1,4 +1,4 @@
-"""How a batch looks: results on stdout; a moving bar, or plain lines, and the summary on stderr."""
+"""How a batch looks: results on stdout; a board that changes in place, or plain lines, and the summary on stderr."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from mfv2a.cli import console
 from mfv2a.cli.console import Talk
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
+    from mfv2a.cli.board import Board
     from mfv2a.jobs.dub import Summary
     from mfv2a.jobs.plan import Item, Planner
     from mfv2a.records import ItemResult
 
 
 class Screen:
-    """Shows a batch: results on stdout, a bar or plain lines on stderr."""
+    """Shows a batch: results on stdout, a board or plain lines on stderr."""
 
-    def __init__(self, talk: Talk, *, as_json: bool, dry_run: bool, bar: Progress | None) -> None:
+    def __init__(self, talk: Talk, *, as_json: bool, dry_run: bool, board: Board | None) -> None:
         self._talk = talk
         self._as_json = as_json
         self._dry_run = dry_run
-        self._bar = bar
-        self._task: TaskID | None = None
+        self._board = board
+        self._shown = False
         self._planner: Planner | None = None
-        self._settled = self._skipped = 0
+        self._settled = self._failed = self._made = 0
         self._start = time.perf_counter()
         self._named: Callable[[str], str] = str
 
@@ -61,19 +60,22 @@ class Screen:
 
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins."""
-        if self._bar is None:
+        if self._board is None:
             self.detail(f"{name}: {console.printable(str(item.source))}")
             return
-        if self._task is None:
-            self._task = self._bar.add_task("", total=self._total())
-        self._bar.update(self._task, description=console.printable(f"{name}: {item.source.name}"))
+        if not self._shown:  # thousands of lines about what is done already need no board beside them
+            self._shown = True
+            self._board.begin(self._total, self._settled, self._failed)
+        take = f" ({item.variant})" if item.variant > 1 else ""
+        self._board.stage((item.source, item.variant), console.printable(item.source.name) + take, name)
 
     def result(self, result: ItemResult, record: Mapping[str, Any]) -> None:
         """One file is settled."""
         self._settled += 1
-        self._skipped += result.status == "skipped"
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._settled, total=self._total())
+        self._failed += result.status == "failed"
+        self._made += result.status == "ok"
+        if self._board is not None and self._shown:
+            self._board.settle((result.source, _variant(result)), result.status)
         self._show(result, record)
 
     def note(self, text: str) -> None:
@@ -86,7 +88,7 @@ class Screen:
             self._write(text)
 
     def _show(self, result: ItemResult, record: Mapping[str, Any]) -> None:
-        with self._bar_aside():
+        with self._board_aside():
             if self._as_json:
                 console.print_json(record)
             elif result.output is not None:
@@ -102,25 +104,25 @@ class Screen:
             self._say(head + console.printable(_told(result)) + self._left())
 
     @contextmanager
-    def _bar_aside(self) -> Iterator[None]:
-        """Takes the bar away while stdout writes to the same terminal."""
-        if self._bar is None or not console.stdout_is_terminal():
+    def _board_aside(self) -> Iterator[None]:
+        """Takes the board away while stdout writes to the same terminal."""
+        if self._board is None or not console.stdout_is_terminal():
             yield
             return
-        self._bar.stop()
+        self._board.aside()
         yield
-        self._bar.start()
+        self._board.back()
 
     def _total(self) -> int:
         """How many there are, as far as is known."""
         return self._settled if self._planner is None else max(self._planner.total, self._settled)
 
     def _left(self) -> str:
-        """The time still needed, for logs, if what is left takes as long as what was dubbed; the bar shows its own."""
-        done, left = self._settled - self._skipped, self._total() - self._settled
-        if self._bar is not None or not done or not left:
+        """The time still needed, for logs, if all that is left takes as long; the board shows its own."""
+        left = self._total() - self._settled
+        if self._board is not None or not self._made or not left:
             return ""
-        return f", {console.clock((time.perf_counter() - self._start) / done * left)} left"
+        return f", {console.clock((time.perf_counter() - self._start) / self._made * left)} left"
 
     def _say(self, text: str) -> None:
         if not self._talk.quiet:
@@ -128,8 +130,8 @@ class Screen:
 
     def _write(self, text: str) -> None:
         text = self._named(text)
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if self._board is not None:
+            self._board.write(text)
         else:
             console.write_stderr(text)
 
@@ -137,20 +139,22 @@ class Screen:
 @contextmanager
 def watch(talk: Talk, *, as_json: bool, dry_run: bool, summary: Summary) -> Iterator[Screen]:
     """Shows a batch while it runs, and its summary however it ends."""
-    bar = console.progress_bar() if console.stderr_is_terminal() and not talk.quiet and not dry_run else None
-    if bar is not None:
-        bar.start()
+    board = None
+    if console.stderr_is_alive() and not talk.quiet and not dry_run:
+        from mfv2a.cli.board import Board
+
+        board = Board()
     interrupted = False
     try:
-        yield Screen(talk, as_json=as_json, dry_run=dry_run, bar=bar)
+        yield Screen(talk, as_json=as_json, dry_run=dry_run, board=board)
     except KeyboardInterrupt:
         interrupted = True
         raise
     finally:
-        if bar is not None:
-            bar.stop()
+        if board is not None:
+            board.stop()
         for line in summary_lines(summary, interrupted=interrupted):
-            talk.say(line)
+            talk.say(console.folded(line))
 
 
 def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[str]:

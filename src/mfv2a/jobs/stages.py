@@ -117,6 +117,7 @@ class DubStages:
         except MediaError:
             _check_unchanged(item)  # if it has changed, that is the reason
             raise
+        self._begin(item, "sample")  # it waits until its turn comes, with others
         return work if work.seed == item.seed else replace(work, seed=item.seed)
 
     def _look(self, item: Item, seconds: dict[str, float]) -> Work:

@@ -1,0 +1,124 @@
+"""A line of the report -> the command that makes its file again with another seed, quoted for a POSIX shell.
+
+What decides an output is in the line's settings; this module knows which option says each of them. It does not
+know Typer: a test lets the real command read what is written here.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mfv2a.records import ModelInfo
+
+Words = Callable[[Any], list[str]]
+
+
+def _with(option: str) -> Words:
+    return lambda value: [option, f"{value:g}" if isinstance(value, float) else str(value)]
+
+
+def _switch(on: str, off: str | None = None) -> Words:
+    return lambda value: [word for word in ((on if value else off),) if word]
+
+
+OPTIONS: Mapping[str, Words] = {
+    "model": _with("--model"),
+    "prompt": _with("--prompt"),
+    "negative_prompt": _with("--negative-prompt"),
+    "steps": _with("--steps"),
+    "cfg_strength": _with("--cfg"),
+    "rescale": _switch("--rescale", "--no-rescale"),
+    "semantics": lambda value: [] if value else ["--no-video-semantics"],
+    "dtype": _with("--dtype"),
+    "sample_rate_hz": _with("--sample-rate"),
+    "loudness_lufs": _with("--loudness"),
+    "audio_codec": _with("--audio-codec"),
+    "keep_audio": _with("--keep-audio"),
+    "mix_gain_db": _with("--mix-gain"),
+    "variant": _with("--variants"),
+}
+"""Name of a setting -> the words that ask for a value of it."""
+MOST_SEED = 1 << 52  # a page counts on from there
+SAID_ELSEWHERE = frozenset({"seed", "digest"})
+USUAL: Mapping[str, Any] = {
+    "prompt": "",
+    "negative_prompt": "",
+    "semantics": True,
+    "dtype": "auto",
+    "sample_rate_hz": 48_000,
+    "audio_codec": "auto",
+    "keep_audio": "replace",
+    "variant": 1,
+}
+"""Values that need no word."""
+
+
+def remake_command(record: Mapping[str, Any], out: Path, model: ModelInfo | None) -> tuple[str, int]:
+    """The command that makes the file of a record again; of a further take, all takes up to it.
+
+    The command enters the folder that the video's place in the output tree counts from, so that the new file takes
+    the place of the old one.
+
+    Args:
+        record: a line of the report, its "settings" and "details" mappings.
+        out: the output folder, absolute.
+        model: what is known of its model, None if nothing is.
+
+    Returns:
+        All that stands before the seed, and another seed than the record's, which ends the command.
+    """
+    settings = record["settings"]
+    root, relative = _place(Path(record["source"]), record.get("name"))
+    usual = dict(USUAL)
+    if model is not None:
+        usual |= {"steps": model.default_steps, "cfg_strength": model.default_cfg, "rescale": model.default_rescale}
+    words = ["mfv2a", "dub", relative, "--out", str(out)]
+    for name, words_of in OPTIONS.items():
+        value = settings.get(name)
+        if value is not None and value != usual.get(name):
+            words += words_of(_absolute_model(value) if name == "model" else value)
+    if "wav" in record.get("details", {}):
+        words.append("--also-wav")
+    seed = settings.get("seed")
+    before = f"cd {quote(str(root))} && {' '.join(map(quote, words))} --seed "
+    return before, 1 + (seed if isinstance(seed, int) and 0 <= seed < MOST_SEED else 0)
+
+
+def unsaid(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The settings that no option here stands for: another version's."""
+    return (name for name in settings if name not in OPTIONS and name not in SAID_ELSEWHERE)
+
+
+def quote(word: str) -> str:
+    """A word as a shell reads it back; what cannot be shown or typed becomes an escape ($'...')."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(character: str) -> str:
+    """One character within $'...': itself where it can be shown, else its bytes."""
+    if character in "\\'":
+        return "\\" + character
+    if character.isprintable():
+        return character
+    known = character if not "\ud800" <= character <= "\udc7f" else "?"  # such never stood for a byte
+    return "".join(f"\\{byte:03o}" for byte in known.encode("utf-8", "surrogateescape"))
+
+
+def _place(source: Path, name: Any) -> tuple[Path, str]:
+    """The folder that a video's place counts from, and the video from there, never read as an option."""
+    parents = PurePosixPath(name).parts[:-1] if isinstance(name, str) else ()
+    within = bool(parents) and parents == source.parts[-1 - len(parents) : -1]
+    root = source.parents[len(parents)] if within else source.parent
+    relative = source.relative_to(root).as_posix()
+    return root, relative if not relative.startswith("-") else f"./{relative}"
+
+
+def _absolute_model(name: Any) -> str:
+    """A model of one's own by its whole path: the command starts elsewhere."""
+    path = Path(str(name))
+    return str(path.absolute()) if len(path.parts) > 1 and path.exists() else str(name)

@@ -1,0 +1,157 @@
+"""Small pictures of files for a page: a strip of a video's frames, a map of levels; as bytes of JPEG and PNG.
+
+This file does not know what page they are for, nor what the levels are of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from mfv2a.errors import MediaError
+from mfv2a.media.hdr import tone_table
+from mfv2a.media.patience import check_patience
+from mfv2a.media.probe import choose_picture, open_media
+
+STRIP_PX = (768, 54)  # width and height of a strip
+WIDE_FRAMES, TALL_FRAMES = 8, 16  # of a strip, for pictures that lie and that stand
+JPEG_QUALITY = 55
+SEEK_S = 4.0  # wanted frames that are further apart are taken from the nearest key frame before
+GROUND = 16  # gray beside pictures that do not fill their place
+
+
+def film_strip(path: Path | str, duration_s: float) -> bytes:
+    """Frames of a video side by side, each from the middle of its part of the time.
+
+    A long video is not decoded as a whole: its frames are the key frames before those times.
+
+    Args:
+        path: the video.
+        duration_s: how much of it, from its beginning.
+
+    Returns:
+        A JPEG of 768 x 54 pixels: 8 frames, or 16 of a picture that is taller than wide.
+
+    Raises:
+        MediaError: the video cannot be opened, or none of its frames decoded.
+        StoppedError, OverdueError: the work shall end (see `media.patience`).
+    """
+    path = Path(path)
+    with open_media(path) as container:
+        picture = choose_picture(container, path)
+        picture.codec_context.thread_count = 1  # several videos are looked at side by side
+        picture.codec_context.options = {"skip_loop_filter": "all"}  # nobody sees blocks at this size
+        tiles: list[NDArray[np.uint8]] = []
+        count = WIDE_FRAMES
+        for frame in _frames_at(container, picture, duration_s):
+            if not tiles:
+                count = TALL_FRAMES if _upright(frame)[0] < _upright(frame)[1] else WIDE_FRAMES
+            tiles.append(_tile(frame, STRIP_PX[0] // count, STRIP_PX[1]))
+    if not tiles:
+        raise MediaError(path, "has a picture that cannot be decoded")
+    spread = [tiles[min(len(tiles) - 1, index * len(tiles) // count)] for index in range(count)]
+    return _encode(".jpg", np.concatenate(spread, axis=1), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+
+def encode_levels(levels: NDArray[np.uint8]) -> bytes:
+    """A map of levels [H, W] as a gray PNG, its first row on top."""
+    return _encode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+def _encode(suffix: str, pixels: NDArray[np.uint8], flags: Sequence[int]) -> bytes:
+    done, data = cv2.imencode(suffix, pixels, list(flags))
+    if not done:
+        raise RuntimeError(f"OpenCV cannot write {suffix}")
+    return bytes(data)
+
+
+def _frames_at(container: Any, picture: Any, duration_s: float) -> Iterator[Any]:
+    """The frames of a strip in order; as many as could be decoded, at most TALL_FRAMES."""
+    start_s = float((picture.start_time or 0) * picture.time_base)
+    step_s = duration_s / TALL_FRAMES
+    wanted = [(index + 0.5) * step_s for index in range(TALL_FRAMES)]
+    if step_s <= SEEK_S:
+        yield from _passed(container, picture, start_s, wanted)
+        return
+    for time_s in wanted:
+        check_patience()
+        try:
+            container.seek(math.floor((start_s + time_s) / float(picture.time_base)), stream=picture)
+            frame = next(container.decode(picture), None)
+        except (av.FFmpegError, OSError):
+            continue
+        if frame is not None:
+            yield frame
+
+
+def _passed(container: Any, picture: Any, start_s: float, wanted: Sequence[float]) -> Iterator[Any]:
+    """Decodes once from the beginning: for each wanted time the frame that is shown then."""
+    left, shown, interval_s = list(wanted), None, 1 / float(picture.average_rate or 25)
+    for count, frame in enumerate(_decoded(container, picture)):
+        check_patience()
+        time_s = count * interval_s if frame.time is None else frame.time - start_s
+        while left and shown is not None and left[0] < time_s:
+            yield shown
+            left.pop(0)
+        if not left:
+            return
+        shown = frame
+    if shown is not None:
+        yield from [shown] * len(left)
+
+
+def _decoded(container: Any, picture: Any) -> Iterator[Any]:
+    """Decodes one stream, stepping over packets that cannot be decoded."""
+    packets = container.demux(picture)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.FFmpegError, OSError):
+            return
+        if packet is None:
+            return
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue
+
+
+def _turns(frame: Any) -> int:
+    """Quarter turns, clockwise, that set a frame upright."""
+    return int(round(-frame.rotation / 90) % 4)
+
+
+def _upright(frame: Any) -> tuple[int, int]:
+    """Width and height of a frame as it is shown."""
+    return (frame.height, frame.width) if _turns(frame) % 2 else (frame.width, frame.height)
+
+
+def _tile(frame: Any, width: int, height: int) -> NDArray[np.uint8]:
+    """A frame upright and whole within a small place: [height, width, 3] uint8, blue first."""
+    shown = _upright(frame)
+    scale = min(width / shown[0], height / shown[1])
+    size = [min(most, max(2, round(side * scale))) for side, most in zip(shown, (width, height), strict=True)]
+    stored = size[::-1] if _turns(frame) % 2 else size
+    shrunk = frame.width >= stored[0] and frame.height >= stored[1]
+    scaled = VideoReformatter().reformat(
+        frame,
+        width=stored[0],
+        height=stored[1],
+        format="bgr24",
+        interpolation=Interpolation.AREA if shrunk else Interpolation.BILINEAR,
+    )
+    image = np.asarray(scaled.to_ndarray(), np.uint8)
+    table = tone_table(int(getattr(frame, "color_trc", 0)))
+    image = np.rot90(image if table is None else table[image], k=-_turns(frame))
+    tile = np.full((height, width, 3), GROUND, np.uint8)
+    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+    tile[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return tile

@@ -1,0 +1,161 @@
+"""The command that makes a file again: the shell and the real command read what was meant."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from made_gallery import made_record
+from made_videos import make_video
+from mfv2a.cli import app, main
+from mfv2a.jobs.dub import DubOptions
+from mfv2a.jobs.remake import OPTIONS, SAID_ELSEWHERE, quote, remake_command, unsaid
+from mfv2a.jobs.report import Report
+from mfv2a.jobs.sound import SoundOptions
+from mfv2a.loader import describe_model
+
+BASH = shutil.which("bash")
+HOSTILE = (
+    "plain.mp4",
+    "with space.mp4",
+    'it\'s "quoted".mp4',
+    "$(touch pwned) `touch pwned`;&|<>*?[a-z]{a,b}~!#%.mp4",
+    "-dash --out x.mp4",
+    "new\nline\ttab\\back.mp4",
+    "bytes \udce9\udcff7.mp4",
+    "bidi \u202egpm.4pm é漢🎬.mp4",
+)
+needs_bash = pytest.mark.skipif(BASH is None, reason="needs bash")
+
+
+def read_by_bash(command: str, folder: Path) -> list[str]:
+    """The folder and the words that a program called mfv2a would get."""
+    assert BASH
+    script = b'mfv2a() { printf "%s\\0" "$PWD" "$@"; }\n' + command.encode("utf-8", "surrogateescape")
+    done = subprocess.run([BASH, "-c", script], cwd=folder, capture_output=True, timeout=20, check=True)
+    return [word.decode("utf-8", "surrogateescape") for word in done.stdout.split(b"\0")[:-1]]
+
+
+def options_of(words: list[str]) -> dict[str, Any]:
+    """What the real command makes of its words."""
+    program: Any = typer.main.get_command(app)
+    with program.commands["dub"].make_context("dub", words) as context:
+        return dict(context.params)
+
+
+@needs_bash
+@pytest.mark.parametrize("word", ["", "a", "'", "\\", "é", "\x01", "a\x7f1", *HOSTILE])
+def test_a_quoted_word_is_read_back(word: str, tmp_path: Path) -> None:
+    quoted = quote(word)
+    assert quoted.isprintable()
+    assert read_by_bash(f"mfv2a {quoted}", tmp_path)[1:] == [word]
+
+
+@needs_bash
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_shell_and_the_command_read_hostile_names_and_prompts(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in it's" / "sub $x"
+    folder.mkdir(parents=True)
+    record = made_record(folder / name, f"sub $x/{name}", settings={"prompt": name, "negative_prompt": "--seed 9"})
+    command, seed = remake_command(record, tmp_path / "out #1", describe_model("embedded"))
+    where, verb, *words = read_by_bash(f"{command}{seed}", tmp_path)
+    assert (Path(where), verb) == (folder.parent, "dub")
+    options = options_of(words)
+    assert [folder.parent / path for path in options["paths"]] == [folder / name]
+    assert options["out"] == tmp_path / "out #1"
+    assert (options["prompt"], options["negative_prompt"], options["seed"]) == (name, "--seed 9", 1)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_every_setting_has_its_option() -> None:
+    info = describe_model("embedded")
+    sound = SoundOptions(loudness_lufs=-23.0, semantics=False)
+    options = DubOptions(out=Path("out"), sound=sound, keep_audio="mix", mix_gain_db=-6.0)
+    known = {*sound.settings(info), *options.settings(), "prompt", "variant"}
+    assert known <= set(OPTIONS) | SAID_ELSEWHERE
+    assert not list(unsaid(dict.fromkeys(known)))
+    assert list(unsaid({"seed": 1, "from a newer version": 2})) == ["from a newer version"]
+
+
+def test_the_options_are_those_of_the_record() -> None:
+    info = describe_model("embedded")
+    sound = SoundOptions(
+        steps=4,
+        cfg_strength=2.5,
+        rescale=False,
+        semantics=False,
+        seed=7,
+        dtype="float32",
+        sample_rate_hz=16000,
+        loudness_lufs=-23.0,
+        negative_prompt="speech",
+    )
+    options = DubOptions(out=Path("/out"), sound=sound, keep_audio="mix", mix_gain_db=-6.0, audio_codec="flac")
+    settings = {**sound.settings(info), **options.settings(), "prompt": "rain", "variant": 3}
+    record = made_record(Path("/in/a.mp4"), "a.3.mp4", details={"wav": "a.3.wav"})
+    command, seed = remake_command({**record, "settings": settings}, Path("/out"), info)
+    words = shlex.split(command + str(seed))
+    assert words[:4] == ["cd", "/in", "&&", "mfv2a"]
+    read = options_of(words[5:])
+    assert {name: read[name] for name in ("steps", "cfg", "rescale", "no_video_semantics", "seed", "dtype")} == {
+        **{"steps": 4, "cfg": 2.5, "rescale": False, "no_video_semantics": True},
+        **{"seed": 8, "dtype": "float32"},
+    }
+    assert (read["sample_rate"], read["loudness"], read["audio_codec"]) == ("16000", "-23", "flac")
+    assert (read["keep_audio"], read["mix_gain"], read["variants"], read["also_wav"]) == ("mix", -6.0, 3, True)
+    assert (read["prompt"], read["negative_prompt"], read["model"]) == ("rain", "speech", "embedded")
+
+
+def test_what_is_usual_is_not_said() -> None:
+    record = made_record(Path("/in/sub/a.mp4"), "a.mp4")
+    info = describe_model("embedded")
+    command, seed = remake_command(record, Path("/out"), info)
+    assert f"{command}{seed}" == "cd /in/sub && mfv2a dub a.mp4 --out /out --model embedded --seed 1"
+    other, _ = remake_command(record, Path("/out"), replace(info, default_steps=25, default_cfg=4.5))
+    assert "--steps 1 --cfg 1 " in other
+    unknown, _ = remake_command(record, Path("/out"), None)
+    assert "--steps 1 --cfg 1 --rescale" in unknown
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"settings": {"seed": None}},
+        {"name": 5},
+        {"name": "../x/a.mp4"},
+        {"name": "/abs/a.mp4"},
+        {"name": "a/b/c/d/e.mp4"},
+    ],
+)
+def test_a_damaged_record_still_gives_a_command(fields: dict[str, Any]) -> None:
+    record = {**made_record(Path("/in/a.mp4"), "a.mp4"), **fields}
+    command, seed = remake_command(record, Path("/out"), None)
+    assert command.startswith("cd /in && mfv2a dub a.mp4 ")
+    assert seed == 1
+
+
+@needs_bash
+def test_the_command_makes_the_same_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = make_video(Path("in/a b/c'd.mp4"), seconds=0.3)
+    words = ["--out", "out", "--model", "tiny", "--quiet", "--prompt", "it's rain"]
+    assert main(["dub", "in", *words]) == 0
+    output = tmp_path / "out" / "a b" / "c'd.mp4"
+    first = output.read_bytes()
+    record = Report(Path("out")).last(source)
+    assert record is not None
+    command, seed = remake_command(record, tmp_path / "out", describe_model("tiny"))
+    where, _, *read = read_by_bash(f"{command}{seed}", tmp_path)
+    monkeypatch.chdir(where)
+    assert main(["dub", *read, "--quiet"]) == 0
+    assert output.read_bytes() != first
+    again = Report(tmp_path / "out").last(tmp_path / source)
+    assert again is not None
+    assert (again["name"], again["settings"]) == (record["name"], {**record["settings"], "seed": 1})
