@@ -69,7 +69,7 @@ def test_the_shell_and_the_command_read_hostile_names_and_prompts(name: str, tmp
     assert (Path(where), verb) == (folder.parent, "dub")
     options = options_of(words)
     assert [folder.parent / path for path in options["paths"]] == [folder / name]
-    assert options["out"] == tmp_path / "out #1"
+    assert options["out"] == str(tmp_path / "out #1")
     assert (options["prompt"], options["negative_prompt"], options["seed"]) == (name, "--seed 9", 1)
     assert not (tmp_path / "pwned").exists()
 

@@ -58,14 +58,17 @@ class Screen:
         else:
             console.print_path(self._named(str(item.output)))
 
+    def loading(self) -> None:
+        """There is something to dub: thousands of lines about what is done already needed no board beside them."""
+        if self._board is not None:
+            self._shown = True
+            self._board.begin(self._total, self._settled, self._failed)
+
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins."""
         if self._board is None:
             self.detail(f"{name}: {console.printable(str(item.source))}")
             return
-        if not self._shown:  # thousands of lines about what is done already need no board beside them
-            self._shown = True
-            self._board.begin(self._total, self._settled, self._failed)
         take = f" ({item.variant})" if item.variant > 1 else ""
         self._board.stage((item.source, item.variant), console.printable(item.source.name) + take, name)
 

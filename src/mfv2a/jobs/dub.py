@@ -171,6 +171,9 @@ class Listener(Protocol):
     def names(self, named: Callable[[str], str]) -> None:
         """What turns paths in a text into the names that people know."""
 
+    def loading(self) -> None:
+        """There is something to dub: the model is loaded now."""
+
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins; may be called from another thread."""
 

@@ -88,6 +88,7 @@ class Run:
             groups = self._to_dub()
             first = next(groups, None)
             if first is not None:
+                self._listener.loading()
                 with start_batch(chain([first], groups), self._options, self._begin, self._listener.detail) as batch:
                     self._dub(batch)
         if self._has_failed_enough() and self._settled < self._planner.total:
