@@ -87,7 +87,8 @@ class VGGish(nn.Module):
         patches = self.patches(wave)
         maps = self.features(patches.flatten(0, 1)[:, None])
         out: Tensor = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))  # as TensorFlow flattens: channels last
-        return out.unflatten(0, patches.shape[:2])
+        rows: Tensor = out.unflatten(0, patches.shape[:2])
+        return rows
 
     def patches(self, wave: Tensor) -> Tensor:
         """Log-mel patches of waves [B, S]: [B, P, 96, 64]; a rest too short for a patch is dropped."""
@@ -95,5 +96,6 @@ class VGGish(nn.Module):
             wave = F.pad(wave, (0, _SHORTEST - wave.shape[-1]))
         framed = wave.unfold(-1, WINDOW, HOP) * torch.hann_window(WINDOW, periodic=True, device=wave.device)
         magnitude = torch.fft.rfft(framed, n=FFT).abs()
-        log_mel: Tensor = torch.log(magnitude @ mel_triangles().to(wave.device) + FLOOR)
-        return log_mel.unfold(1, PATCH_FRAMES, PATCH_FRAMES).transpose(2, 3)
+        log_mel = torch.log(magnitude @ mel_triangles().to(wave.device) + FLOOR)
+        out: Tensor = log_mel.unfold(1, PATCH_FRAMES, PATCH_FRAMES).transpose(2, 3)
+        return out
