@@ -85,7 +85,8 @@ class YamnetEmbedding:
 class PannsEmbedding:
     """PANNs' Cnn14 for 16 kHz: the 2048 values before its classes, logits of 527 classes.
 
-    Source: Kong et al., "PANNs", arXiv 1912.10211; audioldm_eval and av-benchmark take FD, KL and IS of it so.
+    Source: Kong et al., "PANNs", arXiv 1912.10211; audioldm_eval and av-benchmark take FD, KL and IS of it so, with the
+    wave's mean taken off, as before PaSST and VGGish.
     """
 
     network: nn.Module
@@ -99,7 +100,7 @@ class PannsEmbedding:
             embeddings, logits = self.network(batch)
             return embeddings, logits
 
-        return _in_batches(waves, self.network, run)
+        return _in_batches([centred(wave) for wave in waves], self.network, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ class PasstEmbedding:
 
     def hear(self, waves: Sequence[Floats]) -> list[Heard]:
         """See `Embedding.hear`."""
-        fitted = [np.pad(wave[:PASST_SAMPLES], (0, max(0, PASST_SAMPLES - len(wave)))) for wave in waves]
+        cut = [centred(wave)[:PASST_SAMPLES] for wave in waves]
+        fitted = [np.pad(wave, (0, PASST_SAMPLES - len(wave))) for wave in cut]
 
         def run(batch: Tensor) -> tuple[Tensor, Tensor]:
             logits, embeddings = self.network(batch).split([527, 768], dim=1)
@@ -141,8 +143,14 @@ class VggishEmbedding:
         """See `Embedding.hear`."""
         with torch.inference_mode():
             return [
-                Heard(embeddings=self.network(_tensor(wave, self.network))[0].float().cpu().numpy()) for wave in waves
+                Heard(embeddings=self.network(_tensor(centred(wave), self.network))[0].float().cpu().numpy())
+                for wave in waves
             ]
+
+
+def centred(wave: Floats) -> Floats:
+    """A wave [S] without its mean, as the field's programs give it to their networks."""
+    return np.asarray(wave - wave.mean(), np.float32)
 
 
 def _in_batches(waves: Sequence[Floats], network: nn.Module, run: Any) -> list[Heard]:

@@ -27,11 +27,12 @@ _PICTURES = FrameRequest(fps=FPS, size_px=SIDE_PX, whole=True)
 
 def against_words(sound: Sound, captions: Sequence[str], judge: ClapJudge) -> float | None:
     """CLAP score: cosine of sound and caption, the mean over captions; None where there is no caption."""
+    from mfv2a.evaluation.embeddings import centred
     from mfv2a.models.clap_score import SAMPLE_RATE_HZ
 
     if not captions:
         return None
-    heard = judge.hear(sound.at(SAMPLE_RATE_HZ))
+    heard = judge.hear(centred(sound.at(SAMPLE_RATE_HZ)))
     return float(np.mean([float(heard @ judge.read(caption)) for caption in captions]))
 
 

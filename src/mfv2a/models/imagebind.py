@@ -10,8 +10,10 @@ public code: sound in 3 stretches of 2 s, pictures in 5 of 2 s, two frames each,
 from __future__ import annotations
 
 import importlib.util
+import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -26,7 +28,7 @@ FPS = 25.0
 STRETCH_S = 2.0
 SOUND_STRETCHES, PICTURE_STRETCHES, CROPS = 3, 5, 3
 SIDE_PX = 224
-HINT = "pip install imagebind-unofficial (weights and code CC-BY-NC-SA-4.0)"
+HINT = "pip install imagebind-unofficial, or --no-deps with iopath ftfy einops timm (code and weights CC-BY-NC-4.0)"
 _MEL_BINS, _MEL_FRAMES = 128, 204
 _MEL_MEAN, _MEL_SCALE = -4.268, 9.138
 _PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -52,9 +54,7 @@ def load_imagebind(path: Path, *, device: str = "cpu") -> ImageBind:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from imagebind.models.imagebind_model import imagebind_huge
-
-            whole: Any = imagebind_huge(pretrained=False)
+            whole: Any = _networks().imagebind_huge(pretrained=False)
     except ImportError as error:
         raise StartError(f"ImageBind needs its package ({error})", hint=HINT) from error
     try:
@@ -62,6 +62,24 @@ def load_imagebind(path: Path, *, device: str = "cpu") -> ImageBind:
     except RuntimeError as error:
         raise CheckpointError(f"{path} does not fit ImageBind: {str(error).splitlines()[0]}") from error
     return ImageBind(whole.to(device).eval().requires_grad_(False))
+
+
+def _networks() -> Any:
+    """The package's module of networks.
+
+    Its front module would import a data loader and what that needs, which is not needed here: where nobody has imported
+    it yet, a bare one that knows its folder takes its place.
+    """
+    spec = importlib.util.find_spec("imagebind")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("imagebind is not installed")
+    if "imagebind" not in sys.modules:
+        bare = ModuleType("imagebind")
+        bare.__path__ = list(spec.submodule_search_locations)
+        sys.modules["imagebind"] = bare
+    from imagebind.models import imagebind_model
+
+    return imagebind_model
 
 
 class ImageBind(nn.Module):
