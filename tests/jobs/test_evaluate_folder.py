@@ -166,6 +166,21 @@ def test_a_judge_is_wired_to_its_measures(folders: tuple[Path, Path], monkeypatc
     assert np.mean([clip["scores"]["kl_panns"] for clip in clips]) == pytest.approx(figures["kl_panns"]["value"])
 
 
+def test_a_judge_that_gives_no_numbers_has_no_figure(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(StandIn):
+        def hear(self, waves: Any) -> list[Heard]:
+            odd = np.full((1, 2), np.nan, np.float32)
+            return [Heard(embeddings=odd, logits=odd[0], top=0) for _ in waves]
+
+    monkeypatch.setattr(evaluate_folder, "load_judges", lambda wanted, device: Judges(sounds=[Odd()]))
+    names = ("frechet_panns", "kernel_panns", "kl_panns", "inception_panns", "onset_f1")
+    report, _ = run(FolderOptions(generated=(folders[0],), reference=folders[1], measures=names, draws=10))
+    assert list(report["measures"]) == ["onset_f1"]
+    assert set(report["left_out"]) == set(names) - {"onset_f1"}
+
+
 def test_a_comparison_is_paired_and_says_which_is_better(folders: tuple[Path, Path], tmp_path: Path) -> None:
     made, true = folders
     near = tmp_path / "near"

@@ -85,6 +85,12 @@ def test_captions_are_read_from_the_json_that_scenes_writes(tmp_path: Path) -> N
     assert [pair.captions for pair in pair_folders([made], true).pairs] == [("a bell rings",), ()]
 
 
+def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
+    made, true = (lay(tmp_path / name, "a.wav") for name in ("made", "true"))
+    (made / "loop").symlink_to(made, target_is_directory=True)
+    assert [pair.key for pair in pair_folders([made], true).pairs] == ["a"]
+
+
 def test_what_cannot_be_paired_is_refused(tmp_path: Path) -> None:
     made, true = lay(tmp_path / "made", "a.wav"), lay(tmp_path / "true", "b.wav")
     with pytest.raises(ConfigError, match="nothing in"):

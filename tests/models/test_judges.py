@@ -267,7 +267,7 @@ def test_no_judge_is_imported_before_its_weights_are_there() -> None:
 
 
 def test_desync_and_scores_are_none_where_there_is_too_little() -> None:
-    from mfv2a.jobs.crossing import against_pictures, offset_s
+    from mfv2a.jobs.crossing import against_pictures, offsets_s
     from mfv2a.jobs.judges import Judges
     from mfv2a.jobs.measure import Sound
     from mfv2a.jobs.pairing import Pair
@@ -276,9 +276,11 @@ def test_desync_and_scores_are_none_where_there_is_too_little() -> None:
     assert isinstance(network, Desync)
     frames = np.zeros((130, 224, 224, 3), np.uint8)
     long, short = Sound(np.resize(WAVE, 16000 * 5), 16000), Sound(WAVE[0], 16000)
-    assert offset_s(network, frames, short) is None
-    assert offset_s(network, frames[:100], long) is None
-    assert 0 <= offset_s(network, frames, long) <= 2
+    assert offsets_s(network, frames, [short]) == [None]
+    assert offsets_s(network, frames[:100], [long, long]) == [None, None]
+    (offset,) = offsets_s(network, frames, [long])
+    assert offset is not None
+    assert 0 <= offset <= 2
     pair = Pair(key="a", reference=Path("a"), generated=(Path("b"),))
     judges = Judges(sync=network, pictures=SimpleNamespace())  # type: ignore[arg-type]
     assert against_pictures(pair, [long], judges) == [{"imagebind": None, "desync": None}]

@@ -53,31 +53,31 @@ def against_pictures(pair: Pair, generated: Sequence[Sound], judges: Judges) -> 
         for row, sound in zip(rows, generated, strict=True):
             row["imagebind"] = _cosine(look, _hear(judges.pictures, sound))
     if judges.sync is not None:
-        for row, sound in zip(rows, generated, strict=True):
-            row["desync"] = offset_s(judges.sync, frames["desync"], sound)
+        for row, offset in zip(rows, offsets_s(judges.sync, frames["desync"], generated), strict=True):
+            row["desync"] = offset
     return rows
 
 
-def offset_s(judge: Desync, frames: Any, sound: Sound) -> float | None:
+def offsets_s(judge: Desync, frames: Any, generated: Sequence[Sound]) -> list[float | None]:
     """DeSync: the mean of the absolute offsets told of the first and of the last 4.8 s, in seconds.
 
     Args:
         judge: the network.
-        frames: [T, 224, 224, 3] uint8 at 25 a second.
-        sound: of the clip.
+        frames: [T, 224, 224, 3] uint8 at 25 a second; looked at once.
+        generated: each system's sound of the clip.
 
     Returns:
-        None where there is less than 4.8 s of either.
+        None for all where there is less than 4.8 s of pictures or sound.
 
     Source: av-benchmark, evaluate.py (MMAudio, arXiv 2412.15322).
     """
-    if len(frames) < round(WINDOW_S * SYNC_FPS) or sound.duration_s < WINDOW_S:
-        return None
-    weight = next(judge.parameters())
-    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).to(weight.device).float() / 127.5 - 1
+    if len(frames) < round(WINDOW_S * SYNC_FPS) or generated[0].duration_s < WINDOW_S:
+        return [None for _ in generated]
+    device = next(judge.parameters()).device
     with torch.inference_mode():
-        offsets = judge(pixels, torch.from_numpy(np.array(sound.at(SYNC_HZ))).to(weight.device))
-    return float(offsets.abs().mean())
+        visual = judge.look(torch.from_numpy(frames).permute(0, 3, 1, 2).to(device).float() / 127.5 - 1)
+        waves = [torch.from_numpy(np.array(sound.at(SYNC_HZ))).to(device) for sound in generated]
+        return [float(judge.compare(visual, judge.hear(wave)).abs().mean()) for wave in waves]
 
 
 def _decode(pair: Pair, duration_s: float, wanted: set[str]) -> dict[str, Any]:

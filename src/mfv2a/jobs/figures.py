@@ -34,6 +34,7 @@ SET_DRAWS = 200
 """Draws of a distance between sets, which takes far longer than a mean."""
 SETS = ("frechet_", "kernel_", "inception_")
 FEW = Missing("of too few clips", "a distance between sets needs 2 clips, an inception score in ten parts 20")
+ODD = Missing("its judge gave numbers that are none", "see which clips have no score of it in --per-clip")
 NO_SCORE = Missing("defined for none of the clips", "see the README for what each measure needs")
 
 Figures = dict[str, Estimate]
@@ -59,6 +60,7 @@ def estimate_all(
     weights = draw_weights(clips, draws, seed)
     figures: list[Figures] = [{} for _ in scores.systems]
     left_out: dict[str, Missing] = {}
+    found: list[Estimate | Missing]
     for name in wanted:
         if name.startswith(SETS):
             found = [_set_figure(name, system, scores, weights) for system in scores.systems]
@@ -66,40 +68,42 @@ def estimate_all(
             found = [_pooled_f1(system, weights) for system in scores.systems]
         else:
             found = _means(name, scores.systems, weights)
-        if all(estimate is not None for estimate in found):
-            for mine, estimate in zip(figures, found, strict=True):
-                assert estimate is not None
-                mine[name] = estimate
-        else:
-            left_out[name] = FEW if name.startswith(SETS) else NO_SCORE
+        missing = [each for each in found if isinstance(each, Missing)]
+        if missing:
+            left_out[name] = missing[0]
+            continue
+        for mine, estimate in zip(figures, found, strict=True):
+            mine[name] = estimate  # type: ignore[assignment]
     return figures, left_out
 
 
-def _means(name: str, systems: Sequence[System], weights: Doubles) -> list[Estimate | None]:
+def _means(name: str, systems: Sequence[System], weights: Doubles) -> list[Estimate | Missing]:
     columns = np.array([[_number(row.get(name)) for row in system.scores] for system in systems])
     columns[:, ~np.isfinite(columns).all(axis=0)] = np.nan
-    return [mean_estimate(column, weights) for column in columns]
+    return [mean_estimate(column, weights) or NO_SCORE for column in columns]
 
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _pooled_f1(system: System, weights: Doubles) -> Estimate | None:
+def _pooled_f1(system: System, weights: Doubles) -> Estimate | Missing:
     hits = np.array([2.0 * match.hits for match in system.matches])
     total = np.array([float(match.n_found + match.n_true) for match in system.matches])
-    return ratio_estimate(hits, total, weights)
+    return ratio_estimate(hits, total, weights) or NO_SCORE
 
 
-def _set_figure(name: str, system: System, scores: Scores, weights: Doubles) -> Estimate | None:
+def _set_figure(name: str, system: System, scores: Scores, weights: Doubles) -> Estimate | Missing:
     kind, _, judge = name.rpartition("_")
     ours, theirs = system.heard[judge], scores.reference[judge]
     few = weights[:SET_DRAWS]
     if kind.startswith("inception"):
         return _inception(kind, ours, few)
     if len(ours) < 2:
-        return None
+        return FEW
     (first, owner), (second, other) = _rows(ours), _rows(theirs)
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return ODD
     drawn = drawn_frechet if kind == "frechet" else drawn_kernel
     every = np.ones((1, len(ours)))  # the figure itself is a draw that holds each clip once
     value, *draws = drawn(first, second, *(np.concatenate([every, few])[:, rows] for rows in (owner, other)))
@@ -112,11 +116,13 @@ def _rows(heard: Sequence[Heard]) -> tuple[Doubles, Any]:
     return np.concatenate([each.embeddings for each in heard]).astype(np.float64), owner
 
 
-def _inception(kind: str, heard: Sequence[Heard], weights: Doubles) -> Estimate | None:
+def _inception(kind: str, heard: Sequence[Heard], weights: Doubles) -> Estimate | Missing:
     parts = SPLITS if kind == "inception_10" else 1
     if len(heard) < 2 * parts:
-        return None
+        return FEW
     logits = np.stack([each.logits for each in heard if each.logits is not None])
+    if not np.isfinite(logits).all():
+        return ODD
     # The draws of the score in ten parts would be of a tenth of the clips each: it is given without an interval.
     drawn = drawn_inception(softmax(logits), weights) if parts == 1 else np.zeros(0)
     return set_estimate(inception_score(logits, splits=parts), drawn, len(heard), least=1.0)

@@ -126,8 +126,13 @@ def _clips(folder: Path) -> dict[str, _Clip]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder, hidden ones left out."""
+    """Files below a folder, hidden ones left out; a link to a folder that was walked already is not followed."""
+    walked: set[Path] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
+        if (place := Path(root).resolve()) in walked:
+            folders.clear()
+            continue
+        walked.add(place)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(root) / name for name in names if not name.startswith("."))
 

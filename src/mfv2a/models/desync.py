@@ -226,8 +226,10 @@ class Desync(nn.Module):
         Raises:
             ConfigError: there is less of either.
         """
-        visual = self.vfeat_extractor.encode(frames[None])[0].unflatten(0, (-1, self._moments))
-        audio = self.hear(wave)
+        return self.compare(self.look(frames), self.hear(wave))
+
+    def compare(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """Offsets [2] of what `look` and `hear` give, see `forward`."""
         count = min(len(visual), len(audio))
         if count < SEGMENTS:
             raise ConfigError(f"the offset of sound and picture is told of {WINDOW_S} s and more")
@@ -236,9 +238,11 @@ class Desync(nn.Module):
         grid = torch.linspace(-MOST_S, MOST_S, self.config.classes)
         return grid[torch.cat(logits).argmax(dim=1).cpu()]
 
-    @property
-    def _moments(self) -> int:
-        return self.config.visual.segment // self.config.visual.tubelet
+    def look(self, frames: Tensor) -> Tensor:
+        """Visual features [K, moments, D] of the segments of frames [T, 3, 224, 224]."""
+        moments = self.config.visual.segment // self.config.visual.tubelet
+        out: Tensor = self.vfeat_extractor.encode(frames[None])[0].unflatten(0, (-1, moments))
+        return out
 
     def hear(self, wave: Tensor) -> Tensor:
         """Audio features [K, columns, D] of the segments of a wave [S]."""
