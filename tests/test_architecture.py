@@ -68,6 +68,9 @@ DOORS = {
     "torchvision": {"models", "pipeline"},
     "ray": {"jobs"},
     "jinja2": {"jobs"},
+    "pystoi": {"evaluation"},
+    "hear21passt": {"models"},
+    "imagebind": {"models"},
 }
 """Outside package -> the only rooms that may import it."""
 

@@ -198,3 +198,27 @@ def test_two_processes_that_pull_one_file_both_get_it_whole(server):
         out, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         assert Path(out.strip()).read_bytes() == DATA
+
+
+def test_a_file_of_its_authors_own_site_is_fetched_by_hand(tmp_path, monkeypatch):
+    monkeypatch.setenv("MFV2A_HOME", str(tmp_path))
+    entry = Checkpoint(
+        name="judge",
+        role="judge",
+        licence="MIT",
+        licence_url="https://example.org",
+        url="https://example.org/a%3Db.pth",
+    )
+    assert hub.find_file(entry) is None
+    with pytest.raises(CheckpointError, match="not on the hub") as told:
+        hub.fetch(entry)
+    place = tmp_path / "weights" / "a=b.pth"
+    assert str(place) in told.value.hint
+    place.parent.mkdir()
+    place.write_bytes(b"weights")
+    assert hub.fetch(entry) == place
+    place.write_bytes(b"other weights")
+    wrong = replace(entry, digest="sha256:" + "0" * 64)
+    with pytest.raises(CheckpointError, match="and not sha256"):
+        hub.verify(wrong, place)
+    assert place.is_file()  # a file of the user's own stays

@@ -34,13 +34,13 @@ def test_every_entry_names_its_licence_and_how_it_is_known():
         assert entry.licence
         assert entry.licence_url.startswith("https://")
         assert entry.evidence or entry.name == "tiny"
-        assert entry.path or entry.repo or entry.name == "tiny"
+        assert entry.path or entry.repo or entry.url.startswith("https://") or entry.name == "tiny"
 
 
 def test_every_model_has_its_components_by_role():
     for entry in read_register().values():
         for role, name in entry.components.items():
-            wanted = {"pooled": "text", "pooled_tokenizer": "tokenizer"}.get(role, role)
+            wanted = {"pooled": "text", "pooled_tokenizer": "tokenizer", "preprocessor": "config"}.get(role, role)
             assert read_register()[name].role == wanted, f"{entry.name}: {name}"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mfv2a.errors import CheckpointError
-from mfv2a.register import Checkpoint, Place, home_folder
+from mfv2a.register import Checkpoint, Place, hand_path, home_folder
 
 VERIFIED = "verified.json"
 SPARE_BYTES = 64 << 20
@@ -60,8 +60,8 @@ def endpoint() -> str:
 
 def find_file(checkpoint: Checkpoint) -> Path | None:
     """The file on this machine, unverified; None if it has to be fetched first."""
-    if checkpoint.path:
-        path = Path(checkpoint.path)
+    if checkpoint.path or checkpoint.url:
+        path = Path(checkpoint.path) if checkpoint.path else hand_path(checkpoint)
         return path if path.is_file() else None
     from huggingface_hub import try_to_load_from_cache
 
@@ -87,6 +87,9 @@ def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> Path:
         return verify(checkpoint, found).path
     if checkpoint.path:
         raise CheckpointError(f"{checkpoint.path} is missing", hint="install mfv2a again, or correct the register")
+    if checkpoint.url:
+        hint = f"download {checkpoint.url} to {hand_path(checkpoint)}"
+        raise CheckpointError(f"{checkpoint.name} is not on the hub", hint=hint)
     if not checkpoint.places:
         raise CheckpointError(f"{checkpoint.name} has no file", hint="state its path or repo in the register")
     if is_offline():
@@ -190,6 +193,8 @@ def digest_of(path: Path, algorithm: str) -> str:
 
 
 def _repair(checkpoint: Checkpoint) -> str:
+    if checkpoint.url:
+        return f"download {checkpoint.url} again"
     if checkpoint.path:
         return "install mfv2a again, or correct the register"
     return f"it was removed from the cache: fetch it again with `mfv2a models pull {checkpoint.name}`"
@@ -197,7 +202,7 @@ def _repair(checkpoint: Checkpoint) -> str:
 
 def _discard(checkpoint: Checkpoint, path: Path) -> None:
     """Take a wrong file out of the hub's cache, so that nobody uses it; a user's own file stays."""
-    if checkpoint.path:
+    if checkpoint.path or checkpoint.url:
         return
     blob = path.resolve()
     path.unlink(missing_ok=True)

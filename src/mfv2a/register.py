@@ -17,6 +17,7 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from mfv2a.config import build
 from mfv2a.errors import CheckpointError, ConfigError
@@ -52,6 +53,7 @@ class Checkpoint:
         licence, licence_url: of the weights.
         path: of a file that is on this machine, absolute; "" for one of the hub.
         repo, file, revision: where it is on the hub.
+        url: where its authors publish it, if that is not the hub; it is fetched by hand, to `hand_path`.
         mirrors: where the same bytes are too, tried in order.
         digest: "sha256:..." or "md5:..."; "" if nobody has stated it: then the first download is trusted, and told so.
         bytes: size, 0 if unknown.
@@ -72,13 +74,14 @@ class Checkpoint:
     """
 
     name: str
-    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer"]
+    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer", "judge", "config"]
     licence: str
     licence_url: str
     path: str = ""
     repo: str = ""
     file: str = ""
     revision: str = "main"
+    url: str = ""
     mirrors: tuple[Place, ...] = ()
     digest: str = ""
     bytes: int = 0
@@ -166,8 +169,13 @@ def find_component(model: Checkpoint, role: str) -> Checkpoint:
 
 def files_of(model: Checkpoint) -> tuple[Checkpoint, ...]:
     """A model's own weights, if it has any, and those of its components."""
-    own = (model,) if model.path or model.repo else ()
+    own = (model,) if model.path or model.repo or model.url else ()
     return own + tuple(find_component(model, role) for role in model.components)
+
+
+def hand_path(checkpoint: Checkpoint) -> Path:
+    """Where a file is expected that was fetched by hand from its `url`: in `weights` of the tool's folder."""
+    return home_folder() / "weights" / unquote(checkpoint.url.rpartition("/")[2])
 
 
 def home_folder() -> Path:

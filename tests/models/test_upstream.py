@@ -16,6 +16,8 @@ from mfv2a.models import upstream
 from mfv2a.models.bigvgan import BigVGANConfig
 from mfv2a.models.clap import CLAPTextConfig
 from mfv2a.models.clip import CLIPConfig
+from mfv2a.models.cnn14 import Cnn14Config
+from mfv2a.models.desync import DesyncConfig
 from mfv2a.models.meanaudio import MeanAudioConfig
 from mfv2a.models.mmaudio import MMAudioConfig
 from mfv2a.models.roberta import RobertaConfig
@@ -23,6 +25,7 @@ from mfv2a.models.synchformer import SynchformerConfig
 from mfv2a.models.t5 import T5Config
 from mfv2a.models.upstream import PUBLIC, adapt, convert_public, fold_pairs, load_public, random_public, read_public
 from mfv2a.models.vae import VAEConfig
+from mfv2a.models.vggish import VGGishConfig
 from mfv2a.models.woosh import WooshConfig
 from mfv2a.models.woosh_autoencoder import WooshAutoencoderConfig
 
@@ -41,6 +44,9 @@ TINY = {
     "roberta": RobertaConfig.tiny(),
     "t5": T5Config.tiny(),
     "clap_text": CLAPTextConfig.tiny(),
+    "cnn14": Cnn14Config.tiny(),
+    "vggish": VGGishConfig.tiny(),
+    "desync": DesyncConfig.tiny(),
 }  # fmt: skip
 
 
@@ -102,6 +108,11 @@ def published(kind, net):
         extra = ("text_branch.embeddings.position_ids", "audio_branch.bn0.weight", "audio_projection.0.bias")
         state |= {key: torch.zeros(2) for key in (*extra, "text_transform.sequential.0.bias", "logit_scale_a")}
         return {"epoch": 15, "state_dict": {f"module.{key}": value for key, value in state.items()}, "name": "clap"}
+    if kind == "cnn14":
+        state["logmel_extractor.melW"] = state.pop("filters")
+        return {"iteration": 1, "model": state | {"spectrogram_extractor.stft.conv_real.weight": torch.zeros(2)}}
+    if kind == "desync":
+        return state | {"vfeat_extractor.patch_embed.proj.weight": torch.zeros(2)}
     return published_woosh(state) if kind == "woosh" else state
 
 

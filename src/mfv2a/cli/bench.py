@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,7 +17,15 @@ EPILOG = """
 `mfv2a bench clip.mp4 --steps 1 --steps 25 --json` - side by side with the ratio, as JSON
 
 `mfv2a bench --model mmaudio-small-16k --random-weights` - a public model's size, without its files
+
+`mfv2a bench --preset one-step-baked --preset mmaudio-25-cfg --price 1.2` - settings of others, and what an hour costs
+
+`mfv2a bench --peaks --save before.json`, later `mfv2a bench --peaks --compare before.json` - what has become faster
+
+`mfv2a bench --steps 1 --steps 4 --quality-scenes 20 --plot pareto.png` - quality against speed, as a picture
 """
+
+RESULTS = "What is told"
 
 
 def bench(
@@ -35,6 +42,16 @@ def bench(
             help="Sampler steps; give it several times to compare.",
             show_default="the model's own",
             metavar="N",
+            rich_help_panel=options.SAMPLING,
+        ),
+    ] = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--preset",
+            help="Settings of others: mmaudio-25-cfg, one-step, one-step-baked or four-renoise; several to compare.",
+            show_default="none",
+            metavar="NAME",
             rich_help_panel=options.SAMPLING,
         ),
     ] = None,
@@ -74,6 +91,79 @@ def bench(
             rich_help_panel=options.MACHINE,
         ),
     ] = None,
+    price: Annotated[
+        float | None,
+        typer.Option(
+            "--price",
+            help="Price of an hour of this machine: tells the cost of an hour of video.",
+            show_default=False,
+            metavar="PRICE",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    peaks: Annotated[
+        bool,
+        typer.Option(
+            "--peaks",
+            help="Count operations and bytes of each stage, against what this machine does at most, measured too.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save", help="Keep the report.", show_default=False, metavar="FILE.json", rich_help_panel=RESULTS
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            "--compare",
+            help="A report kept before, of the same machine, model and clip: tells the ratios.",
+            show_default=False,
+            metavar="FILE.json",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quality",
+            help="How good a setting is, from `mfv2a evaluate --json`; give it once a setting.",
+            show_default=False,
+            metavar="SETTING=FILE.json",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    quality_scenes: Annotated[
+        int,
+        typer.Option(
+            "--quality-scenes",
+            min=0,
+            help="How good each setting is on so many held-out scenes, measured here.",
+            metavar="N",
+            rich_help_panel=RESULTS,
+        ),
+    ] = 0,
+    quality_measure: Annotated[
+        str,
+        typer.Option(
+            "--quality-measure",
+            help="By which measure of `mfv2a evaluate`; on scenes onset_f1 or log_mel_distance.",
+            metavar="NAME",
+            rich_help_panel=RESULTS,
+        ),
+    ] = "onset_f1",
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            help="Picture of quality against speed.",
+            show_default=False,
+            metavar="FILE.png",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
     batch_size: options.BatchSizeOption = 8,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
@@ -87,6 +177,7 @@ def bench(
 ) -> None:
     """Time the stages of a dub on this machine, apart: median and 90th percentile, speed and memory."""
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
+    from mfv2a.cli.bench_table import print_report
     from mfv2a.jobs.bench import BenchOptions, measure
     from mfv2a.jobs.sound import SoundOptions
 
@@ -108,54 +199,18 @@ def bench(
         repeats=repeats,
         warmup=warmup,
         batches=tuple(batch or ()),
+        presets=tuple(preset or ()),
+        price=price,
+        counted=peaks,
+        against=compare,
+        quality=tuple(quality or ()),
+        quality_measure=quality_measure,
+        quality_scenes=quality_scenes,
+        plot=plot,
+        save=save,
     )
     report = measure(wanted, begin=lambda info, rate_hz: talk.say(console.model_line(info, rate_hz)), say=talk.say)
     if as_json:
         console.print_json(report)
     else:
-        _print_table(report)
-
-
-def _print_table(report: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    machine = f"{report['device']}, {report['dtype']}, {console.count(report['threads'], 'thread')}"
-    weights = ", random weights" if report["random_weights"] else ""
-    title = f"{report['duration_s']:.2f} s at {report['picture']} on {machine}: {report['model']}{weights}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("seconds")
-    for entry in report["entries"]:
-        table.add_column(console.count(entry["steps"], "step"), justify="right")
-        table.add_column("p90", justify="right")
-        table.add_column("share", justify="right")
-    for name in report["entries"][0]["seconds"]:
-        if name == "total":
-            table.add_section()
-        table.add_row(name, *(cell for entry in report["entries"] for cell in _cells(entry, name)))
-    table.add_section()
-    for name, tell in _FACTS.items():
-        cells = [tell(entry) for entry in report["entries"]]
-        if any(cells):
-            table.add_row(name, *(text for cell in cells for text in (cell, "", "")))
-    Console().print(table)
-
-
-def _cells(entry: dict[str, Any], name: str) -> tuple[str, str, str]:
-    seconds, total_s = entry["seconds"][name], entry["seconds"]["total"]["median"]
-    return f"{seconds['median']:.3f}", f"{seconds['p90']:.3f}", f"{seconds['median'] / total_s:.0%}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
-
-
-_FACTS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "NFE": lambda entry: str(entry["nfe"]),
-    "RTF": lambda entry: f"{entry['rtf']:.3f}",
-    "total / first": lambda entry: _number(entry.get("ratio", {}).get("total"), ".2f"),
-    "sample / first": lambda entry: _number(entry.get("ratio", {}).get("sample"), ".2f"),
-    "sampled clips/s": lambda entry: ", ".join(f"{x['clips_per_s']:.3g} x{x['batch']}" for x in entry["sampled"]),
-    "peak MiB": lambda entry: _number(entry["peak_memory_mib"], ".0f"),
-    "device MiB": lambda entry: _number(entry["peak_device_mib"], ".0f"),
-}
+        print_report(report)

@@ -1,20 +1,32 @@
-"""`mfv2a evaluate`: measure a model on held-out scenes, and how it looks."""
+"""`mfv2a evaluate`: a model measured on held-out scenes, or folders of sounds against the true ones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mfv2a.cli import console, options
 
 if TYPE_CHECKING:
+    from mfv2a.errors import MediaError
+    from mfv2a.jobs.pairing import Pairing
     from mfv2a.records import ModelInfo
+
+FOLDERS = "Folders of sounds"
 
 EPILOG = """
 **Examples**
 
-`mfv2a evaluate --scenes 200` - onset F1, class agreement and distances in one step
+`mfv2a evaluate dubbed --reference true` - the field's measures of a folder against the true sounds, with intervals
+
+`mfv2a evaluate dubbed --reference vggsound --list vggsound.csv --csv figures.csv` - paired by a list
+
+`mfv2a evaluate --compare one-step four-steps --reference true --json` - two folders, and how sure their difference is
+
+`mfv2a evaluate --scenes 200` - a model on held-out scenes: onset F1, class agreement and distances in one step
 
 `mfv2a evaluate --scenes 200 --no-text --steps 4` - by the picture alone, in four steps
 """
@@ -22,8 +34,79 @@ EPILOG = """
 
 def evaluate(
     context: typer.Context,
+    generated: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[GENERATED]",
+            help="Folder with generated sounds, in sound or video files; needs --reference.",
+            show_default="held-out scenes",
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="DIR",
+            help="Folder with the true sounds; files pair by their paths up to the suffix.",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            "--compare",
+            metavar="A B",
+            help="Two folders with generated sounds, compared clip by clip against one --reference.",
+            show_default=False,
+            rich_help_panel=FOLDERS,
+        ),
+    ] = None,
+    listing: Annotated[
+        Path | None,
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            help="List of clips as VGGSound or AudioCaps have it, or with a column file or id: pairs by its rows.",
+            show_default=False,
+            rich_help_panel=FOLDERS,
+        ),
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            metavar="NAME",
+            help="Only this measure; give it several times.",
+            show_default="all",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = None,
+    draws: Annotated[
+        int,
+        typer.Option(
+            "--draws",
+            min=2,
+            metavar="N",
+            help="Resamples of the clips, for the intervals; at most 200 for distances between sets.",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = 1000,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Figures as CSV.", show_default=False, rich_help_panel=FOLDERS),
+    ] = None,
+    per_clip: Annotated[
+        Path | None,
+        typer.Option(
+            "--per-clip",
+            metavar="FILE.jsonl",
+            help="Scores of each clip, a line each.",
+            show_default=False,
+            rich_help_panel=FOLDERS,
+        ),
+    ] = None,
     scenes: Annotated[int, typer.Option(min=2, help="Number of held-out scenes.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="First held-out scene, and the noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="First held-out scene, and the noise; of the resamples.")] = 0,
     text: Annotated[bool, typer.Option("--text/--no-text", help="Give each scene's caption as the prompt.")] = True,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Show the scene.")] = True,
     model: options.ModelOption = "",
@@ -35,11 +118,25 @@ def evaluate(
     json_lines: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Measure a model on held-out scenes: hits, classes, distances."""
+    """Measure a model on held-out scenes, or folders of sounds against the true ones."""
+    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    folders = compare or ((generated,) if generated else ())
+    if folders or reference or listing or csv or per_clip or measure:
+        from mfv2a.errors import ConfigError
+        from mfv2a.jobs.evaluate_folder import FolderOptions
+
+        if reference is None or not folders or (generated and compare):
+            hint = "mfv2a evaluate GENERATED --reference DIR, or mfv2a evaluate --compare A B --reference DIR"
+            raise ConfigError("folders of sounds are measured against --reference", hint=hint)
+        wanted = FolderOptions(
+            generated=tuple(folders), reference=reference, listing=listing, measures=tuple(measure or ()),
+            draws=draws, seed=seed, device=device, csv=csv, per_clip=per_clip,
+        )  # fmt: skip
+        _evaluate_folders(wanted, talk, as_json=json_lines)
+        return
     from mfv2a.jobs.evaluate import EvaluateOptions, evaluate_model
 
-    talk = console.start_talk(context, quiet=quiet, verbose=False)
-    wanted = EvaluateOptions(
+    made = EvaluateOptions(
         scenes=scenes, seed=seed, text=text, video=video, steps=steps, cfg_strength=cfg, rescale=rescale
     )
 
@@ -50,10 +147,46 @@ def evaluate(
         if done % 20 == 0:
             talk.say(f"{done}/{scenes} scenes")
 
-    figures = evaluate_model(options.model_name(model), wanted, device=device, dtype=dtype, begin=begin, tick=tick)
-    if json_lines:
+    figures = evaluate_model(options.model_name(model), made, device=device, dtype=dtype, begin=begin, tick=tick)
+    _print_scenes(figures, as_json=json_lines)
+
+
+def _print_scenes(figures: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
         console.print_json(figures)
         return
     for name, value in figures.items():
         number = f"{value:.3f}" if isinstance(value, float) else value
         console.write_stdout(f"{name:<28}{number}\n".encode())
+
+
+def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None:
+    from mfv2a.cli.figures import print_figures
+    from mfv2a.jobs.evaluate_folder import Watcher, evaluate_folders
+
+    total = 0
+
+    def begin(pairing: Pairing) -> None:
+        nonlocal total
+        total = len(pairing.pairs)
+        talk.say(console.count(total, "pair"))
+        for role, names in pairing.alone.items():
+            if names:
+                shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+                talk.say(
+                    console.printable(f"{role}: {console.count(len(names), 'file')} without a counterpart: {shown}")
+                )
+
+    def tick(done: int) -> None:
+        if done % 50 == 0:
+            talk.say(f"{done}/{total} pairs")
+
+    def fail(error: MediaError) -> None:
+        talk.error(error)
+
+    report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail))
+    if as_json:
+        console.print_json(report)
+    else:
+        print_figures(report)
+    raise typer.Exit(3 if report["failed"] else 0)

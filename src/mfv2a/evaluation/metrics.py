@@ -9,6 +9,8 @@ from mfv2a.errors import ConfigError
 from mfv2a.evaluation.spectrum import Floats, log_mel
 
 Doubles = NDArray[np.float64]
+KL_FLOOR = 1e-6
+SPLITS, SPLIT_SEED = 10, 2020
 
 
 def log_mel_distance(first: Floats, second: Floats, sample_rate_hz: int) -> float:
@@ -64,3 +66,100 @@ def gaussian_distance(mean: Doubles, cov: Doubles, other_mean: Doubles, other_co
     gap = np.atleast_1d(mean) - np.atleast_1d(other_mean)
     distance = gap @ gap + np.trace(cov) + np.trace(other_cov) - 2 * np.sqrt(crossed).sum()
     return max(float(distance), 0.0)
+
+
+def kernel_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+    """Squared maximum mean discrepancy of two sets of embeddings, unbiased: around zero where they are alike.
+
+    The kernel is the cubic polynomial of the kernel inception distance, k(a, b) = (a . b / D + 1)^3, which has no
+    bandwidth to choose.
+
+    Args:
+        first: [K, D], K >= 2.
+        second: [K', D], K' >= 2.
+
+    Raises:
+        ConfigError: a set has fewer than two rows.
+
+    Source: Binkowski et al., "Demystifying MMD GANs", arXiv 1801.01401, section 4; the estimator is equation (3) of
+    Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012.
+    """
+    if min(len(first), len(second)) < 2:
+        raise ConfigError("a kernel distance needs two sounds on each side", hint="evaluate more clips")
+    ours, theirs = np.asarray(first, np.float64), np.asarray(second, np.float64)
+
+    def within(x: Doubles) -> float:
+        values = cubic_kernel(x, x)
+        return float((values.sum() - np.trace(values)) / (len(x) * (len(x) - 1)))
+
+    return within(ours) + within(theirs) - 2 * float(cubic_kernel(ours, theirs).mean())
+
+
+def cubic_kernel(first: Doubles, second: Doubles) -> Doubles:
+    """(a . b / D + 1)^3 of all pairs of rows: [K, D], [K', D] -> [K, K']."""
+    return np.asarray((first @ second.T / first.shape[1] + 1) ** 3, np.float64)
+
+
+def softmax(logits: NDArray[np.floating]) -> Doubles:
+    """Class probabilities that sum to one: [..., C] -> [..., C]."""
+    raised = np.exp(logits - np.max(logits, axis=-1, keepdims=True), dtype=np.float64)
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float64)
+
+
+def sigmoid(logits: NDArray[np.floating]) -> Doubles:
+    """Independent class probabilities: [..., C] -> [..., C]."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64))), np.float64)
+
+
+def kl_divergence(reference: Doubles, generated: Doubles) -> Doubles:
+    """KL(reference || generated) of each pair of class probabilities, in nats.
+
+    sum_c p_c (ln p_c - ln(q_c + 1e-6)): the floor under the generated probabilities is that of the field's programs.
+    Over sigmoid probabilities, which do not sum to one, this is their number too, though no divergence: it may be
+    negative.
+
+    Args:
+        reference: p [..., C] in 0..1.
+        generated: q [..., C] in 0..1.
+
+    Returns:
+        [...].
+
+    Source: audioldm_eval, metrics/kl.py (its second input is the reference; AudioGen and MMAudio report the softmax
+    form).
+    """
+    logarithm = np.log(reference, out=np.zeros_like(reference), where=reference > 0)
+    return np.asarray((reference * (logarithm - np.log(generated + KL_FLOOR))).sum(axis=-1), np.float64)
+
+
+def inception_score(logits: NDArray[np.floating], *, splits: int = 1, seed: int = SPLIT_SEED) -> float:
+    """The exponential of the mean KL of each sound's class probabilities from the set's; 1 where all are alike.
+
+    Args:
+        logits: [K, C], softmaxed here.
+        splits: parts that the shuffled set is cut into, whose scores are averaged; the field's tables have 10.
+        seed: of the shuffling, where there are several parts.
+
+    Raises:
+        ConfigError: fewer sounds than parts.
+
+    Source: Salimans et al., "Improved Techniques for Training GANs", arXiv 1606.03498, section 4; parts and seed as in
+    audioldm_eval, metrics/isc.py.
+    """
+    count = len(logits)
+    if count < max(splits, 1):
+        raise ConfigError(f"an inception score in {splits} parts needs as many sounds, not {count}")
+    rows = softmax(logits)
+    if splits > 1:
+        rows = rows[np.random.RandomState(seed).permutation(count)]
+    parts = [rows[i * count // splits : (i + 1) * count // splits] for i in range(splits)]
+    return float(np.mean([weighted_inception(part, np.ones(len(part))) for part in parts]))
+
+
+def weighted_inception(probabilities: Doubles, weights: Doubles) -> float:
+    """The inception score of a set in which row k of [K, C] counts `weights[k]` times."""
+    share = weights / weights.sum()
+    mean = share @ probabilities
+    inside = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
+    outside = np.log(mean, out=np.zeros_like(mean), where=mean > 0)
+    return float(np.exp(share @ (probabilities * (inside - outside)).sum(axis=1)))

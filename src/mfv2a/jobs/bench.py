@@ -1,31 +1,35 @@
 """How long each stage of a dub takes on this machine, measured apart, and how much memory it needs.
 
 Measures the same functions that `jobs.dub` runs. A repeat's stages, with what lies between them as `other`,
-sum to its whole exactly; medians and 90th percentiles are taken over the repeats.
+sum to its whole exactly; medians and 90th percentiles are taken over the repeats. What a stage computes and moves is
+counted in a run of its own, and told against the peaks of this machine by the fastest repeat.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.memory import peak_memory_mib, resident_memory_mib
-from mfv2a.jobs.seed import clip_seed, content_key
+from mfv2a.jobs.bench_files import check_comparable, compare_reports, read_report, save_report
+from mfv2a.jobs.machine import describe_machine, measure_peaks
+from mfv2a.jobs.memory import resident_memory_mib
+from mfv2a.jobs.presets import check_setting, settings_of
+from mfv2a.jobs.quality import add_quality, read_quality, scene_quality
+from mfv2a.jobs.sheets import can_draw, draw_pareto
 from mfv2a.jobs.sound import SoundOptions
+from mfv2a.jobs.timing import STAGES as STAGES
+from mfv2a.jobs.timing import Bench
+from mfv2a.jobs.timing import Stopwatch as Stopwatch
 
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline
-    from mfv2a.records import VideoInfo
 
-STAGES = ("decode", "features", "sample", "vae", "vocoder", "mux", "other")
 SCENE_SEED = 2_000_000_000
 SCENE_S, SCENE_FPS, SCENE_WIDTH_PX, SCENE_HEIGHT_PX = 8.0, 25.0, 1280, 720
 
@@ -42,6 +46,14 @@ class BenchOptions:
         repeats: measured runs.
         warmup: runs before that, not counted.
         batches: how many clips to sample together, each to be timed apart.
+        presets: settings of others, see `jobs.presets`, beside the numbers of steps.
+        price: of an hour of this machine, in whatever money; None tells no cost.
+        counted: count operations and bytes, and measure this machine's peaks.
+        against: a report of before to compare with.
+        quality: figures of an evaluation, SETTING=FILE.json each.
+        quality_measure: which figure; quality_scenes: held-out scenes to measure it on instead, 0 for none.
+        plot: a PNG of quality against speed, None for none.
+        save: file for the report, None for none.
     """
 
     video: Path | None = None
@@ -51,6 +63,15 @@ class BenchOptions:
     repeats: int = 5
     warmup: int = 1
     batches: tuple[int, ...] = ()
+    presets: tuple[str, ...] = ()
+    price: float | None = None
+    counted: bool = False
+    against: Path | None = None
+    quality: tuple[str, ...] = ()
+    quality_measure: str = "onset_f1"
+    quality_scenes: int = 0
+    plot: Path | None = None
+    save: Path | None = None
 
     def __post_init__(self) -> None:
         for step in self.steps:
@@ -61,33 +82,18 @@ class BenchOptions:
             raise ConfigError("--batch 0 cannot work", hint="use 1 or more")
         if self.warmup < 0:
             raise ConfigError(f"--warmup {self.warmup} cannot work", hint="use 0 or more")
-
-
-class Stopwatch:
-    """Seconds of named stages and of the whole around them."""
-
-    def __init__(self, synchronize: Callable[[], None]) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
-        self._synchronize = synchronize
-        self._start = time.perf_counter()
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Adds the time of the block to a stage; waits for the device, so that queued work counts here."""
-        start = time.perf_counter()
-        yield
-        self._synchronize()
-        self.seconds[name] += time.perf_counter() - start
-
-    def stop(self) -> dict[str, float]:
-        """Ends the whole: what no stage measured is `other`.
-
-        Returns:
-            Seconds of every stage and of "total", which is exactly their sum.
-        """
-        named_s = sum(value for name, value in self.seconds.items() if name != "other")
-        self.seconds["other"] = max(0.0, time.perf_counter() - self._start - named_s)
-        return {**self.seconds, "total": sum(self.seconds.values())}
+        settings_of(self.steps, self.presets, 1)
+        if self.price is not None and not (math.isfinite(self.price) and self.price >= 0):
+            raise ConfigError(f"--price {self.price} cannot work", hint="the price of an hour of this machine")
+        if self.plot is not None and not can_draw():
+            raise ConfigError("--plot needs matplotlib", hint="pip install 'mfv2a[eval]'")
+        if self.plot is not None and not (self.quality or self.quality_scenes):
+            raise ConfigError("--plot needs a quality", hint="give --quality-scenes N or --quality SETTING=FILE.json")
+        for path in (self.plot, self.save):
+            if path is not None and not path.absolute().parent.is_dir():
+                raise ConfigError(f"{path.parent} is no folder", hint="make it first")
+        if self.quality and self.quality_scenes:
+            raise ConfigError("quality comes from files or from scenes", hint="leave one of both out")
 
 
 def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Callable[[str], None]) -> dict[str, Any]:
@@ -99,9 +105,9 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         say: takes a line when a run is done.
 
     Returns:
-        A JSON-ready report: the machine, and one entry a number of steps with seconds (median, p90 and each
-        repeat) by stage, NFE, RTF and peak memory; from the second entry on with the ratio of its time to the
-        first's.
+        A JSON-ready report: the machine, and one entry a setting with seconds (median, p90, fastest and each
+        repeat) by stage, NFE, RTF, cost, peak memory and, where they are counted, operations and bytes; from the second
+        entry on with the ratio of its time to the first's.
 
     Raises:
         MediaError: the video cannot be dubbed.
@@ -110,40 +116,58 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
     from mfv2a.loader import describe_model
     from mfv2a.media.video import probe_video
 
+    before = None if options.against is None else read_report(options.against)
+    figures = read_quality(options.quality, options.quality_measure) if options.quality else {}
     described = describe_model(options.sound.model)
-    options.sound.check(described, pictures=True)
+    settings = settings_of(options.steps, options.presets, described.default_steps)
+    for setting in settings:
+        check_setting(setting, options.sound, described)
     begin(described, options.sound.rate_hz(described))
     with tempfile.TemporaryDirectory(prefix="mfv2a-bench-") as folder:
         source = make_scene_video(Path(folder) / "scene.mp4") if options.video is None else options.video
         info = probe_video(source)
-        sound = options.sound
-        pipeline, loading = _load(sound, described.name, options.random_weights)
-        entries = []
-        for steps in options.steps or (described.default_steps,):
-            say(f"{steps} step{'s' if steps > 1 else ''}: {options.warmup} + {options.repeats} runs")
-            for doubt in replace(sound, steps=steps).doubts(described):
-                say(doubt)
-            entry = _measure_steps(pipeline, info, replace(sound, steps=steps), options, Path(folder))
-            entries.append(entry)
-        for entry in entries[1:]:
-            entry["ratio"] = {
-                name: _ratio(entry["seconds"][name]["median"], entries[0]["seconds"][name]["median"])
-                for name in ("sample", "total")
-            }
-    return {
-        "video": str(options.video) if options.video else "a scene made for this",
-        "picture": f"{info.width_px}x{info.height_px}",
-        "duration_s": info.duration_s,
-        "model": described.name,
-        "digest": described.digest,
-        "random_weights": options.random_weights,
-        "sample_rate_hz": sound.rate_hz(described),
-        **loading,
-        "warmup": options.warmup,
-        "repeats": options.repeats,
-        **_machine(pipeline),
-        "entries": entries,
-    }
+        pipeline, loading = _load(options.sound, described.name, options.random_weights)
+        report = {
+            "video": str(options.video) if options.video else "a scene made for this",
+            "picture": f"{info.width_px}x{info.height_px}",
+            "duration_s": info.duration_s,
+            "model": described.name,
+            "digest": described.digest,
+            "random_weights": options.random_weights,
+            "sample_rate_hz": options.sound.rate_hz(described),
+            **loading,
+            "warmup": options.warmup,
+            "repeats": options.repeats,
+            **describe_machine(pipeline),
+        }
+        if before is not None and options.against is not None:
+            check_comparable(before, report, options.against)
+        bench = Bench(pipeline, info, options, Path(folder), say)
+        report["peaks"] = measure_peaks(pipeline, bench.synchronize) if options.counted else None
+        report["entries"] = [bench.measure(setting, report["peaks"], described) for setting in settings]
+    _add_ratios(report["entries"])
+    if options.quality_scenes:
+        say(f"quality on {options.quality_scenes} held-out scenes")
+        samplers = {setting.name: setting.sampler(options.sound) for setting in settings}
+        figures = scene_quality(pipeline, samplers, options.quality_scenes, options.quality_measure)
+    if figures:
+        add_quality(report, figures, options.quality_measure)
+    if options.plot is not None:
+        draw_pareto(report, options.plot)
+    if before is not None:
+        report["compared"] = compare_reports(before, report)
+    if options.save is not None:
+        save_report(report, options.save)
+    return report
+
+
+def _add_ratios(entries: list[dict[str, Any]]) -> None:
+    """How much longer each setting takes than the first."""
+    first = entries[0]["seconds"]
+    for entry in entries[1:]:
+        entry["ratio"] = {
+            name: _ratio(entry["seconds"][name]["median"], first[name]["median"]) for name in ("sample", "total")
+        }
 
 
 def _load(sound: SoundOptions, name: str, random_weights: bool) -> tuple[Pipeline, dict[str, Any]]:
@@ -179,103 +203,5 @@ def make_scene_video(path: Path) -> Path:
     return path
 
 
-def _measure_steps(
-    pipeline: Pipeline, info: VideoInfo, sound: SoundOptions, options: BenchOptions, folder: Path
-) -> dict[str, Any]:
-    import torch
-
-    cuda = pipeline.device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(pipeline.device)
-    synchronize = torch.cuda.synchronize if cuda else _no_wait
-    runs = [_run_once(pipeline, info, sound, folder, synchronize) for _ in range(options.warmup + options.repeats)]
-    kept = runs[options.warmup :]
-    seconds = {
-        name: {
-            "median": float(np.median([run[name] for run in kept])),
-            "p90": float(np.percentile([run[name] for run in kept], 90)),
-        }
-        for name in (*STAGES, "total")
-    }
-    cfg = sound.cfg_strength if sound.cfg_strength is not None else pipeline.info.default_cfg
-    return {
-        "steps": sound.steps,
-        "cfg_strength": cfg,
-        "nfe": (sound.steps or 1) * (2 if pipeline.info.guides(cfg) else 1),
-        "seconds": seconds,
-        "repeats": kept,
-        "rtf": seconds["total"]["median"] / info.duration_s,
-        "sampled": _sample_together(pipeline, info, sound, options, synchronize),
-        "peak_memory_mib": peak_memory_mib(),
-        "peak_device_mib": torch.cuda.max_memory_allocated(pipeline.device) / 2**20 if cuda else None,
-    }
-
-
-def _run_once(
-    pipeline: Pipeline, info: VideoInfo, sound: SoundOptions, folder: Path, synchronize: Callable[[], None]
-) -> dict[str, float]:
-    """One whole dub, a stopwatch in its hand."""
-    from mfv2a.jobs.sight import see_video
-    from mfv2a.media.mux import mux_audio, plan_mux
-
-    watch = Stopwatch(synchronize)
-    rate_hz = sound.rate_hz(pipeline.info)
-    plan = plan_mux(info, "auto")
-    seed = clip_seed(sound.seed, content_key(info.path))
-    seen = see_video(info, pipeline, semantics=sound.semantics, seconds=watch.seconds)
-    with watch.stage("features"):
-        work = pipeline.prepare(seen, negative_prompt=sound.negative_prompt, duration_s=info.duration_s, seed=seed)
-    with watch.stage("sample"):
-        latent = pipeline.sample([work], sound.sampler())[0]
-    with watch.stage("vae"):
-        mel = pipeline.decode_latent(latent)
-    with watch.stage("vocoder"):
-        wave = pipeline.vocode(mel)
-        audio = pipeline.finish(work, wave, sample_rate_hz=rate_hz)
-    with watch.stage("mux"):
-        mux_audio(info, audio, folder / f"dubbed{plan.suffix}", plan)
-    return watch.stop()
-
-
-def _sample_together(
-    pipeline: Pipeline, info: VideoInfo, sound: SoundOptions, options: BenchOptions, synchronize: Callable[[], None]
-) -> list[dict[str, float]]:
-    """How many clips a second the sampler makes, so many at a time; the best of the repeats."""
-    if not options.batches:
-        return []
-    # What is seen does not change the time: the empty features are as long.
-    work = pipeline.prepare(None, duration_s=info.duration_s, seed=sound.seed)
-    found = []
-    for batch in options.batches:
-        works = [replace(work, seed=sound.seed + k) for k in range(batch)]
-        settings = replace(sound.sampler(), batch_size=batch)
-        times = []
-        for _ in range(options.repeats):
-            start = time.perf_counter()
-            pipeline.sample(works, settings)
-            synchronize()
-            times.append(time.perf_counter() - start)
-        found.append({"batch": batch, "clips_per_s": batch / min(times)})
-    return found
-
-
-def _machine(pipeline: Pipeline) -> Mapping[str, Any]:
-    import platform
-
-    import torch
-
-    return {
-        "device": str(pipeline.device),
-        "dtype": str(pipeline.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "platform": platform.platform(),
-    }
-
-
 def _ratio(value: float, base: float) -> float | None:
     return value / base if base > 0 else None
-
-
-def _no_wait() -> None:
-    """Work on the processor is done when its call returns."""

@@ -105,7 +105,7 @@ def verify(name: str | None) -> Iterator[tuple[Checkpoint, hub.Verdict | Checkpo
     Raises:
         ConfigError: no such entry.
     """
-    every = [entry for entry in read_register().values() if entry.path or entry.repo]
+    every = [entry for entry in read_register().values() if entry.path or entry.repo or entry.url]
     for file in _wanted(name) if name else every:
         path = hub.find_file(file)
         try:
@@ -122,7 +122,7 @@ def locate(name: str) -> list[Path]:
 def _wanted(name: str) -> tuple[Checkpoint, ...]:
     own = name not in read_register() and ("/" in name or Path(name).exists())
     entry = find_model(name) if own else find_checkpoint(name)
-    return files_of(entry) if entry.role == "generator" else (entry,)
+    return files_of(entry) if entry.role in ("generator", "judge") else (entry,)
 
 
 def _file_record(file: Checkpoint) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _file_record(file: Checkpoint) -> dict[str, Any]:
     return {
         "name": file.name,
         "role": file.role,
-        "from": f"{file.repo}/{file.file}" if file.repo else "comes with the tool or its register",
+        "from": f"{file.repo}/{file.file}" if file.repo else file.url or "comes with the tool or its register",
         "revision": file.revision if file.repo else "",
         "digest": file.digest,
         "bytes": file.bytes or (path.stat().st_size if path else 0),

@@ -1,4 +1,4 @@
-"""Sample sheets of a training run: pictures of what it makes of held-out rows, beside what was held out."""
+"""Pictures of runs: what a training makes of held-out rows, beside what was held out; quality against speed."""
 
 from __future__ import annotations
 
@@ -70,3 +70,47 @@ def _draw(step: int, columns: Mapping[str, Any], names: list[str]) -> Figure:
     figure.supxlabel("latent in time; channels upwards", fontsize=8)
     figure.suptitle(f"step {step}: held-out rows, and what the moving average makes of their conditions", fontsize=9)
     return figure
+
+
+def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
+    """Draw quality against real-time factor, a point a setting; it appears whole or not at all.
+
+    Args:
+        report: of `mfv2a bench`, with a quality.
+        path: the PNG to write.
+
+    Returns:
+        `path`.
+    """
+    from matplotlib.figure import Figure
+
+    entries = [entry for entry in report["entries"] if "quality" in entry]
+    figure = Figure(figsize=(6.4, 4.2), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    front = [entry for name in report["quality"]["front"] for entry in entries if entry["setting"] == name]
+    axes.step(
+        [entry["rtf"] for entry in front], [entry["quality"]["value"] for entry in front], where="post", color="0.6",
+        linestyle="--", label="no other setting is faster and better", zorder=1,
+    )  # fmt: skip
+    for entry in entries:
+        value, low, high = (entry["quality"][name] for name in ("value", "low", "high"))
+        spread = [[value - low], [high - value]] if low is not None and high is not None else None
+        axes.errorbar(
+            entry["rtf"], value, yerr=spread, marker="o", capsize=3,
+            color="tab:blue" if entry in front else "tab:gray",
+        )  # fmt: skip
+        axes.annotate(entry["setting"], (entry["rtf"], value), xytext=(6, 6), textcoords="offset points", fontsize=9)
+    axes.set_xscale("log")
+    axes.margins(x=0.25)
+    measure, better = report["quality"]["measure"], report["quality"]["better"]
+    axes.set(
+        xlabel="real-time factor: seconds of compute a second of sound (less is faster)",
+        ylabel=f"{measure} ({better} is better), 95 %",
+        title=f"{report['model']} on {report['device']}, {report['dtype']}",
+    )
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8, loc="best")
+    pending = path.with_name(f".{path.name}.{os.getpid()}")
+    figure.savefig(pending, format="png")
+    pending.replace(path)
+    return path

@@ -43,13 +43,16 @@ BLOCK_SAMPLES = 1 << 16
 FILTER_SAMPLES = 4096
 
 
-def read_audio(path: Path | str, sample_rate_hz: int | None = None, *, mono: bool = True) -> Audio:
+def read_audio(
+    path: Path | str, sample_rate_hz: int | None = None, *, mono: bool = True, strict: bool = False
+) -> Audio:
     """Read the sound of a file: sound files by libsndfile, everything else by FFmpeg.
 
     Args:
         path: a sound file, or a video with sound (its default stream, else its first).
         sample_rate_hz: rate to resample to; None keeps the file's.
         mono: average the channels.
+        strict: samples that are no finite numbers are an error; else they become silence or full scale.
 
     Returns:
         Samples [S], or [S, channels] when `mono` is false.
@@ -65,6 +68,8 @@ def read_audio(path: Path | str, sample_rate_hz: int | None = None, *, mono: boo
         samples, rate = _read_with_ffmpeg(path)
     if len(samples) == 0:
         raise MediaError(path, "has no sound in it (0 samples)")
+    if strict and not np.isfinite(samples).all():
+        raise MediaError(path, "holds samples that are no numbers")
     samples = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
     if mono:
         samples = samples.mean(axis=1, keepdims=True)

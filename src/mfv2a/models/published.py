@@ -16,12 +16,15 @@ from mfv2a.models import (
     bigvgan,
     clap,
     clip,
+    cnn14,
+    desync,
     meanaudio,
     mmaudio,
     roberta,
     synchformer,
     t5,
     vae,
+    vggish,
     woosh,
     woosh_autoencoder,
 )
@@ -108,6 +111,17 @@ PUBLIC: Mapping[str, PublicNetwork] = MappingProxyType(
                 *("text_branch.embeddings.position_ids", "audio_branch.", "audio_projection.", "audio_transform."),
                 *("text_transform.", "logit_scale_"),
             ),
+        ),
+        "cnn14": PublicNetwork(
+            network=cnn14.Cnn14,
+            configs=cnn14.CONFIGS,
+            nesting="model",
+            renamed=(("logmel_extractor.melW", "filters"),),
+            dropped=("spectrogram_extractor.",),
+        ),
+        "vggish": PublicNetwork(network=vggish.VGGish, configs=vggish.CONFIGS),
+        "desync": PublicNetwork(
+            network=desync.Desync, configs=desync.CONFIGS, dropped=("vfeat_extractor.patch_embed.",)
         ),
     }
 )

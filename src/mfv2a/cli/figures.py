@@ -1,0 +1,69 @@
+"""The table of `mfv2a evaluate` for people: figures with their intervals, and what was left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ARROWS = {"higher": "high", "lower": "low", "": ""}
+
+
+def print_figures(report: Mapping[str, Any]) -> None:
+    """Prints the table to stdout."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    two = len(report["generated"]) == 2
+    title = f"{report['pairs']} clips of {' and '.join(report['generated'])} against {report['reference']}"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("measure", no_wrap=True)
+    heads = ("A", "B", "A - B", "95 %", "A better") if two else ("figure", "95 %")
+    for head in (*heads, "unit", "best", "clips"):
+        table.add_column(head, justify="right")
+    for name, row in report["measures"].items():
+        cells = (
+            (number(row["a"]), number(row["b"]), number(row["difference"]), interval(row), share(row["share_a_better"]))
+            if two
+            else (number(row["value"]), interval(row))
+        )
+        table.add_row(name, *cells, row["unit"], ARROWS[row["better"]], str(row["clips"]))
+    Console().print(table)
+    if report["left_out"]:
+        _print_left_out(report["left_out"])
+
+
+def _print_left_out(left_out: Mapping[str, Any]) -> None:
+    """A row a reason: measures that share one are named together."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, row in left_out.items():
+        reasons.setdefault((row["reason"], row["hint"]), []).append(name)
+    table = Table(title="Left out", title_justify="left")
+    for head in ("measures", "why", "what to do"):
+        table.add_column(head, overflow="fold")
+    for (reason, hint), names in reasons.items():
+        table.add_row(", ".join(names), escape(reason), escape(hint))
+    Console().print(table)
+
+
+def number(value: float | None) -> str:
+    """A figure with four digits that count."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if abs(value) >= 0.001 or value == 0 else f"{value:.2e}"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """The ends of an interval."""
+    if row["low"] is None or row["high"] is None:
+        return "-"
+    return f"{number(row['low'])} to {number(row['high'])}"
+
+
+def share(value: float | None) -> str:
+    """A share of the draws."""
+    return "-" if value is None else f"{value:.1%}"

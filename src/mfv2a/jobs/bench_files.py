@@ -1,0 +1,102 @@
+"""Reports of `mfv2a bench` kept in files, and two of them compared: what was faster then, what is now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.evaluate_folder import write_whole
+from mfv2a.jobs.machine import IDENTITY
+
+SAME = ("model", "digest", "random_weights", "picture", "duration_s", "sample_rate_hz")
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A report that `--save` wrote.
+
+    Raises:
+        ConfigError: it is missing, or no such report.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="mfv2a bench --save FILE.json writes one") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}") from error
+    if not isinstance(found, dict) or not {"entries", *IDENTITY, *SAME} <= found.keys():
+        raise ConfigError(f"{path} is no report of mfv2a bench", hint="mfv2a bench --save FILE.json writes one")
+    return found
+
+
+def save_report(report: Mapping[str, Any], path: Path) -> None:
+    """Keep a report; the file appears whole or not at all.
+
+    Raises:
+        MediaError: it cannot be written.
+    """
+    write_whole(path, json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def check_comparable(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    """Refuse to compare times of different machines, models or clips.
+
+    Raises:
+        ConfigError: they differ; the first difference is named.
+    """
+    for name in (*IDENTITY, *SAME):
+        if before[name] != now[name]:
+            words = f"{path} was measured with {name.replace('_', ' ')} {before[name]!r}, this run with {now[name]!r}"
+            raise ConfigError(words, hint="times are compared on the same machine, model and clip alone")
+
+
+def compare_reports(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How long each stage takes now, as a share of then.
+
+    Args:
+        before: a report.
+        now: a report of the same machine, model and clip.
+
+    Returns:
+        a record a setting that both have: its name, and by stage the ratio of the medians (below 1 is faster now), of
+        the fastest runs, and the ends of its spread: the tenth percentile now over the ninetieth then, and the reverse.
+
+    Raises:
+        ConfigError: they share no setting.
+    """
+    earlier = {entry["setting"]: entry for entry in before["entries"]}
+    found = [
+        {"setting": entry["setting"], "stages": _ratios(earlier[entry["setting"]], entry)}
+        for entry in now["entries"]
+        if entry["setting"] in earlier
+    ]
+    if not found:
+        told = ", ".join(earlier)
+        raise ConfigError("both reports have no setting in common", hint=f"the other one has: {told}")
+    return found
+
+
+def _ratios(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    return {
+        stage: _ratio([run[stage] for run in before["repeats"]], [run[stage] for run in now["repeats"]])
+        for stage in now["seconds"]
+        if stage in before["seconds"]
+    }
+
+
+def _ratio(before: Sequence[float], now: Sequence[float]) -> dict[str, float | None]:
+    def over(above: float, below: float) -> float | None:
+        return above / below if below > 0 else None
+
+    low, middle, high = (np.percentile(now, part) for part in (10, 50, 90))
+    old_low, old_middle, old_high = (np.percentile(before, part) for part in (10, 50, 90))
+    return {
+        "ratio": over(float(middle), float(old_middle)),
+        "fastest": over(min(now), min(before)),
+        "low": over(float(low), float(old_high)),
+        "high": over(float(high), float(old_low)),
+    }

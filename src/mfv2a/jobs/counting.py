@@ -1,0 +1,107 @@
+"""How much a stage computes and moves: floating-point operations and bytes, counted as torch runs it.
+
+Operations are those that torch's FlopCounterMode knows: matrix products, convolutions and attention, a multiplication
+and an addition counted as two; FFTs, norms and activations are not counted. Bytes are those of every operator's
+tensors, read or written once each: weights, and activations in and out. So they are what a machine without caches and
+without fusion would move: more than the weights alone, and more than memory sees where a cache holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a stage costs.
+
+    Attributes:
+        flops: floating-point operations.
+        bytes: that its operators read and write.
+    """
+
+    flops: int
+    bytes: int
+
+    def __add__(self, other: Cost) -> Cost:
+        """Both together."""
+        return Cost(self.flops + other.flops, self.bytes + other.bytes)
+
+
+class _TrafficMode(TorchDispatchMode):
+    """Adds up the bytes of the tensors that operators take and give; a view moves nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator and count it."""
+        found = func(*args, **(kwargs or {}))
+        returned = func._schema.returns
+        is_view = bool(returned) and all(
+            each.alias_info is not None and not each.alias_info.is_write for each in returned
+        )
+        if not is_view:
+            self.bytes += _size([args, kwargs or {}]) + _size([found])
+        return found
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    """Two matrix products; torch counts those of a GPU's kernels, not the processor's."""
+    return int(sdpa_flop_count(query, key, value))
+
+
+_ALSO = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+
+
+def _size(values: Iterable[Any]) -> int:
+    tensors = [each for each in tree_leaves(list(values)) if isinstance(each, Tensor)]
+    return sum(each.numel() * each.element_size() for each in tensors)
+
+
+def count(work: Callable[[], Any]) -> tuple[Any, Cost]:
+    """Run something once and count what it costs.
+
+    Returns:
+        what it gives, and the cost.
+    """
+    with _TrafficMode() as traffic, FlopCounterMode(display=False, custom_mapping=_ALSO) as counter:
+        found = work()
+    return found, Cost(flops=int(counter.get_total_flops()), bytes=traffic.bytes)
+
+
+def shares(cost: Cost, seconds: float, peaks: Mapping[str, Any], dtype: str) -> dict[str, float | None]:
+    """A stage's cost against the most that the machine does.
+
+    Args:
+        cost: of the stage.
+        seconds: it took.
+        peaks: of `measure_peaks`.
+        dtype: of the networks.
+
+    Returns:
+        flops, bytes, gflop_per_s, gbyte_per_s, the share of each peak, and flops a byte; None where nothing was
+        counted or no time passed.
+    """
+    known = seconds > 0 and cost.bytes > 0
+    speed = cost.flops / seconds / 1e9 if known else None
+    traffic = cost.bytes / seconds / 1e9 if known else None
+    return {
+        "flops": cost.flops,
+        "bytes": cost.bytes,
+        "seconds": seconds,
+        "gflop_per_s": speed,
+        "gbyte_per_s": traffic,
+        "share_of_compute": None if speed is None else speed / peaks["gflop_per_s"][dtype],
+        "share_of_memory": None if traffic is None else traffic / peaks["gbyte_per_s"],
+        "flops_per_byte": cost.flops / cost.bytes if cost.bytes else None,
+    }

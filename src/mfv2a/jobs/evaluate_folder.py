@@ -1,0 +1,208 @@
+"""`mfv2a evaluate GENERATED --reference DIR`: folders of sounds against the true ones, by the measures of the field."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfv2a.errors import ConfigError, MediaError, StartError
+from mfv2a.evaluation.measures import all_names, find_measure
+from mfv2a.evaluation.pairs import has_stoi
+from mfv2a.jobs.figures import compare, estimate_all, records
+from mfv2a.jobs.judges import Judges, Missing, load_judges
+from mfv2a.jobs.measure import RATE_HZ, Scores, measure_pairs
+from mfv2a.jobs.pairing import Pair, Pairing, pair_folders
+from mfv2a.media.temporary import part_path
+
+COLUMNS = ("value", "low", "high", "clips", "undefined")
+COMPARED = ("a", "b", "difference", "low", "high", "share_a_better", "clips", "undefined")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderOptions:
+    """What `evaluate_folders` shall do.
+
+    Attributes:
+        generated: one folder, or two to compare.
+        reference: folder with the true sounds.
+        listing: a list whose rows say which files belong together, None to go by names.
+        measures: names of those wanted, () for all.
+        draws: of the bootstrap; seed: of the draws.
+        device: where the judges run.
+        csv: file for the figures, None for none.
+        per_clip: file for the scores of each clip, None for none.
+    """
+
+    generated: tuple[Path, ...]
+    reference: Path
+    listing: Path | None = None
+    measures: tuple[str, ...] = ()
+    draws: int = 1000
+    seed: int = 0
+    device: str = "auto"
+    csv: Path | None = None
+    per_clip: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.generated) <= 2:
+            raise ConfigError("one folder is measured, or two are compared")
+        if self.draws < 2:
+            raise ConfigError(f"--draws {self.draws} cannot work", hint="use 2 or more")
+        known = all_names()
+        for name in self.measures:
+            if name not in known:
+                raise ConfigError(f"unknown measure {name!r}", hint="known: " + ", ".join(known))
+        for path in (self.csv, self.per_clip):
+            if path is not None and not path.absolute().parent.is_dir():
+                raise ConfigError(f"{path.parent} is no folder", hint="make it first")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Who is told how it goes.
+
+    Attributes:
+        begin: what was found, before anything is read.
+        tick: how many pairs are done with.
+        fail: a file that cannot be read.
+    """
+
+    begin: Callable[[Pairing], None]
+    tick: Callable[[int], None]
+    fail: Callable[[MediaError], None]
+
+
+def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]:
+    """Pair, read and measure.
+
+    Args:
+        options: what to do.
+        watcher: who is told.
+
+    Returns:
+        JSON-ready: pairs, failed and unpaired files, `measures` by name (with two folders `a`, `b`, their difference
+        and how often the first is better), and `left_out` by name with the reason.
+
+    Raises:
+        ConfigError: nothing belongs together, or a value cannot work.
+        StartError: no pair could be read, or the device is not there.
+    """
+    pairing = pair_folders(options.generated, options.reference, listing=options.listing)
+    watcher.begin(pairing)
+    wanted = [name for name in all_names() if name in options.measures or not options.measures]
+    judges = load_judges(wanted, device=options.device)
+    left_out = {**judges.left_out, **_impossible(wanted, judges, pairing.pairs)}
+    failed = [MediaError(path, reason, hint="keep one of them") for path, reason in pairing.unclear]
+    for error in failed:
+        watcher.fail(error)
+
+    def fail(error: MediaError) -> None:
+        failed.append(error)
+        watcher.fail(error)
+
+    measured = [name for name in wanted if name not in left_out]
+    scores = measure_pairs(pairing.pairs, judges, frozenset(measured), fail=fail, tick=watcher.tick)
+    if not scores.pairs:
+        raise StartError("no pair could be read", hint="see the lines above")
+    figures, empty = estimate_all(scores, measured, draws=options.draws, seed=options.seed)
+    left_out |= empty
+    report: dict[str, Any] = {
+        "reference": str(options.reference),
+        "generated": [str(folder) for folder in options.generated],
+        "pairs": len(scores.pairs),
+        "shortened": scores.shortened,
+        "failed": [{"path": str(error.path), "error": str(error)} for error in failed],
+        "unpaired": {role: list(names) for role, names in pairing.alone.items()},
+        "rate_hz": RATE_HZ,
+        "draws": options.draws,
+        "seed": options.seed,
+    }
+    if len(figures) == 2:
+        report["measures"] = {name: {**row, **_words(name)} for name, row in compare(figures[0], figures[1]).items()}
+    else:
+        report["measures"] = records(figures[0])
+    report["left_out"] = {
+        name: {"reason": left_out[name].reason, "hint": left_out[name].hint, **_words(name)}
+        for name in wanted
+        if name in left_out
+    }
+    _write_files(options, report, scores)
+    return report
+
+
+def _words(name: str) -> dict[str, str]:
+    measure = find_measure(name)
+    return {"title": measure.title, "unit": measure.unit, "better": measure.better}
+
+
+def _impossible(wanted: Sequence[str], judges: Judges, pairs: Sequence[Pair]) -> dict[str, Missing]:
+    """Measures that have their judge and not what it needs."""
+    found = {}
+    if "stoi" in wanted and not has_stoi():
+        found["stoi"] = Missing("the package pystoi is not installed", "pip install 'mfv2a[eval]'")
+    if judges.words is not None and not any(pair.captions for pair in pairs):
+        found["clap"] = Missing("no clip has a caption", "give --list, a list with captions")
+    pictures = any(pair.picture is not None for pair in pairs)
+    for name, judge in (("imagebind", judges.pictures), ("desync", judges.sync)):
+        if judge is not None and not pictures:
+            found[name] = Missing("no clip has a picture", "give videos in one of the folders")
+    return found
+
+
+def _write_files(options: FolderOptions, report: Mapping[str, Any], scores: Scores) -> None:
+    if options.csv is not None:
+        write_whole(options.csv, _table(report, COMPARED if len(options.generated) == 2 else COLUMNS))
+    if options.per_clip is not None:
+        lines = [
+            json.dumps(_clip(scores, row), ensure_ascii=False, allow_nan=False) for row in range(len(scores.pairs))
+        ]
+        write_whole(options.per_clip, "".join(f"{line}\n" for line in lines))
+
+
+def _table(report: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """The figures as CSV; what was left out is a row with its reason and no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["measure", *columns, "unit", "better", "left_out"])
+    for name, row in report["measures"].items():
+        cells = ["" if row[column] is None else row[column] for column in columns]
+        writer.writerow([name, *cells, row["unit"], row["better"], ""])
+    for name, row in report["left_out"].items():
+        writer.writerow([name, *("" for _ in columns), row["unit"], row["better"], row["reason"]])
+    return text.getvalue()
+
+
+def _clip(scores: Scores, row: int) -> dict[str, Any]:
+    pair = scores.pairs[row]
+    every = [
+        {
+            "generated": str(path),
+            "onsets": dict(zip(("hits", "found", "true"), system.matches[row], strict=True)),
+            "scores": system.scores[row],
+        }
+        for path, system in zip(pair.generated, scores.systems, strict=True)
+    ]
+    rest: dict[str, Any] = dict(zip("ab", every, strict=True)) if len(every) == 2 else every[0]
+    return {"clip": pair.key, "reference": str(pair.reference), **rest}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all.
+
+    Raises:
+        MediaError: it cannot be written.
+    """
+    part = part_path(path)
+    try:
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise MediaError(path, f"cannot be written ({error.strerror})", hint="check the folder") from error

@@ -1,0 +1,179 @@
+"""Scores of clips -> figures of a set with their intervals, of one system or of the difference of two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mfv2a.evaluation.bootstrap import (
+    Estimate,
+    draw_weights,
+    drawn_frechet,
+    drawn_inception,
+    drawn_kernel,
+    mean_estimate,
+    normal_interval,
+    percentiles,
+    ratio_estimate,
+    set_estimate,
+)
+from mfv2a.evaluation.embeddings import Heard
+from mfv2a.evaluation.measures import find_measure
+from mfv2a.evaluation.metrics import (
+    SPLITS,
+    Doubles,
+    inception_score,
+    softmax,
+)
+from mfv2a.jobs.judges import Missing
+from mfv2a.jobs.measure import Scores, System
+
+SET_DRAWS = 200
+"""Draws of a distance between sets, which takes far longer than a mean."""
+SETS = ("frechet_", "kernel_", "inception_")
+FEW = Missing("of too few clips", "a distance between sets needs 2 clips, an inception score in ten parts 20")
+ODD = Missing("its judge gave numbers that are none", "see which clips have no score of it in --per-clip")
+NO_SCORE = Missing("defined for none of the clips", "see the README for what each measure needs")
+
+Figures = dict[str, Estimate]
+
+
+def estimate_all(
+    scores: Scores, wanted: Sequence[str], *, draws: int, seed: int
+) -> tuple[list[Figures], dict[str, Missing]]:
+    """Figures of each system, all over the same draws of clips.
+
+    Where there are two systems, a measure is of the clips for which both have a score.
+
+    Args:
+        scores: of the clips.
+        wanted: names of measures that have their judges.
+        draws: resamples; at most 200 of them for distances between sets.
+        seed: of the draws.
+
+    Returns:
+        figures by measure of each system, and why a measure has none.
+    """
+    clips = len(scores.pairs)
+    weights = draw_weights(clips, draws, seed)
+    figures: list[Figures] = [{} for _ in scores.systems]
+    left_out: dict[str, Missing] = {}
+    found: list[Estimate | Missing]
+    for name in wanted:
+        if name.startswith(SETS):
+            found = [_set_figure(name, system, scores, weights) for system in scores.systems]
+        elif name == "onset_f1_pooled":
+            found = [_pooled_f1(system, weights) for system in scores.systems]
+        else:
+            found = _means(name, scores.systems, weights)
+        missing = [each for each in found if isinstance(each, Missing)]
+        if missing:
+            left_out[name] = missing[0]
+            continue
+        for mine, estimate in zip(figures, found, strict=True):
+            mine[name] = estimate  # type: ignore[assignment]
+    return figures, left_out
+
+
+def _means(name: str, systems: Sequence[System], weights: Doubles) -> list[Estimate | Missing]:
+    columns = np.array([[_number(row.get(name)) for row in system.scores] for system in systems])
+    columns[:, ~np.isfinite(columns).all(axis=0)] = np.nan
+    return [mean_estimate(column, weights) or NO_SCORE for column in columns]
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _pooled_f1(system: System, weights: Doubles) -> Estimate | Missing:
+    hits = np.array([2.0 * match.hits for match in system.matches])
+    total = np.array([float(match.n_found + match.n_true) for match in system.matches])
+    return ratio_estimate(hits, total, weights) or NO_SCORE
+
+
+def _set_figure(name: str, system: System, scores: Scores, weights: Doubles) -> Estimate | Missing:
+    kind, _, judge = name.rpartition("_")
+    ours, theirs = system.heard[judge], scores.reference[judge]
+    few = weights[:SET_DRAWS]
+    if kind.startswith("inception"):
+        return _inception(kind, ours, few)
+    if len(ours) < 2:
+        return FEW
+    (first, owner), (second, other) = _rows(ours), _rows(theirs)
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return ODD
+    drawn = drawn_frechet if kind == "frechet" else drawn_kernel
+    every = np.ones((1, len(ours)))  # the figure itself is a draw that holds each clip once
+    value, *draws = drawn(first, second, *(np.concatenate([every, few])[:, rows] for rows in (owner, other)))
+    return set_estimate(float(value), np.array(draws), len(ours), least=0.0 if kind == "frechet" else -np.inf)
+
+
+def _rows(heard: Sequence[Heard]) -> tuple[Doubles, Any]:
+    """Embeddings of all clips [K, D], and the clip of each row [K]."""
+    owner = np.repeat(np.arange(len(heard)), [len(each.embeddings) for each in heard])
+    return np.concatenate([each.embeddings for each in heard]).astype(np.float64), owner
+
+
+def _inception(kind: str, heard: Sequence[Heard], weights: Doubles) -> Estimate | Missing:
+    parts = SPLITS if kind == "inception_10" else 1
+    if len(heard) < 2 * parts:
+        return FEW
+    logits = np.stack([each.logits for each in heard if each.logits is not None])
+    if not np.isfinite(logits).all():
+        return ODD
+    # The draws of the score in ten parts would be of a tenth of the clips each: it is given without an interval.
+    drawn = drawn_inception(softmax(logits), weights) if parts == 1 else np.zeros(0)
+    return set_estimate(inception_score(logits, splits=parts), drawn, len(heard), least=1.0)
+
+
+def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
+    """Two systems by measure, JSON-ready: the difference with its paired interval, how often the first is better.
+
+    Args:
+        first: figures of A.
+        second: figures of B, over the same draws.
+
+    Returns:
+        by measure: a, b, difference (a - b), low, high, and share_a_better of the draws, None where no way is better
+        or nothing was drawn; draws in which both are equal count half.
+    """
+    compared = {}
+    for name in first:
+        a, b = first[name], second[name]
+        difference, drawn = a.value - b.value, a.drawn - b.drawn
+        low, high = normal_interval(difference, drawn) if name.startswith(SETS) else percentiles(drawn)
+        compared[name] = {
+            "a": a.value,
+            "b": b.value,
+            "difference": difference,
+            "low": low,
+            "high": high,
+            "share_a_better": _share_better(drawn, find_measure(name).better),
+            "clips": a.clips,
+            "undefined": a.undefined,
+        }
+    return compared
+
+
+def _share_better(drawn: Doubles, better: str) -> float | None:
+    known = drawn[np.isfinite(drawn)]
+    if not better or not len(known):
+        return None
+    ahead = known > 0 if better == "higher" else known < 0
+    return float((ahead + 0.5 * (known == 0)).mean())
+
+
+def records(figures: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:
+    """Figures as JSON takes them, with what they are."""
+    found = {}
+    for name, estimate in figures.items():
+        measure = find_measure(name)
+        found[name] = {
+            **estimate.record(),
+            "title": measure.title,
+            "unit": measure.unit,
+            "better": measure.better,
+        }
+    return found

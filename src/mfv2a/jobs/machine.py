@@ -1,0 +1,81 @@
+"""What this machine is, and the most it can do: matrix products and memory, measured here."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mfv2a.pipeline import Pipeline
+
+IDENTITY = ("platform", "processor", "cores", "device", "dtype", "threads")
+"""What must be the same for times to be compared."""
+_COPY_BYTES = {"cpu": 1 << 28, "cuda": 1 << 30}
+_SIDE = {"cpu": 1024, "cuda": 8192}
+_ROUNDS = 7
+
+
+def describe_machine(pipeline: Pipeline) -> dict[str, Any]:
+    """The machine as reports have it, JSON-ready."""
+    import platform
+
+    import torch
+
+    cuda = pipeline.device.type == "cuda"
+    return {
+        "device": str(pipeline.device),
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": torch.cuda.get_device_name(pipeline.device) if cuda else _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    """The processor's name as Linux tells it, else as Python does."""
+    import platform
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def measure_peaks(pipeline: Pipeline, synchronize: Callable[[], None]) -> dict[str, Any]:
+    """The most that matrix products and memory reach here, the best of seven.
+
+    Returns:
+        "gflop_per_s" by dtype (of the pipeline, and float32): square matrices of side 1024 on a processor, 8192 on a
+        GPU, 2 n^3 operations; "gbyte_per_s": a copy of 256 MiB (1 GiB on a GPU), read once and written once.
+    """
+    import torch
+
+    kind = "cuda" if pipeline.device.type == "cuda" else "cpu"
+    side = _SIDE[kind]
+    products = {}
+    for dtype in dict.fromkeys((torch.float32, pipeline.dtype)):
+        first, second = (torch.randn(side, side, device=pipeline.device).to(dtype) for _ in range(2))
+        seconds = _best(lambda a=first, b=second: a @ b, synchronize)  # type: ignore[misc]
+        products[str(dtype).removeprefix("torch.")] = 2 * side**3 / seconds / 1e9
+    source = torch.zeros(_COPY_BYTES[kind], dtype=torch.uint8, device=pipeline.device)
+    target = torch.empty_like(source)
+    seconds = _best(lambda: target.copy_(source), synchronize)
+    return {"gflop_per_s": products, "gbyte_per_s": 2 * _COPY_BYTES[kind] / seconds / 1e9}
+
+
+def _best(work: Callable[[], Any], synchronize: Callable[[], None]) -> float:
+    """Seconds of the fastest of several runs, after one that does not count."""
+    times = []
+    for _ in range(_ROUNDS + 1):
+        start = time.perf_counter()
+        work()
+        synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])

@@ -1,0 +1,166 @@
+"""One clip and one loaded model, timed stage by stage and counted: what `mfv2a bench` repeats."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mfv2a.jobs.memory import peak_memory_mib
+from mfv2a.jobs.presets import Setting
+from mfv2a.jobs.seed import clip_seed, content_key
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.bench import BenchOptions
+    from mfv2a.pipeline import Pipeline
+    from mfv2a.records import VideoInfo
+
+STAGES = ("decode", "features", "sample", "vae", "vocoder", "mux", "other")
+
+
+class Stopwatch:
+    """Seconds of named stages and of the whole around them."""
+
+    def __init__(self, synchronize: Callable[[], None]) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._synchronize = synchronize
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time of the block to a stage; waits for the device, so that queued work counts here."""
+        start = time.perf_counter()
+        yield
+        self._synchronize()
+        self.seconds[name] += time.perf_counter() - start
+
+    def stop(self) -> dict[str, float]:
+        """Ends the whole: what no stage measured is `other`.
+
+        Returns:
+            Seconds of every stage and of "total", which is exactly their sum.
+        """
+        named_s = sum(value for name, value in self.seconds.items() if name != "other")
+        self.seconds["other"] = max(0.0, time.perf_counter() - self._start - named_s)
+        return {**self.seconds, "total": sum(self.seconds.values())}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is measured: a clip and a loaded model."""
+
+    pipeline: Pipeline
+    info: VideoInfo
+    options: BenchOptions
+    folder: Path
+    say: Callable[[str], None]
+
+    def measure(self, setting: Setting, peaks: dict[str, Any] | None, described: Any) -> dict[str, Any]:
+        """One setting: time, memory, throughput, cost, and what it computes."""
+        import torch
+
+        options, pipeline = self.options, self.pipeline
+        self.say(f"{setting.name}: {options.warmup} + {options.repeats} runs")
+        for doubt in setting.sound(options.sound).doubts(described):
+            self.say(doubt)
+        cuda = pipeline.device.type == "cuda"
+        if cuda:
+            torch.cuda.reset_peak_memory_stats(pipeline.device)
+        runs = [self.run(setting) for _ in range(options.warmup + options.repeats)][options.warmup :]
+        seconds = {
+            name: {
+                "median": float(np.median([run[name] for run in runs])),
+                "p90": float(np.percentile([run[name] for run in runs], 90)),
+                "fastest": min(run[name] for run in runs),
+            }
+            for name in (*STAGES, "total")
+        }
+        cfg = setting.sound(options.sound).cfg_strength
+        cfg = pipeline.info.default_cfg if cfg is None else cfg
+        rtf = seconds["total"]["median"] / self.info.duration_s
+        return {
+            "setting": setting.name,
+            "steps": setting.steps,
+            "cfg_strength": cfg,
+            "renoise": setting.renoise,
+            "nfe": (setting.steps or 1) * (2 if pipeline.info.guides(cfg) else 1),
+            "seconds": seconds,
+            "repeats": runs,
+            "rtf": rtf,
+            "cost_per_video_hour": None if options.price is None else options.price * rtf,
+            "sampled": self.sample_together(setting),
+            "peak_memory_mib": peak_memory_mib(),
+            "peak_device_mib": torch.cuda.max_memory_allocated(pipeline.device) / 2**20 if cuda else None,
+            "work": None if peaks is None else self.count(setting, seconds, peaks),
+        }
+
+    def synchronize(self) -> None:
+        """Waits for queued work; on the processor it is done when its call returns."""
+        if self.pipeline.device.type == "cuda":
+            import torch
+
+            torch.cuda.synchronize(self.pipeline.device)
+
+    def run(self, setting: Setting) -> dict[str, float]:
+        """One whole dub, a stopwatch in its hand."""
+        from mfv2a.jobs.sight import see_video
+        from mfv2a.media.mux import mux_audio, plan_mux
+
+        watch, sound, pipeline, info = Stopwatch(self.synchronize), self.options.sound, self.pipeline, self.info
+        rate_hz = sound.rate_hz(pipeline.info)
+        plan = plan_mux(info, "auto")
+        seed = clip_seed(sound.seed, content_key(info.path))
+        seen = see_video(info, pipeline, semantics=sound.semantics, seconds=watch.seconds)
+        with watch.stage("features"):
+            work = pipeline.prepare(seen, negative_prompt=sound.negative_prompt, duration_s=info.duration_s, seed=seed)
+        with watch.stage("sample"):
+            latent = pipeline.sample([work], setting.sampler(sound))[0]
+        with watch.stage("vae"):
+            mel = pipeline.decode_latent(latent)
+        with watch.stage("vocoder"):
+            wave = pipeline.vocode(mel)
+            audio = pipeline.finish(work, wave, sample_rate_hz=rate_hz)
+        with watch.stage("mux"):
+            mux_audio(info, audio, self.folder / f"dubbed{plan.suffix}", plan)
+        return watch.stop()
+
+    def count(self, setting: Setting, seconds: dict[str, Any], peaks: dict[str, Any]) -> dict[str, Any]:
+        """Operations and bytes of the stages that are networks, against the peaks, by their fastest run."""
+        from mfv2a.jobs.counting import Cost, count, shares
+        from mfv2a.jobs.sight import see_video
+
+        sound, pipeline, info = self.options.sound, self.pipeline, self.info
+        costs: dict[str, Cost] = {}
+        seen, looked = count(lambda: see_video(info, pipeline, semantics=sound.semantics))
+        work, prepared = count(lambda: pipeline.prepare(seen, duration_s=info.duration_s, seed=sound.seed))
+        costs["features"] = looked + prepared
+        latents, costs["sample"] = count(lambda: pipeline.sample([work], setting.sampler(sound)))
+        mel, costs["vae"] = count(lambda: pipeline.decode_latent(latents[0]))
+        _, costs["vocoder"] = count(lambda: pipeline.vocode(mel))
+        dtype = str(pipeline.dtype).removeprefix("torch.")
+        return {name: shares(cost, seconds[name]["fastest"], peaks, dtype) for name, cost in costs.items()}
+
+    def sample_together(self, setting: Setting) -> list[dict[str, float]]:
+        """How many clips a second the sampler makes, so many at a time; the best of the repeats."""
+        if not self.options.batches:
+            return []
+        sound, pipeline = self.options.sound, self.pipeline
+        # What is seen does not change the time: the empty features are as long.
+        work = pipeline.prepare(None, duration_s=self.info.duration_s, seed=sound.seed)
+        found = []
+        for batch in self.options.batches:
+            works = [replace(work, seed=sound.seed + k) for k in range(batch)]
+            settings = replace(setting.sampler(sound), batch_size=batch)
+            times = []
+            for _ in range(self.options.repeats):
+                start = time.perf_counter()
+                pipeline.sample(works, settings)
+                self.synchronize()
+                times.append(time.perf_counter() - start)
+            found.append({"batch": batch, "clips_per_s": batch / min(times)})
+        return found

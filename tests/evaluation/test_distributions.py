@@ -1,0 +1,169 @@
+"""Distances between sets, KL and inception scores against closed forms and against other programs."""
+
+import numpy as np
+import pytest
+import torch
+
+from mfv2a.errors import ConfigError
+from mfv2a.evaluation.bootstrap import (
+    draw_weights,
+    drawn_frechet,
+    drawn_inception,
+    drawn_kernel,
+    mean_estimate,
+    percentiles,
+    ratio_estimate,
+)
+from mfv2a.evaluation.metrics import (
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+    kl_divergence,
+    sigmoid,
+    softmax,
+)
+from mfv2a.training import validation
+
+
+def rows(count, width, seed=0, *, shift=0.0, scale=1.0):
+    return np.random.default_rng(seed).standard_normal((count, width)) * scale + shift
+
+
+def test_kernel_distance_of_two_points_on_each_side_is_what_the_kernel_gives_by_hand():
+    first, second = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[2.0, 0.0], [0.0, 2.0]])
+    # k(a, b) = (a . b / 2 + 1)^3: across the axes 1, along them (2 / 2 + 1)^3 = 8.
+    assert kernel_distance(first, second) == pytest.approx(1 + 1 - 2 * (8 + 1 + 1 + 8) / 4)
+
+
+def test_kernel_distance_is_unbiased_around_zero_and_grows_with_a_shift():
+    alike = [kernel_distance(rows(40, 4, seed), rows(40, 4, 1000 + seed)) for seed in range(200)]
+    error = np.std(alike) / np.sqrt(len(alike))
+    assert abs(np.mean(alike)) < 3 * error
+    assert min(alike) < 0 < max(alike)
+    assert kernel_distance(rows(40, 4), rows(40, 4, 1, shift=1.0)) > 5 * np.std(alike)
+
+
+def test_kernel_distance_is_that_of_training():
+    first, second = rows(30, 8), rows(20, 8, 1, shift=0.5)
+    theirs = validation.kernel_distance(torch.from_numpy(first), torch.from_numpy(second))
+    assert kernel_distance(first, second) == pytest.approx(theirs)
+
+
+@pytest.mark.slow  # its import takes long
+def test_kernel_and_frechet_distance_are_those_of_torchmetrics():
+    kid, fid = (pytest.importorskip(f"torchmetrics.image.{name}") for name in ("kid", "fid"))
+    first, second = (torch.from_numpy(rows(20, 8, seed, shift=0.5 * seed)) for seed in (0, 1))
+    ours = kernel_distance(first.numpy(), second.numpy())
+    assert ours == pytest.approx(float(kid.poly_mmd(first, second)))
+    moments = [part for each in (first, second) for part in (each.mean(0), each.T.cov())]
+    wanted = float(fid._compute_fid(*moments))
+    assert frechet_distance(first.numpy(), second.numpy()) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_single_sound_has_no_kernel_distance():
+    with pytest.raises(ConfigError, match="two sounds"):
+        kernel_distance(rows(1, 3), rows(4, 3))
+
+
+@pytest.mark.parametrize("shape", [(30, 4), (6, 50)])
+def test_a_draw_that_holds_each_clip_once_is_the_distance_itself(shape):
+    first, second = rows(*shape), rows(shape[0] + 3, shape[1], 1, shift=0.3, scale=2.0)
+    once = np.ones((1, len(first))), np.ones((1, len(second)))
+    assert drawn_frechet(first, second, *once)[0] == pytest.approx(frechet_distance(first, second), rel=1e-6)
+    assert drawn_kernel(first, second, *once)[0] == pytest.approx(kernel_distance(first, second))
+
+
+def test_a_draw_with_twins_is_the_distance_of_the_rows_written_out():
+    first, second = rows(6, 3), rows(5, 3, 1, shift=1.0)
+    weights = np.array([[2.0, 0, 1, 1, 0, 2]]), np.array([[1.0, 2, 0, 1, 1]])
+    written = [
+        np.repeat(each, weight[0].astype(int), axis=0) for each, weight in zip((first, second), weights, strict=True)
+    ]
+    assert drawn_frechet(first, second, *weights)[0] == pytest.approx(frechet_distance(*written), rel=1e-6)
+    # The kernel leaves twins apart, which the written-out rows cannot.
+    assert drawn_kernel(first, second, *weights)[0] < kernel_distance(*written)
+
+
+def test_a_draw_of_one_clip_alone_has_no_distance():
+    first, weights = rows(3, 2), np.array([[3.0, 0, 0]])
+    assert np.isnan(drawn_frechet(first, first, weights, np.ones((1, 3))))
+    assert np.isnan(drawn_kernel(first, first, weights, np.ones((1, 3))))
+
+
+def test_kl_of_known_distributions_is_reference_over_generated():
+    reference, generated = np.array([0.5, 0.5]), np.array([0.9, 0.1])
+    expected = 0.5 * np.log(0.5 / 0.9) + 0.5 * np.log(0.5 / 0.1)
+    assert kl_divergence(reference, generated) == pytest.approx(expected, abs=1e-5)
+    assert kl_divergence(generated, reference) != pytest.approx(expected, abs=0.05)
+    assert kl_divergence(np.array([1.0, 0.0]), np.array([0.25, 0.75])) == pytest.approx(np.log(4), abs=1e-5)
+    assert kl_divergence(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == pytest.approx(np.log(1e6))
+
+
+def test_kl_is_the_number_of_torch_with_the_floor_of_the_fields_programs():
+    ours, theirs = rows(5, 527, scale=3), rows(5, 527, 1, scale=3)
+    for probabilities, form in ((softmax, torch.softmax), (sigmoid, None)):
+        generated, reference = (torch.from_numpy(each) for each in (ours, theirs))
+        shape = torch.sigmoid if form is None else lambda x: torch.softmax(x, dim=1)
+        wanted = torch.nn.functional.kl_div((shape(generated) + 1e-6).log(), shape(reference), reduction="sum") / 5
+        assert kl_divergence(probabilities(theirs), probabilities(ours)).mean() == pytest.approx(float(wanted))
+
+
+def test_inception_scores_of_known_distributions():
+    sure = np.log(np.eye(4)[[0, 1, 2, 3, 0, 1, 2, 3]] + 1e-12)
+    assert inception_score(sure) == pytest.approx(4.0, rel=1e-6)
+    assert inception_score(np.zeros((8, 4))) == pytest.approx(1.0)
+    assert inception_score(np.tile(sure[:1], (8, 1))) == pytest.approx(1.0)
+    halves = np.log(np.array([[0.75, 0.25], [0.25, 0.75]]))
+    assert inception_score(halves) == pytest.approx(2 * np.exp(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
+
+
+def test_inception_score_in_ten_parts_is_that_of_the_fields_programs():
+    logits = rows(57, 20, scale=4)
+    order = np.random.RandomState(2020).permutation(57)
+    p = torch.from_numpy(logits[order]).softmax(dim=1)
+    scores = []
+    for i in range(10):
+        part = p[i * 57 // 10 : (i + 1) * 57 // 10]
+        scores.append(float((part * (part.log() - part.mean(0, keepdim=True).log())).sum(1).mean().exp()))
+    assert inception_score(logits, splits=10) == pytest.approx(np.mean(scores))
+    with pytest.raises(ConfigError, match="10 parts"):
+        inception_score(logits[:9], splits=10)
+
+
+def test_an_inception_draw_counts_rows_as_often_as_it_holds_them():
+    probabilities = softmax(rows(4, 6, scale=3))
+    written = np.log(probabilities[[0, 0, 2, 3]])
+    assert drawn_inception(probabilities, np.array([[2.0, 0, 1, 1]]))[0] == pytest.approx(inception_score(written))
+
+
+def test_intervals_of_a_mean_hold_the_truth_as_often_as_they_say():
+    held = 0
+    for seed in range(200):
+        scores = np.random.default_rng(seed).normal(3.0, 1.0, 60)
+        estimate = mean_estimate(scores, draw_weights(60, 400, seed))
+        held += estimate.low < 3.0 < estimate.high
+    assert 0.88 < held / 200 < 0.99
+
+
+def test_clips_without_a_score_are_left_out_and_counted():
+    scores = np.array([1.0, np.nan, 3.0, np.nan])
+    estimate = mean_estimate(scores, draw_weights(4, 500, 0))
+    assert (estimate.value, estimate.clips, estimate.undefined) == (2.0, 2, 2)
+    assert np.isnan(estimate.drawn).any()  # some draws hold neither of the two
+    assert 1.0 <= estimate.low <= estimate.high <= 3.0
+    assert mean_estimate(np.full(4, np.nan), draw_weights(4, 10, 0)) is None
+    assert mean_estimate(np.array([1.0, np.nan]), draw_weights(2, 10, 0)).low is None  # one clip says nothing of spread
+
+
+def test_a_ratio_is_of_sums_and_none_where_there_is_nothing():
+    weights = draw_weights(2, 10, 0)
+    assert ratio_estimate(np.array([1.0, 0.0]), np.array([1.0, 3.0]), weights).value == 0.25
+    assert ratio_estimate(np.zeros(2), np.zeros(2), weights) is None
+
+
+def test_draws_are_the_same_for_the_same_seed_and_hold_as_many_clips_as_there_are():
+    weights = draw_weights(7, 50, 3)
+    assert (weights.sum(axis=1) == 7).all()
+    assert (weights == draw_weights(7, 50, 3)).all()
+    assert (weights != draw_weights(7, 50, 4)).any()
+    assert percentiles(np.array([np.nan, 1.0])) == (None, None)

@@ -1,0 +1,145 @@
+"""Reports kept, compared and refused; quality against speed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from made_videos import make_video
+from mfv2a.cli import main
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.bench import BenchOptions
+from mfv2a.jobs.bench_files import check_comparable, compare_reports, read_report
+from mfv2a.jobs.presets import PRESETS, settings_of
+from mfv2a.jobs.quality import add_quality, pareto_front, read_quality
+from mfv2a.jobs.sheets import draw_pareto
+from mfv2a.jobs.sound import SoundOptions
+
+QUICK = ["--model", "tiny", "--repeats", "2", "--warmup", "0"]
+
+
+def report(*totals: float, setting: str = "1 step", **facts: Any) -> dict[str, Any]:
+    machine = {"platform": "p", "processor": "c", "cores": 2, "device": "cpu", "dtype": "float32", "threads": 1}
+    clip = {"model": "tiny", "digest": "", "random_weights": False, "picture": "64x48", "duration_s": 1.0}
+    runs = [{"sample": total / 2, "total": total} for total in totals]
+    entry = {"setting": setting, "seconds": {"sample": {}, "total": {}}, "repeats": runs, "rtf": min(totals)}
+    return {**machine, **clip, "sample_rate_hz": 16000, "entries": [entry], **facts}
+
+
+def test_ratios_are_of_medians_with_their_spread() -> None:
+    (found,) = compare_reports(report(2.0, 4.0, 6.0), report(1.0, 2.0, 3.0))
+    total = found["stages"]["total"]
+    assert total["ratio"] == total["fastest"] == found["stages"]["sample"]["ratio"] == 0.5
+    assert total["low"] == pytest.approx(1.2 / 5.6)
+    assert total["high"] == pytest.approx(2.8 / 2.4)
+
+
+@pytest.mark.parametrize("change", [{"processor": "other"}, {"model": "embedded"}, {"threads": 2}, {"duration_s": 8.0}])
+def test_other_machines_models_and_clips_are_not_compared(change: dict[str, Any]) -> None:
+    (name,) = change
+    with pytest.raises(ConfigError, match=name.replace("_", " ")):
+        check_comparable(report(1.0), report(1.0, **change), Path("before.json"))
+    check_comparable(report(1.0), report(2.0, torch="other"), Path("before.json"))
+
+
+def test_reports_that_share_no_setting_or_are_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no setting in common"):
+        compare_reports(report(1.0), report(1.0, setting="4 steps"))
+    path = tmp_path / "a.json"
+    for text in ("{}", "no", "[]"):
+        path.write_text(text)
+        with pytest.raises(ConfigError):
+            read_report(path)
+    with pytest.raises(ConfigError, match="No such file"):
+        read_report(tmp_path / "gone.json")
+
+
+def test_the_front_is_what_no_other_setting_beats() -> None:
+    points = {"slow good": (2.0, 0.9), "fast bad": (0.1, 0.5), "beaten": (1.0, 0.4), "middle": (0.5, 0.7)}
+    assert pareto_front(points, higher=True) == ["fast bad", "middle", "slow good"]
+    assert pareto_front(points, higher=False) == ["fast bad", "beaten"]
+    assert pareto_front({"a": (1.0, 0.5), "b": (1.0, 0.6)}, higher=True) == ["b"]
+
+
+def test_quality_comes_from_an_evaluation_and_must_be_of_a_setting(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps({"measures": {"onset_f1": {"value": 0.8, "low": 0.7, "high": 0.9, "clips": 3}}}))
+    figures = read_quality([f"1 step={path}"], "onset_f1")
+    found = report(1.0)
+    add_quality(found, figures, "onset_f1")
+    assert found["entries"][0]["quality"] == {"value": 0.8, "low": 0.7, "high": 0.9}
+    assert found["quality"] == {"measure": "onset_f1", "better": "higher", "front": ["1 step"]}
+    with pytest.raises(ConfigError, match="no such setting"):
+        add_quality(report(1.0, setting="4 steps"), figures, "onset_f1")
+    for words, measure in (
+        (["one"], "onset_f1"),
+        ([f"a={path}"], "stoi"),
+        ([f"a={path}"], "fad"),
+        (["a=gone"], "stoi"),
+    ):
+        with pytest.raises(ConfigError):
+            read_quality(words, measure)
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    found = report(1.0)
+    add_quality(found, {"1 step": {"value": 0.8, "low": None, "high": None}}, "onset_f1")
+    assert draw_pareto(found, tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_presets_are_those_of_the_field() -> None:
+    assert (PRESETS["mmaudio-25-cfg"].steps, PRESETS["mmaudio-25-cfg"].cfg_strength) == (25, 4.5)
+    assert PRESETS["four-renoise"].sampler(SoundOptions()).renoise == (0.0, 0.5, 0.5, 0.3)
+    assert [each.name for each in settings_of((2,), ("one-step",), 1)] == ["2 steps", "one-step"]
+    assert [each.name for each in settings_of((), (), 4)] == ["4 steps"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"presets": ("two-step",)},
+        {"price": -1.0},
+        {"price": float("nan")},
+        {"plot": Path("a.png")},
+        {"quality": ("a=b",), "quality_scenes": 3},
+        {"save": Path("gone/a.json")},
+    ],
+)
+def test_options_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        BenchOptions(**wrong)
+
+
+def test_the_command_saves_counts_compares_and_draws(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setenv("COLUMNS", "160")
+    video, kept = str(make_video(tmp_path / "a.mp4", seconds=0.3)), tmp_path / "kept.json"
+    words = ["bench", video, *QUICK, "--preset", "one-step-baked", "--preset", "four-renoise", "--price", "2"]
+    assert main([*words, "--peaks", "--save", str(kept)]) == 0
+    text = capsysbinary.readouterr().out.decode()
+    for word in ("one-step-baked", "four-renoise", "cost of an hour", "GFLOP/s", "of peak"):
+        assert word in text
+    saved = json.loads(kept.read_text())
+    one, four = saved["entries"]
+    assert one["cost_per_video_hour"] == pytest.approx(2 * one["rtf"])
+    once = one["work"]["sample"]["flops"]  # part of which makes the conditions ready, once for all steps
+    assert 2 * once < four["work"]["sample"]["flops"] <= 4 * once
+    assert four["work"]["vae"]["flops"] == one["work"]["vae"]["flops"]
+    assert saved["peaks"]["gbyte_per_s"] > 0.1
+    plot = ["--quality-scenes", "2", "--quality-measure", "log_mel_distance", "--plot", str(tmp_path / "p.png")]
+    assert main([*words, "--compare", str(kept), *plot, "--json"]) == 0
+    found = json.loads(capsysbinary.readouterr().out)
+    assert [each["setting"] for each in found["compared"]] == ["one-step-baked", "four-renoise"]
+    assert found["compared"][0]["stages"]["total"]["ratio"] > 0
+    assert all(entry["quality"]["value"] > 0 for entry in found["entries"])
+    assert found["quality"]["front"]
+    assert (tmp_path / "p.png").is_file()
+    assert main([*words, "--compare", str(kept), "--seed", "1", "--dtype", "bfloat16"]) == 2
+    assert b"dtype" in capsysbinary.readouterr().err

@@ -1,0 +1,47 @@
+"""Operations and bytes against what is known of a layer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mfv2a.jobs.counting import Cost, count, shares
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_a_linear_layer_costs_two_operations_a_weight_and_row_and_moves_its_tensors_once(mode: type) -> None:
+    layer, rows = nn.Linear(64, 32), torch.randn(10, 64)
+    with mode():
+        _, cost = count(lambda: layer(rows))
+    assert cost == Cost(flops=2 * 10 * 64 * 32, bytes=4 * (64 * 32 + 32 + 10 * 64 + 10 * 32))
+
+
+def test_attention_is_two_products_on_the_processor_too() -> None:
+    q = torch.randn(1, 2, 50, 16)
+    with torch.inference_mode():
+        _, cost = count(lambda: nn.functional.scaled_dot_product_attention(q, q, q))
+    assert cost.flops == 2 * (2 * 2 * 50 * 50 * 16)
+
+
+def test_a_convolution_costs_its_kernel_at_every_place() -> None:
+    layer, wave = nn.Conv1d(8, 4, 3, padding=1), torch.randn(1, 8, 100)
+    with torch.inference_mode():
+        _, cost = count(lambda: layer(wave))
+    assert cost.flops == 2 * 100 * 8 * 4 * 3
+
+
+def test_a_view_moves_nothing_and_an_addition_in_place_does() -> None:
+    rows = torch.zeros(100)
+    with torch.inference_mode():
+        assert count(lambda: rows.view(10, 10).T)[1] == Cost(0, 0)
+        assert count(lambda: rows.add_(1))[1].bytes == 2 * 400
+
+
+def test_shares_are_of_the_peaks() -> None:
+    peaks = {"gflop_per_s": {"float32": 100.0}, "gbyte_per_s": 10.0}
+    found = shares(Cost(flops=50_000_000_000, bytes=2_000_000_000), 1.0, peaks, "float32")
+    assert found["share_of_compute"] == pytest.approx(0.5)
+    assert found["share_of_memory"] == pytest.approx(0.2)
+    assert found["flops_per_byte"] == pytest.approx(25)
+    assert shares(Cost(0, 0), 1.0, peaks, "float32")["share_of_compute"] is None

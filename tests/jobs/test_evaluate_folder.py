@@ -1,0 +1,277 @@
+"""`mfv2a evaluate GENERATED --reference DIR`: figures that are known beforehand, and nothing that is made up."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mfv2a.cli import main
+from mfv2a.errors import ConfigError, MediaError, StartError
+from mfv2a.evaluation.embeddings import Heard
+from mfv2a.evaluation.measures import all_names
+from mfv2a.evaluation.metrics import frechet_distance, inception_score
+from mfv2a.jobs import evaluate_folder
+from mfv2a.jobs.evaluate_folder import FolderOptions, Watcher, evaluate_folders
+from mfv2a.jobs.judges import Judges, load_judges
+from mfv2a.media.audio import write_audio
+from mfv2a.records import Audio
+
+RATE = 16_000
+QUICK = ("onset_f1", "onset_f1_pooled", "log_mel_distance", "loudness_difference", "loudness_error")
+
+
+class StandIn:
+    """A judge whose embedding is the level and the number of zero crossings, and whose classes are loud and soft."""
+
+    name, rate_hz = "panns", RATE
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def hear(self, waves: Any) -> list[Heard]:
+        self.calls.append(len(waves))
+        heard = []
+        for wave in waves:
+            level = float(np.sqrt(np.mean(np.square(wave))))
+            crossings = float(np.mean(np.diff(np.sign(wave)) != 0))
+            logits = np.array([10 * level, 1.0], np.float32)
+            heard.append(
+                Heard(embeddings=np.array([[level, crossings]], np.float32), logits=logits, top=int(logits.argmax()))
+            )
+        return heard
+
+
+def write(path: Path, wave: np.ndarray, rate: int = RATE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_audio(path, Audio(samples=wave.astype(np.float32), sample_rate_hz=rate))
+    return path
+
+
+def burst(seed: int, *, seconds: float = 1.5, at_s: float = 0.5, level: float = 0.3) -> np.ndarray:
+    wave = 0.001 * np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+    first = round(at_s * RATE)
+    wave[first : first + 3200] += level * np.random.default_rng(seed).standard_normal(3200)
+    return np.clip(wave, -1, 1)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    made, true = tmp_path / "made", tmp_path / "true"
+    for seed in range(4):
+        wave = burst(seed, level=0.1 + 0.05 * seed)
+        write(true / f"{seed}.wav", wave)
+        write(made / f"{seed}.wav", 0.5 * wave)
+    return made, true
+
+
+def run(options: FolderOptions) -> tuple[dict[str, Any], list[MediaError]]:
+    failed: list[MediaError] = []
+    watcher = Watcher(begin=lambda pairing: None, tick=lambda done: None, fail=failed.append)
+    return evaluate_folders(options, watcher), failed
+
+
+def test_the_true_sounds_at_half_the_level_get_the_figures_that_this_must_give(folders: tuple[Path, Path]) -> None:
+    made, true = folders
+    report, failed = run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=50))
+    figures = report["measures"]
+    assert failed == []
+    assert figures["onset_f1"]["value"] == figures["onset_f1_pooled"]["value"] == 1.0
+    assert figures["loudness_difference"]["value"] == pytest.approx(20 * np.log10(0.5), abs=0.05)
+    assert figures["loudness_error"]["value"] == pytest.approx(-figures["loudness_difference"]["value"])
+    assert figures["log_mel_distance"]["value"] == pytest.approx(np.log(2), abs=0.05)
+    assert list(figures) == list(QUICK)
+    assert (report["pairs"], report["left_out"]) == (4, {})
+
+
+def test_another_rate_container_and_length_change_little(folders: tuple[Path, Path]) -> None:
+    made, true = folders
+    report, _ = run(FolderOptions(generated=(made,), reference=true, measures=("log_mel_distance",), draws=10))
+    for path in list(made.iterdir()):
+        from mfv2a.media.audio import read_audio
+
+        wave = read_audio(path, 48_000).samples
+        path.unlink()
+        write(path.with_suffix(".flac"), np.concatenate([wave, np.full(12_000, 0.2)]), 48_000)
+    other, _ = run(FolderOptions(generated=(made,), reference=true, measures=("log_mel_distance",), draws=10))
+    near = pytest.approx(report["measures"]["log_mel_distance"]["value"], abs=0.1)
+    assert other["measures"]["log_mel_distance"]["value"] == near
+    assert (report["shortened"], other["shortened"]) == (0, 4)
+
+
+def test_silent_sounds_are_counted_as_undefined_and_never_zero(folders: tuple[Path, Path]) -> None:
+    made, true = folders
+    write(made / "0.wav", np.zeros(RATE))
+    write(true / "1.wav", np.zeros(RATE))
+    names = ("onset_f1", "envelope_correlation", "loudness_error")
+    report, _ = run(FolderOptions(generated=(made,), reference=true, measures=names, draws=20))
+    undefined = {name: row["undefined"] for name, row in report["measures"].items()}
+    assert undefined == {"onset_f1": 1, "envelope_correlation": 1, "loudness_error": 2}
+    for path in true.iterdir():
+        write(path, np.zeros(RATE))
+    report, _ = run(FolderOptions(generated=(made,), reference=true, measures=names, draws=20))
+    assert report["measures"] == {}
+    assert {row["reason"] for row in report["left_out"].values()} == {"defined for none of the clips"}
+
+
+def test_bad_files_are_told_and_the_rest_goes_on(folders: tuple[Path, Path]) -> None:
+    made, true = folders
+    (made / "0.wav").write_bytes(b"no sound")
+    import soundfile
+
+    soundfile.write(made / "1.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
+    report, failed = run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10))
+    assert report["pairs"] == 2
+    assert [error.path.name for error in failed] == ["0.wav", "1.wav"]
+    assert "no numbers" in str(failed[1])
+    for path in made.iterdir():
+        path.write_bytes(b"no sound")
+    with pytest.raises(StartError, match="no pair"):
+        run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10))
+
+
+def test_a_judge_is_wired_to_its_measures(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    made, true = folders
+    for seed in range(4, 11):  # more than are held at once
+        write(true / f"{seed}.wav", burst(seed, level=0.2))
+        write(made / f"{seed}.wav", burst(seed, level=0.1))
+    judge = StandIn()
+    monkeypatch.setattr(evaluate_folder, "load_judges", lambda wanted, device: Judges(sounds=[judge]))
+    names = tuple(name for name in all_names() if name.endswith("panns"))
+    report, _ = run(
+        FolderOptions(generated=(made,), reference=true, measures=names, draws=30, per_clip=made.parent / "c")
+    )
+    assert judge.calls == [8, 8, 3, 3]
+    from mfv2a.media.audio import read_audio
+
+    heard = {
+        folder: StandIn().hear([read_audio(folder / f"{key}.wav").samples for key in sorted(map(str, range(11)))])
+        for folder in (made, true)
+    }
+    rows = {folder: np.concatenate([each.embeddings for each in found]) for folder, found in heard.items()}
+    logits = np.stack([each.logits for each in heard[made]])
+    figures = report["measures"]
+    assert figures["frechet_panns"]["value"] == pytest.approx(frechet_distance(rows[made], rows[true]), rel=1e-4)
+    assert figures["inception_panns"]["value"] == pytest.approx(inception_score(logits))
+    assert report["left_out"] == {
+        "inception_10_panns": report["left_out"]["inception_10_panns"] | {"reason": "of too few clips"}
+    }
+    agree = [a.top == b.top for a, b in zip(heard[made], heard[true], strict=True)]
+    assert figures["class_agreement_panns"]["value"] == pytest.approx(np.mean(agree))
+    clips = [json.loads(line) for line in (made.parent / "c").read_text().splitlines()]
+    assert np.mean([clip["scores"]["kl_panns"] for clip in clips]) == pytest.approx(figures["kl_panns"]["value"])
+
+
+def test_a_judge_that_gives_no_numbers_has_no_figure(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(StandIn):
+        def hear(self, waves: Any) -> list[Heard]:
+            odd = np.full((1, 2), np.nan, np.float32)
+            return [Heard(embeddings=odd, logits=odd[0], top=0) for _ in waves]
+
+    monkeypatch.setattr(evaluate_folder, "load_judges", lambda wanted, device: Judges(sounds=[Odd()]))
+    names = ("frechet_panns", "kernel_panns", "kl_panns", "inception_panns", "onset_f1")
+    report, _ = run(FolderOptions(generated=(folders[0],), reference=folders[1], measures=names, draws=10))
+    assert list(report["measures"]) == ["onset_f1"]
+    assert set(report["left_out"]) == set(names) - {"onset_f1"}
+
+
+def test_a_comparison_is_paired_and_says_which_is_better(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    made, true = folders
+    near = tmp_path / "near"
+    for path in true.iterdir():
+        from mfv2a.media.audio import read_audio
+
+        write(near / path.name, 0.95 * read_audio(path).samples)
+    options = FolderOptions(generated=(near, made), reference=true, measures=QUICK, draws=200)
+    rows = run(options)[0]["measures"]
+    error = rows["loudness_error"]
+    assert error["difference"] == pytest.approx(error["a"] - error["b"])
+    assert error["difference"] == pytest.approx(20 * np.log10(1 / 0.95) + 20 * np.log10(0.5), abs=0.05)
+    assert error["low"] <= error["difference"] <= error["high"] < 0
+    assert error["share_a_better"] == 1.0
+    assert rows["loudness_difference"]["share_a_better"] is None
+    assert rows["onset_f1"]["share_a_better"] == 0.5  # both find all
+    swapped = run(FolderOptions(generated=(made, near), reference=true, measures=QUICK, draws=200))[0]["measures"]
+    assert swapped["loudness_error"]["share_a_better"] == 0.0
+
+
+def test_without_weights_every_measure_of_a_judge_is_left_out_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MFV2A_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    judges = load_judges(all_names())
+    assert [judge.name for judge in judges.sounds] == ["yamnet"]
+    judged = {name for name in all_names() if name.endswith(("passt", "panns", "vggish"))}
+    assert set(judges.left_out) == judged | {"imagebind", "desync", "clap"}
+    assert all(missing.reason and missing.hint for missing in judges.left_out.values())
+    assert load_judges(["onset_f1"]).left_out == {}
+
+
+def test_weights_that_are_wrong_are_a_reason_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MFV2A_HOME", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "vggish-10086976.pth").write_bytes(b"no weights")
+    judges = load_judges(["frechet_vggish"])
+    assert judges.sounds == []
+    assert "cannot read" in judges.left_out["frechet_vggish"].reason
+
+
+def test_the_command_prints_a_table_files_and_exit_codes(
+    folders: tuple[Path, Path],
+    tmp_path: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    made, true = folders
+    words = ["evaluate", str(made), "--reference", str(true), "--draws", "20", "--measure", "onset_f1"]
+    words += ["--measure", "frechet_panns", "--csv", str(tmp_path / "f.csv"), "--per-clip", str(tmp_path / "c.jsonl")]
+    assert main(words) == 0
+    text = capsysbinary.readouterr().out.decode()
+    assert "onset_f1" in text
+    assert "Left out" in text
+    assert "panns-cnn14-16k" in text
+    rows = {row["measure"]: row for row in csv.DictReader((tmp_path / "f.csv").read_text().splitlines())}
+    assert rows["onset_f1"]["value"] == "1.0"
+    assert rows["frechet_panns"]["value"] == ""
+    assert "not here" in rows["frechet_panns"]["left_out"]
+    assert len((tmp_path / "c.jsonl").read_text().splitlines()) == 4
+    (made / "0.wav").write_bytes(b"no")
+    assert main([*words, "--json", "-q"]) == 3
+    out, err = capsysbinary.readouterr()
+    assert json.loads(out)["failed"][0]["path"].endswith("0.wav")
+    assert err.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["made"],
+        ["--reference", "true"],
+        ["made", "--compare", "a", "b", "--reference", "true"],
+        ["made", "--reference", "true", "--measure", "fad"],
+        ["made", "--reference", "gone"],
+        ["made", "--reference", "true", "--csv", "gone/f.csv"],
+    ],
+)
+def test_words_that_cannot_work_are_exit_2(
+    words: list[str],
+    folders: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    monkeypatch.chdir(folders[0].parent)
+    assert main(["evaluate", *words]) == 2
+    assert capsysbinary.readouterr().err.startswith(b"error: ")
+
+
+def test_one_draw_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="draws"):
+        FolderOptions(generated=(tmp_path,), reference=tmp_path, draws=1)

@@ -1,0 +1,101 @@
+"""Which sounds belong together: by name, by the lists of VGGSound and AudioCaps, and what is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.pairing import pair_folders
+
+
+def lay(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def test_files_pair_by_their_place_up_to_the_suffix_and_the_rest_is_told(tmp_path: Path) -> None:
+    made = lay(tmp_path / "made", "a.wav", "deep/b.2.flac", "c.mp4", "report.jsonl", ".hidden.wav", "b.wav")
+    true = lay(tmp_path / "true", "a.mp4", "deep/b.2.mp4", "d.mp4", "a.json")
+    found = pair_folders([made], true)
+    assert [pair.key for pair in found.pairs] == ["a", "deep/b.2"]
+    assert found.pairs[0].generated == (made / "a.wav",)
+    assert found.pairs[0].picture == true / "a.mp4"
+    assert found.alone == {"generated": ("b", "c"), "reference": ("d",)}
+
+
+def test_the_sound_is_taken_from_the_sound_file_and_two_of_them_are_unclear(tmp_path: Path) -> None:
+    made = lay(tmp_path / "made", "a.mp4", "a.wav", "b.wav", "b.flac")
+    found = pair_folders([made], lay(tmp_path / "true", "a.wav", "b.wav"))
+    assert [pair.generated for pair in found.pairs] == [(made / "a.wav",)]
+    assert found.pairs[0].picture == made / "a.mp4"
+    assert [path.parent for path, _ in found.unclear] == [made]
+
+
+def test_vggsound_rows_find_files_named_as_downloaders_do(tmp_path: Path) -> None:
+    listing = tmp_path / "vggsound.csv"
+    listing.write_text(
+        "--0PQM4-hqg,30,waterfall burbling,train\nabcdefghijk,5,dog barking,test\nzzzzzzzzzzz,1,cat,test\n"
+    )
+    made = lay(tmp_path / "made", "--0PQM4-hqg_000030.wav", "abcdefghijk_5.wav", "other.wav")
+    true = lay(tmp_path / "true", "--0PQM4-hqg_000030.mp4", "Yabcdefghijk_000005.mp4")
+    found = pair_folders([made], true, listing=listing)
+    assert [(pair.key, pair.reference.name) for pair in found.pairs] == [
+        ("--0PQM4-hqg_000030", "--0PQM4-hqg_000030.mp4"),
+        ("abcdefghijk_000005", "Yabcdefghijk_000005.mp4"),
+    ]
+    assert found.alone == {"generated": ("other",), "reference": ()}
+
+
+def test_audiocaps_rows_bring_all_captions_of_a_clip(tmp_path: Path) -> None:
+    listing = tmp_path / "audiocaps.csv"
+    listing.write_text(
+        "audiocap_id,youtube_id,start_time,caption\n1,abcdefghijk,5,a dog barks\n2,abcdefghijk,5,barking\n"
+    )
+    made, true = (lay(tmp_path / name, "abcdefghijk_000005.wav") for name in ("made", "true"))
+    (pair,) = pair_folders([made], true, listing=listing).pairs
+    assert pair.captions == ("a dog barks", "barking")
+
+
+def test_a_row_that_names_a_file_goes_by_its_path_and_says_where_the_clip_begins(tmp_path: Path) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text("file,start_s,duration_s,caption\nsub/a.mp4,2.5,4,rain\n")
+    made, true = lay(tmp_path / "made", "sub/a.wav"), lay(tmp_path / "true", "sub/a.mp4")
+    (pair,) = pair_folders([made], true, listing=listing).pairs
+    assert (pair.start_s, pair.duration_s, pair.captions, pair.picture_start_s) == (2.5, 4.0, ("rain",), 2.5)
+
+
+def test_a_file_that_several_rows_claim_is_no_pair(tmp_path: Path) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text("abcdefghijk,5,dog,test\nabcdefghijk,50,cat,test\nlmnopqrstuv,1,rain,test\n")
+    made, true = (lay(tmp_path / name, "abcdefghijk.wav", "lmnopqrstuv.wav") for name in ("made", "true"))
+    found = pair_folders([made], true, listing=listing)
+    assert [pair.key for pair in found.pairs] == ["lmnopqrstuv_000001"]
+    assert {path.name for path, _ in found.unclear} == {"abcdefghijk.wav"}
+
+
+def test_captions_are_read_from_the_json_that_scenes_writes(tmp_path: Path) -> None:
+    made, true = (lay(tmp_path / name, "a.wav", "b.wav") for name in ("made", "true"))
+    (true / "a.json").write_text('{"caption": "a bell rings"}')
+    (true / "b.json").write_text("[]")
+    assert [pair.captions for pair in pair_folders([made], true).pairs] == [("a bell rings",), ()]
+
+
+def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
+    made, true = (lay(tmp_path / name, "a.wav") for name in ("made", "true"))
+    (made / "loop").symlink_to(made, target_is_directory=True)
+    assert [pair.key for pair in pair_folders([made], true).pairs] == ["a"]
+
+
+def test_what_cannot_be_paired_is_refused(tmp_path: Path) -> None:
+    made, true = lay(tmp_path / "made", "a.wav"), lay(tmp_path / "true", "b.wav")
+    with pytest.raises(ConfigError, match="nothing in"):
+        pair_folders([made], true)
+    with pytest.raises(ConfigError, match="itself"):
+        pair_folders([made], made)
+    with pytest.raises(ConfigError, match="no folder"):
+        pair_folders([made], tmp_path / "gone")
