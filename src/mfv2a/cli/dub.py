@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mfv2a.cli import console, options, spread
+from mfv2a.cli import choosing, console, options, spread
 from mfv2a.errors import ConfigError
 
 EPILOG = """
@@ -101,6 +101,12 @@ def dub(
             rich_help_panel=options.SAMPLING,
         ),
     ] = 1,
+    candidates: choosing.CandidatesOption = 1,
+    keep_all: choosing.KeepAllOption = False,
+    no_speech: choosing.NoSpeechOption = False,
+    no_music: choosing.NoMusicOption = False,
+    tries: choosing.TriesOption = None,
+    split_shots: choosing.SplitShotsOption = False,
     keep_audio: Annotated[
         Literal["replace", "mix", "second-track", "skip"],
         typer.Option(
@@ -120,7 +126,9 @@ def dub(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    duck: choosing.DuckOption = None,
     loudness: options.LoudnessOption = "off",
+    channels: choosing.ChannelsOption = "auto",
     audio_codec: Annotated[
         Literal["auto", "aac", "flac", "opus", "pcm"],
         typer.Option(
@@ -138,6 +146,8 @@ def dub(
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,
+    provenance: choosing.ProvenanceOption = True,
+    onsets: choosing.OnsetsOption = "off",
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -227,6 +237,9 @@ def dub(
         shard=spread.shard(shard),
         cache=None if cache == "off" else Path(cache),
         cache_bytes=round(cache_size * 1e9),
+        choice=choosing.choice(candidates, keep_all, no_speech, no_music, tries),
+        delivery=choosing.delivery(channels, provenance, duck, onsets),
+        split_shots=split_shots,
     )
     summary = Summary()
     with watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfv2a.cli import console
+from mfv2a.cli import choosing, console
 from mfv2a.cli.console import Talk
 
 if TYPE_CHECKING:
@@ -184,6 +184,11 @@ def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[st
             "quiet or generic; say what should be heard with --prompt or a text file beside the clip, or "
             "use a larger --model"
         )
+    if summary.still_heard:
+        yield (
+            f"{console.count(summary.still_heard, 'sound')} in which speech or music is still heard: none that was "
+            "drawn is free of it, so the least bad was taken; try more --tries, another --seed or another prompt"
+        )
     if summary.softer:
         yield (
             f"{console.count(summary.softer, 'sound')} softer than --loudness asks for: quiet ambience is not raised, "
@@ -198,8 +203,10 @@ def _told(result: ItemResult) -> str:
     details = result.details
     seen = ", ".join(details.get("recognized", [])[:3])
     doubt = " (uncertain)" if details.get("uncertain") else ""
-    return f"{details.get('duration_s', 0):.1f} s in {sum(result.seconds.values()):.1f} s" + (
-        f", {seen}{doubt}" if seen else doubt
+    return (
+        f"{details.get('duration_s', 0):.1f} s in {sum(result.seconds.values()):.1f} s"
+        + (f", {seen}{doubt}" if seen else doubt)
+        + choosing.told(details)
     )
 
 

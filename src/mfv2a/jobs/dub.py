@@ -5,7 +5,6 @@ Finds, plans, dubs and reports; it does not know how any of that looks on a term
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -13,14 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from mfv2a.errors import ConfigError, StartError
+from mfv2a.errors import ConfigError
 from mfv2a.jobs.cache import DEFAULT_BYTES
 from mfv2a.jobs.carried import PromptFrom
+from mfv2a.jobs.choice import ChoiceOptions
+from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import find_videos
+from mfv2a.jobs.folder import check_folder, make_folder
 from mfv2a.jobs.lock import FolderLock, locked
 from mfv2a.jobs.plan import Item, KeepAudio, Plan, PlanOptions, plan_batch
 from mfv2a.jobs.prompts import Row, match_rows, read_table
-from mfv2a.jobs.report import DISK_FULL, REPORT_NAME, Report, absolute
+from mfv2a.jobs.report import REPORT_NAME, Report
 from mfv2a.jobs.run import Run, check_heartbeat
 from mfv2a.jobs.shards import Shard
 from mfv2a.jobs.sound import SoundOptions
@@ -60,6 +62,9 @@ class DubOptions:
         cache_bytes: the most that it holds.
         ray, ray_cpus: address of a Ray cluster, "local" for one of this machine, None for none; cores of its actors.
         shard: which part of the videos is done, None for all.
+        choice: how the sound of a clip is chosen.
+        delivery: how it is handed on.
+        split_shots: see and sample each shot of a video on its own.
     """
 
     out: Path
@@ -86,6 +91,9 @@ class DubOptions:
     ray: str | None = None
     ray_cpus: int = 2
     shard: Shard | None = None
+    choice: ChoiceOptions = field(default_factory=ChoiceOptions)
+    delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
+    split_shots: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("--workers", self.workers), ("--max-failures", self.max_failures)):
@@ -97,6 +105,8 @@ class DubOptions:
             raise ConfigError(f"--variants {self.variants} cannot work", hint="use 1 or more")
         if self.mix_gain_db is not None and self.keep_audio != "mix":
             raise ConfigError("--mix-gain without a mix", hint="add --keep-audio mix, or leave it out")
+        if self.delivery.duck_db is not None and self.keep_audio != "mix":
+            raise ConfigError("--duck without a mix", hint="add --keep-audio mix, or leave it out")
         low, high = MIX_GAINS_DB
         if self.mix_gain_db is not None and not low <= self.mix_gain_db <= high:
             raise ConfigError(f"--mix-gain {self.mix_gain_db:g} cannot work", hint=f"use {low:g} to {high:g} dB")
@@ -108,7 +118,8 @@ class DubOptions:
             settings["keep_audio"] = self.keep_audio
         if self.keep_audio == "mix":
             settings["mix_gain_db"] = self.mix_gain_db or 0.0
-        return settings
+        split = {"split_shots": True} if self.split_shots else {}
+        return {**settings, **self.choice.settings(), **self.delivery.settings(), **split}
 
 
 @dataclass(slots=True)
@@ -124,6 +135,7 @@ class Summary:
         planned: files that would be dubbed, in a dry run.
         not_begun: files that were left when the run stopped for too many failures.
         uncertain: dubbed or skipped files in which little was recognised.
+        still_heard: dubbed or skipped files in which speech or music is heard that was to be refused.
         audio_s: seconds of sound made.
         wall_s: seconds it took.
     """
@@ -136,6 +148,7 @@ class Summary:
     planned: int = 0
     not_begun: int = 0
     uncertain: int = 0
+    still_heard: int = 0
     audio_s: float = 0.0
     wall_s: float = 0.0
 
@@ -147,6 +160,8 @@ class Summary:
         setattr(self, result.status, getattr(self, result.status) + 1)
         if result.status != "failed" and result.details.get("loudness_held"):
             self.softer += 1
+        if result.status != "failed" and result.details.get("still_heard"):
+            self.still_heard += 1
         first = result.settings.get("variant", 1) == 1  # the variants of a clip are as uncertain as the first
         if result.status != "failed" and first and result.details.get("uncertain"):
             self.uncertain += 1
@@ -193,7 +208,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
     try:
         info = describe_model(options.sound.model)
         listener.detail(f"ffmpeg: {find_ffmpeg()}")
-        _check_out(options.out)
+        check_folder(options.out)
         check_heartbeat(options.heartbeat)
         table = None if options.prompts is None else read_table(options.prompts)
         discovery = find_videos(arguments, options.out)
@@ -223,7 +238,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
                 summary.planned = len(plan.items)
                 return
             if lock is None:
-                _make_folder(options.out)
+                make_folder(options.out)
                 lock = stack.enter_context(_locked(options))
             Run(plan, options, report, lock, listener, summary).carry_out()
     finally:
@@ -275,25 +290,8 @@ def _plan_options(options: DubOptions, info: Any, rows: Mapping[Path, Row]) -> P
         variants=options.variants,
         verify_content=options.verify_content,
         timeout_s=options.timeout_s,
+        choice=options.choice,
+        delivery=options.delivery,
+        split_shots=options.split_shots,
         settings={**options.sound.settings(info), **options.settings()},
     )
-
-
-def _check_out(out: Path) -> None:
-    """Refuses an output folder that can never be one, before anything runs."""
-    for path in (absolute(out), *absolute(out).parents):
-        if os.path.lexists(path):
-            if not path.is_dir():
-                raise ConfigError(f"--out {out}: {path} is not a folder", hint="choose another --out")
-            return
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        full = error.errno in DISK_FULL
-        raise StartError(
-            f"--out {out} cannot be made: {'the disk is full' if full else error.strerror}",
-            hint="free some space" if full else "choose another --out",
-        ) from error

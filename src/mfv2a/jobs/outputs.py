@@ -41,8 +41,8 @@ def output_name(relative: Path, suffix: str, variant: int = 1) -> Path:
 
 def find_stranger(item: Item, report: Report) -> MediaError | None:
     """The error of an output that would replace what the tool did not make, or made from another source."""
-    for path in (item.output, item.wav):
-        if path is None or not os.path.lexists(path):
+    for path in item.files:
+        if not os.path.lexists(path):
             continue
         maker = report.source_of(path)
         if maker is None:
@@ -76,10 +76,22 @@ def already_done(
         and record.get("settings") == json.loads(json.dumps(settings))
         and _size_bytes(output) == details.get("output_bytes")
         and (not options.also_wav or _size_bytes(output.with_suffix(".wav")) == details.get("wav_bytes"))
+        and _has_all_beside(options, details)
     )
     if not same:
         return None
     return skipped(found.source, output, record)
+
+
+def _has_all_beside(options: PlanOptions, details: Mapping[str, Any]) -> bool:
+    """Whether what is asked for beside an output was made with it and is there."""
+    asked = {"candidate"} if options.choice.keep_all else set()
+    asked |= {"candidate wav"} if options.choice.keep_all and options.also_wav else set()
+    asked |= {f"onsets {options.delivery.onsets}"} if options.delivery.onsets != "off" else set()
+    made = [each for each in details.get("made", []) if each["kind"] in asked]
+    return {each["kind"] for each in made} == asked and all(
+        _size_bytes(options.out / each["name"]) == each["bytes"] for each in made
+    )
 
 
 def skipped(source: Path, output: Path, record: Mapping[str, Any]) -> ItemResult:
@@ -130,7 +142,7 @@ def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[str, Path]], f
         ConfigError: there are such.
     """
     inputs = {os.path.normcase(absolute(each.source)): each.source for each in found}
-    made = ((str(path), item.source) for item in items for path in (item.output, item.wav) if path is not None)
+    made = ((str(path), item.source) for item in items for path in item.files)
     taken: dict[str, Path] = {}
     for output, source in itertools.chain(made, done):
         key = os.path.normcase(os.path.abspath(output))  # noqa: PTH100 - a hundred thousand Paths are slow

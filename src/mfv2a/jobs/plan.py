@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from mfv2a.errors import ConfigError, MediaError, Mfv2aError
 from mfv2a.jobs.carried import PromptFrom
+from mfv2a.jobs.choice import ChoiceOptions
+from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import Discovery, Found
 from mfv2a.jobs.outputs import already_done, content_facts, find_stranger, output_name, refuse_collisions
 from mfv2a.jobs.prompts import Row, choose_prompt
@@ -54,6 +56,9 @@ class PlanOptions:
         variants: outputs of each video, each with its own noise.
         verify_content: know a video that is done by what it holds, and not by its time.
         timeout_s: how long looking at one video may take, None for as long as it likes.
+        choice: how a sound is chosen.
+        delivery: how it is handed on.
+        split_shots: see and sample each shot of a video on its own.
     """
 
     out: Path
@@ -72,6 +77,9 @@ class PlanOptions:
     variants: int = 1
     verify_content: bool = False
     timeout_s: float | None = None
+    choice: ChoiceOptions = field(default_factory=ChoiceOptions)
+    delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
+    split_shots: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,9 @@ class Item:
         mix_track: stream index of the source's sound that is mixed under the new one, None for none.
         mix_gain_db: gain of the new sound in that mix.
         beside: stream indices of the source's sound that is copied beside the new one.
+        others: files of the candidates that are kept beside the best, by rank.
+        onsets: list of hits to write beside it.
+        split_shots: see and sample each shot of the video on its own.
     """
 
     source: Path
@@ -109,6 +120,15 @@ class Item:
     mix_track: int | None = None
     mix_gain_db: float = 0.0
     beside: tuple[int, ...] = ()
+    others: tuple[Path, ...] = ()
+    onsets: Path | None = None
+    split_shots: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files to make."""
+        wavs = () if self.wav is None else (self.wav, *(path.with_suffix(".wav") for path in self.others))
+        return (self.output, *wavs, *self.others, *(() if self.onsets is None else (self.onsets,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +262,9 @@ def _plan_clip(found: Found, options: PlanOptions, report: Report) -> list[Item 
             mix_track=heard if options.keep_audio == "mix" else None,
             mix_gain_db=options.mix_gain_db,
             beside=beside,
+            others=options.choice.others(output),
+            onsets=options.delivery.onset_path(output),
+            split_shots=options.split_shots,
         )
 
     return [done[number] or plan(number) for number in wanted]

@@ -59,6 +59,8 @@ class Started:
             decoder_threads=self._share,
             decode_device=decode_device,
             cache=cache,
+            choice=options.choice,
+            delivery=options.delivery,
         )
 
     def expect(self, items: Sequence[Item]) -> None:

@@ -153,28 +153,31 @@ def _fit(samples: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
     return np.pad(samples, [(0, missing)] + [(0, 0)] * (samples.ndim - 1))
 
 
-def wav_bytes(audio: Audio) -> bytes:
-    """The sound as a whole WAV file (24-bit PCM)."""
-    return _encode(audio, "WAV", "PCM_24")
+def wav_bytes(audio: Audio, *, statement: str = "") -> bytes:
+    """The sound as a whole WAV file (24-bit PCM), with what it says of itself as its comment."""
+    return _encode(audio, "WAV", "PCM_24", statement)
 
 
-def _encode(audio: Audio, form: str, subtype: str) -> bytes:
+def _encode(audio: Audio, form: str, subtype: str, statement: str = "") -> bytes:
     channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
     buffer = io.BytesIO()
     with soundfile.SoundFile(
         buffer, "w", samplerate=audio.sample_rate_hz, channels=channels, format=form, subtype=subtype
     ) as file:
+        if statement:
+            file.comment = statement
         for start in range(0, len(audio.samples), BLOCK_SAMPLES):  # libvorbis overflows its stack on one long write
             file.write(audio.samples[start : start + BLOCK_SAMPLES])
     return buffer.getvalue()
 
 
-def write_audio(path: Path | str, audio: Audio) -> None:
+def write_audio(path: Path | str, audio: Audio, *, statement: str = "") -> None:
     """Write a sound file in the format of its suffix, under a temporary name until it is whole.
 
     Args:
         path: a name that ends in .wav, .flac, .ogg, .opus or .mp3.
         audio: the sound.
+        statement: what the file says of its sound, as its comment; "" for nothing.
 
     Raises:
         ConfigError: another suffix.
@@ -186,9 +189,9 @@ def write_audio(path: Path | str, audio: Audio) -> None:
     part = part_path(path)
     try:
         if subtype not in soundfile.available_subtypes(form) or (rates and audio.sample_rate_hz not in rates):
-            _encode_with_ffmpeg(audio, part, path, muxer, encoder, rates)
+            _encode_with_ffmpeg(audio, part, path, muxer, encoder, rates, statement)
         else:
-            part.write_bytes(_encode(audio, form, subtype))
+            part.write_bytes(_encode(audio, form, subtype, statement))
         part.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -215,10 +218,13 @@ def sound_format(path: Path) -> tuple[str, str, str, str, tuple[int, ...]]:
         ) from None
 
 
-def _encode_with_ffmpeg(audio: Audio, part: Path, path: Path, muxer: str, encoder: str, rates: tuple[int, ...]) -> None:
+def _encode_with_ffmpeg(
+    audio: Audio, part: Path, path: Path, muxer: str, encoder: str, rates: tuple[int, ...], statement: str
+) -> None:
     """Encode what libsndfile cannot: a rate that has to change to the next higher one of the format."""
     rate = audio.sample_rate_hz
     target = min((r for r in rates if r >= rate), default=max(rates, default=rate))
     source = ffmpeg.input("pipe:0", f="wav")
-    command = ffmpeg.output(source, "part", f=muxer, acodec=encoder, ar=target)
+    told = {"metadata": f"comment={statement}"} if statement else {}
+    command = ffmpeg.output(source, "part", f=muxer, acodec=encoder, ar=target, **told)
     run_ffmpeg(compile_command(command, part=part), path=path, stdin=wav_bytes(audio))

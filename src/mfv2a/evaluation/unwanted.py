@@ -1,0 +1,49 @@
+"""Whether speech or music is heard in a sound, by the classes of AudioSet that mean them.
+
+Knows the tagger's scores and the names of its classes, nothing else. An instrument or a struck drum alone is no music,
+a cough or laughter is no speech.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Unwanted = Literal["speech", "music"]
+
+CLASSES: Mapping[Unwanted, tuple[str, ...]] = MappingProxyType(
+    {
+        "speech": (
+            *("Speech", "Child speech, kid speaking", "Conversation", "Narration, monologue", "Babbling"),
+            *("Speech synthesizer", "Whispering", "Shout", "Chatter", "Hubbub, speech noise, speech babble"),
+        ),
+        "music": ("Music", "Singing", "Choir", "Song", "Humming", "Rapping", "Chant", "Vocal music", "A capella"),
+    }
+)
+"""Class names; the genres of music are children of "Music", whose score they raise."""
+THRESHOLDS: Mapping[Unwanted, float] = MappingProxyType({"speech": 0.3, "music": 0.3})
+"""Score of one class in one patch of 0.96 s from which it counts as heard; see docs/RESULTS.md."""
+
+
+def heard_of(kind: Unwanted, patches: NDArray[np.floating], names: Sequence[str]) -> float:
+    """The strongest that speech or music is heard anywhere in a sound.
+
+    Args:
+        kind: "speech" or "music".
+        patches: scores of each patch [P, 521].
+        names: of the classes.
+
+    Returns:
+        0 to 1.
+    """
+    places = [names.index(name) for name in CLASSES[kind]]
+    return float(patches[:, places].max(initial=0.0))
+
+
+def is_heard(kind: Unwanted, score: float) -> bool:
+    """Whether a score of `heard_of` counts as heard."""
+    return score >= THRESHOLDS[kind]
