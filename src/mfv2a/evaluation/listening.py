@@ -67,7 +67,7 @@ def listen(
             kept.append(spectra @ filters)
         if tagger is not None:
             end = len(block) if is_end else last + _REACH
-            if not patches or end - first > _REACH:
+            if not patches or end - first >= PATCH_SAMPLES + _REACH:  # what is left may be no patch any more
                 patches.append(tagger.hear(block[first:end])[0].numpy().astype(np.float16))
     fluxes = [band_flux(np.concatenate(kept), config) for config, kept in zip(configs, bands, strict=True)]
     whole = np.concatenate(patches) if patches else None

@@ -239,7 +239,7 @@ class DubStages:
         else:
             start = time.perf_counter()
             phrases = [item.prompt] if item.prompt else draft.recognized
-            verdict = self._jury.judge(audio, phrases, draft.curve)
+            verdict = self._jury.judge(audio, phrases, draft.curve, draft.strikes_s)
             draft.keep(replace(candidate, verdict=verdict), self._choice.kept)
             spent["listen"] = time.perf_counter() - start
         for stage, time_s in spent.items():

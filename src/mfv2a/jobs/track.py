@@ -56,7 +56,8 @@ def make_track(
         duck_db: how far it gives way where the source's sound is heard, None for not at all.
         channels: of the track; "auto" for those of the new sound, or of the source where that is mixed in.
     """
-    new = Audio(samples=with_channels(new.samples, channels), sample_rate_hz=new.sample_rate_hz)
+    if channels != "auto":
+        new = Audio(samples=with_channels(new.samples, channels), sample_rate_hz=new.sample_rate_hz)
     if source is None and loudness_lufs is None:
         return Track(audio=new, stem=new, facts={})
     facts: dict[str, Any] = {}
@@ -99,7 +100,8 @@ def with_channels(samples: NDArray[np.float32], channels: Channels) -> NDArray[n
     if channels == "auto" or (channels == "mono" and samples.ndim == 1):
         return samples
     if channels == "mono":
-        return samples.mean(axis=1, dtype=np.float32)
+        mean: NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
+        return mean
     if samples.ndim == 2 and samples.shape[1] == 2:
         return samples
     single = samples if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float32)

@@ -181,7 +181,7 @@ class _Maker:
             if self._jury is None:
                 draft.kept = [candidate]
             else:
-                verdict = self._jury.judge(audio, [take.prompt], None)
+                verdict = self._jury.judge(audio, [take.prompt])
                 draft.keep(replace(candidate, verdict=verdict), choice.kept)
         draft.drawn += draft.candidates
         best = draft.kept[0].verdict

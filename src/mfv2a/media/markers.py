@@ -16,8 +16,10 @@ from mfv2a.errors import ConfigError, MediaError
 from mfv2a.media.temporary import part_path
 
 USUAL_FPS = 25.0
-COLOURS = {"heard": ("Blue", "BLUE"), "seen": ("Red", "RED"), "cut": ("Yellow", "YELLOW")}
-"""Kind -> colour of its marker: in the notes that DaVinci Resolve reads, and in the locators of Avid and others."""
+COLOURS = {"heard": "Blue", "seen": "Red", "cut": "Yellow"}
+"""Kind -> colour of its marker."""
+SEVERAL = "Green"
+"""Colour of a marker for marks of several kinds on one frame."""
 
 
 class Marker(NamedTuple):
@@ -80,23 +82,26 @@ def csv_text(markers: Sequence[Marker], *, fps: float, title: str = "") -> str:
 
 
 def edl_text(markers: Sequence[Marker], *, fps: float, title: str) -> str:
-    """An EDL with an event of one frame for each mark.
+    """An EDL with an event of one frame for each frame that has a mark.
 
-    Each carries its mark twice, as programs differ in what they read: as a locator (`* LOC:`) and as a note
-    (`|C:... |M:... |D:1`).
+    Each carries its marks twice, as programs differ in what they read: as a locator (`* LOC:`) and as a note
+    (`|C:... |M:... |D:1`). A frame holds one marker in most programs, so marks on one frame share theirs.
     """
     lines = [f"TITLE: {' '.join(title.split())}", "FCM: NON-DROP FRAME", ""]
     counts: dict[str, int] = {}
-    for number, marker in enumerate(markers, start=1):
+    frames: dict[int, list[tuple[str, str]]] = {}
+    for marker in markers:
         counts[marker.kind] = counts.get(marker.kind, 0) + 1
-        note, locator = COLOURS[marker.kind]
-        name = f"{marker.kind} {counts[marker.kind]}"
-        frame = round(marker.time_s * fps)
+        named = (COLOURS[marker.kind], f"{marker.kind} {counts[marker.kind]}")
+        frames.setdefault(round(marker.time_s * fps), []).append(named)
+    for number, (frame, marks) in enumerate(sorted(frames.items()), start=1):
+        colour = marks[0][0] if len({each for each, _ in marks}) == 1 else SEVERAL
+        name = ", ".join(text for _, text in marks)
         begin, end = timecode(frame, fps), timecode(frame + 1, fps)
         lines += [
             f"{number:03}  001      V     C        {begin} {end} {begin} {end}",
-            f"* LOC: {begin} {locator:<7} {name}",
-            f" |C:ResolveColor{note} |M:{name} |D:1",
+            f"* LOC: {begin} {colour.upper():<7} {name}",
+            f" |C:ResolveColor{colour} |M:{name} |D:1",
             "",
         ]
     return "\n".join(lines) + "\n"
