@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=100, help="held-out scenes")
     parser.add_argument("--first", type=int, default=0, help="added to the held-out seeds")
     parser.add_argument("--probe-scenes", type=int, default=400, help="other scenes, on which the probes are fitted")
+    parser.add_argument("--probe", type=Path, help="keep what the probe is fitted on in this file (.npz)")
     parser.add_argument("--no-text", action="store_true", help="go by the picture alone")
     parser.add_argument("--rows", type=Path, help="also write what was measured of each scene, as JSON")
     parser.add_argument("--join", type=Path, nargs="+", help="measure nothing, put such files together")
@@ -71,25 +72,32 @@ def main() -> None:
 def measure_scenes(options: argparse.Namespace) -> dict[str, Any]:
     """Draw candidates for held-out scenes and measure the chosen ones."""
     pipeline, jury = load_pipeline("embedded"), Jury(ChoiceOptions(candidates=max(NUMBERS)))
-    probe = fit_cepstral_probe(pipeline, options.probe_scenes)
+    probe = fit_cepstral_probe(pipeline, options.probe_scenes, options.probe)
     rows: list[Row] = []
     for k in range(options.first, options.first + options.scenes):
         scene = make_scene(HELD_OUT_SEED + k)
         rows.append(measure_scene(scene, HELD_OUT_SEED + k, pipeline, jury, probe, text=not options.no_text))
-        if len(rows) % 10 == 0:
+        if len(rows) % 5 == 0 and options.rows is not None:
+            options.rows.write_text(json.dumps(rows), encoding="utf-8")
             sys.stderr.write(f"{len(rows)} of {options.scenes}\n")
     if options.rows is not None:
         options.rows.write_text(json.dumps(rows), encoding="utf-8")
     return summarise(rows)
 
 
-def fit_cepstral_probe(pipeline: Pipeline, count: int) -> ClassProbe:
+def fit_cepstral_probe(pipeline: Pipeline, count: int, kept: Path | None) -> ClassProbe:
     """A class probe on other scenes' sounds, as they are and through the codec."""
+    if kept is not None and kept.exists():
+        with np.load(kept) as file:
+            return fit_probe(file["rows"], file["labels"].tolist())
     rate = pipeline.info.sample_rate_hz
     scenes = [make_scene(HELD_OUT_SEED + PROBE_OFFSET + k) for k in range(count)]
     known = [scene.sound(rate) for scene in scenes]
     known += [through_codec(wave, pipeline) for wave in known]
-    return fit_probe(timbres(known, rate), [scene.label for scene in scenes] * 2)
+    rows, labels = timbres(known, rate), [scene.label for scene in scenes] * 2
+    if kept is not None:
+        np.savez(kept, rows=rows, labels=labels)
+    return fit_probe(rows, labels)
 
 
 def measure_scene(scene: Scene, seed: int, pipeline: Pipeline, jury: Jury, probe: ClassProbe, *, text: bool) -> Row:

@@ -6,7 +6,7 @@ Finds, plans, dubs and reports; it does not know how any of that looks on a term
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.choice import ChoiceOptions
 from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import find_videos
+from mfv2a.jobs.doubts import doubts
 from mfv2a.jobs.folder import check_folder, make_folder
 from mfv2a.jobs.lock import FolderLock, locked
 from mfv2a.jobs.plan import Item, KeepAudio, Plan, PlanOptions, plan_batch
@@ -228,7 +229,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
                 *(table.notes if table else ()),
                 *notes,
                 *options.sound.doubts(info),
-                *_doubts(plan, options, info),
+                *doubts(plan, options, info),
             ):
                 listener.note(note)
             listener.begin(info, options.sound.rate_hz(info), plan)
@@ -257,20 +258,6 @@ def _recover(lock: FolderLock, report: Report, listener: Listener) -> None:
     unfinished = lock.recover(report)
     if unfinished:
         listener.note(f"an earlier run was cut off while it wrote {unfinished} of its files; they are made again")
-
-
-def _doubts(plan: Plan, options: DubOptions, info: Any) -> Iterator[str]:
-    """What was asked for and will do nothing."""
-    silent = [item for item in plan.items if item.negative_prompt and not info.guides(item.settings["cfg_strength"])]
-    if silent:
-        strength = silent[0].settings["cfg_strength"]
-        yield (
-            f"a negative prompt acts only where --cfg is above 1; here it is {strength:g} "
-            f"({len(silent)} of {len(plan.items)})"
-        )
-    wordless = [item for item in plan.items if item.details.get("prompt_from") in ("", "option")]
-    if options.prompt_from != "none" and wordless:
-        yield f"--prompt-from {options.prompt_from}: no words in {len(wordless)} of {len(plan.items)}"
 
 
 def _plan_options(options: DubOptions, info: Any, rows: Mapping[Path, Row]) -> PlanOptions:

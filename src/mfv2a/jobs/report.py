@@ -162,7 +162,7 @@ def names_beside(details: Mapping[str, Any]) -> Iterator[str]:
     """
     if "wav" in details:
         yield details["wav"]
-    yield from (made["name"] for made in details.get("made", ()))
+    yield from (made["name"] for made in details.get("made", ()) if isinstance(made, dict) and "name" in made)
 
 
 class Report:

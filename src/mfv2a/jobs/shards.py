@@ -83,21 +83,23 @@ class Shard:
 
 
 def refuse_foreign(items: Sequence[Item], others: Sequence[Found]) -> None:
-    """Refuses further takes of a video whose names are those of another run's videos.
+    """Refuses further takes and candidates of a video whose names are those of another run's videos.
 
     Raises:
         ConfigError: there is such a name.
     """
-    if all(item.variant == 1 for item in items):
+    if all(item.variant == 1 and not item.others for item in items):
         return
     theirs = {os.path.normcase(found.source.with_suffix("").name): found.source for found in others}
     for item in items:
-        other = theirs.get(os.path.normcase(item.output.with_suffix("").name)) if item.variant > 1 else None
-        if other is not None:
-            raise ConfigError(
-                f"{other} and take {item.variant} of {item.source} may both become {item.output}",
-                hint="dub them in two runs with different --out, or rename one",
-            )
+        for path in (*([item.output] if item.variant > 1 else []), *item.others):
+            other = theirs.get(os.path.normcase(path.with_suffix("").name))
+            if other is not None:
+                what = f"take {item.variant}" if path == item.output else "a candidate"
+                raise ConfigError(
+                    f"{other} and {what} of {item.source} may both become {path}",
+                    hint="dub them in two runs with different --out, or rename one",
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,13 +202,16 @@ class DubStages:
         check_patience()
         self._begin(item, "mux")
         start = time.perf_counter()
-        tracks = self._lay(item, draft)
         hits: Sequence[float] = ()
         if item.onsets is not None:
             hits = best.verdict.onsets_s if best.verdict is not None else hits_of(best.audio)
-        info, told = self._pipeline.info, self._delivery.provenance
-        statements = [provenance(info, each.seed) if told else "" for each in draft.kept]
-        made = write_outputs(item, tracks, statements, markers_of(draft, hits) if item.onsets is not None else [])
+        track, made = write_outputs(
+            item,
+            draft.kept,
+            self._laying(item, draft),
+            self._state,
+            markers_of(draft, hits) if item.onsets is not None else (),
+        )
         seconds["mux"] = time.perf_counter() - start
         return ItemResult(
             source=item.source,
@@ -216,7 +219,7 @@ class DubStages:
             status="ok",
             settings=item.settings,
             seconds=seconds,
-            details=describe(item, draft, tracks[0], seconds, self._out, made),
+            details=describe(item, draft, track, seconds, self._out, made),
         )
 
     def _hear(
@@ -245,19 +248,20 @@ class DubStages:
         for stage, time_s in spent.items():
             seconds[stage] = seconds.get(stage, 0.0) + time_s
 
-    def _lay(self, item: Item, draft: Draft) -> list[Track]:
-        """Sounds -> tracks: over the source's sound if that is mixed, at their loudness."""
+    def _laying(self, item: Item, draft: Draft) -> Callable[[Candidate], Track]:
+        """Sound -> track: over the source's sound if that is mixed, at its loudness."""
         rate_hz = draft.kept[0].audio.sample_rate_hz
         source = None if item.mix_track is None else read_track(item.info, item.mix_track, rate_hz)
-        return [
-            make_track(
-                candidate.audio,
-                loudness_lufs=self._sound.loudness_lufs,
-                quiet=draft.quiet,
-                source=source,
-                mix_gain_db=item.mix_gain_db,
-                duck_db=self._delivery.duck_db,
-                channels=self._delivery.channels,
-            )
-            for candidate in draft.kept
-        ]
+        return lambda candidate: make_track(
+            candidate.audio,
+            loudness_lufs=self._sound.loudness_lufs,
+            quiet=draft.quiet,
+            source=source,
+            mix_gain_db=item.mix_gain_db,
+            duck_db=self._delivery.duck_db,
+            channels=self._delivery.channels,
+        )
+
+    def _state(self, candidate: Candidate) -> str:
+        """What a file says of its sound."""
+        return provenance(self._pipeline.info, candidate.seed) if self._delivery.provenance else ""

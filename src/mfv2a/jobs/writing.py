@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import MediaError
-from mfv2a.jobs.drafts import Draft
+from mfv2a.jobs.drafts import Candidate, Draft
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.sound import level_dbfs
@@ -53,39 +53,45 @@ def check_unchanged(item: Item) -> None:
 
 
 def write_outputs(
-    item: Item, tracks: Sequence[Track], statements: Sequence[str], markers: Sequence[Marker]
-) -> tuple[Made, ...]:
+    item: Item,
+    kept: Sequence[Candidate],
+    lay: Callable[[Candidate], Track],
+    state: Callable[[Candidate], str],
+    markers: Sequence[Marker] = (),
+) -> tuple[Track, tuple[Made, ...]]:
     """Writes what is asked for beside the dubbed video, and the video last, which marks the item as done.
 
     Args:
         item: the clip.
-        tracks: of the sound that was chosen, then those of other candidates that are kept.
-        statements: what each file says of its sound, "" for nothing.
+        kept: the candidate that was chosen, then the others that are kept.
+        lay: makes a candidate's track; one at a time is held.
+        state: what a file says of a candidate's sound, "" for nothing.
         markers: for the list of hits, if there is one.
 
     Returns:
-        The files beside the video and its sound file.
+        The track of the video, and the files beside it and its sound file.
     """
     check_unchanged(item)
     item.output.parent.mkdir(parents=True, exist_ok=True)
     made: list[Made] = []
     try:
-        for path, track, statement in zip(item.others, tracks[1:], statements[1:], strict=True):
+        for path, candidate in zip(item.others, kept[1:], strict=True):
             wav = None if item.wav is None else path.with_suffix(".wav")
-            made += [Made(kind="candidate", path=path)] + (
-                [] if wav is None else [Made(kind="candidate wav", path=wav)]
-            )
-            _write_one(item, track, path, wav, statement)
+            made.append(Made(kind="candidate", path=path))
+            if wav is not None:
+                made.append(Made(kind="candidate wav", path=wav))
+            _write_one(item, lay(candidate), path, wav, state(candidate))
         if item.onsets is not None:
             made.append(Made(kind=f"onsets {item.onsets.suffix[1:]}", path=item.onsets))
             write_markers(item.onsets, markers, fps=item.info.fps, title=item.output.stem)
-        _write_one(item, tracks[0], item.output, item.wav, statements[0])
+        track = lay(kept[0])
+        _write_one(item, track, item.output, item.wav, state(kept[0]))
     except BaseException:
         for each in made:
             with suppress(OSError):
                 each.path.unlink(missing_ok=True)
         raise
-    return tuple(made)
+    return track, tuple(made)
 
 
 def _write_one(item: Item, track: Track, path: Path, wav: Path | None, statement: str) -> None:
