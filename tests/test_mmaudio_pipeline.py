@@ -361,3 +361,16 @@ def test_a_drawn_scene_is_seen_and_its_sound_passes_through_the_codec(pipeline):
     wave = through_codec(scene.sound(rate), pipeline)
     assert rate - 2 * pipeline.spec.latent_samples < len(wave) <= rate
     assert np.isfinite(wave).all()
+
+
+def test_a_look_that_is_shortened_sees_what_it_would_have_seen_of_the_short_clip(small):
+    short = clip(1.5, seed=3)
+    looks = [small.look(1.5), small.look(9.0)]
+    for look in looks:
+        for name, frames in short.frames.items():
+            look.add(name, frames)
+    looks[1].shorten(1.5)
+    first, second = (look.seen() for look in looks)
+    torch.testing.assert_close(first.clip, second.clip)
+    torch.testing.assert_close(first.sync, second.sync)
+    assert small.encoders.strike_curve(first) is None

@@ -238,3 +238,14 @@ def test_a_drawn_scene_passes_through_the_autoencoder(woosh):
         wanted = woosh.vae.decode(woosh.vae.encode(torch.from_numpy(wave)[None]))[0].numpy()
     assert np.allclose(coded, wanted[:48_000], atol=1e-5)
     assert np.isfinite(coded).all()
+
+
+def test_a_look_that_is_shortened_sees_what_it_would_have_seen_of_the_short_clip(woosh):
+    looks = [woosh.look(1.5), woosh.look(9.0)]
+    for look in looks:
+        for name, frames in clip(1.5, seed=3).frames.items():
+            look.add(name, frames)
+    looks[1].shorten(1.5)
+    first, second = (look.seen() for look in looks)
+    torch.testing.assert_close(first.sync, second.sync)
+    assert woosh.encoders.strike_curve(first) is None

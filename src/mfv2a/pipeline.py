@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mfv2a.encoders.compact import COMPACT
-from mfv2a.encoders.protocol import Encoders, Look, Shrink, see
+from mfv2a.encoders.protocol import STRIKE_FPS, Encoders, Look, Shrink, see
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import at_instant, sample, spread
 from mfv2a.generators import Generator, Jobs, bind_generator, number_type
@@ -31,7 +31,7 @@ from mfv2a.work import SampleOptions, Seen, Work
 
 Autoencoder = VAE | WooshAutoencoder
 
-__all__ = ["Pipeline", "SampleOptions", "Seen", "Work"]
+__all__ = ["STRIKE_FPS", "Pipeline", "SampleOptions", "Seen", "Work"]
 
 DEFAULT_S = 8.0
 
@@ -225,7 +225,8 @@ class Pipeline:
         channels = self.generator.config.latent_dim
         seeds = [work.seed if step == 0 else f"{work.seed}/step {step}" for work, _ in jobs]
         fields = [
-            noise_field(seed, window.start, length, channels) for seed, (_, window) in zip(seeds, jobs, strict=True)
+            noise_field(seed, work.offset + window.start, length, channels)
+            for seed, (work, window) in zip(seeds, jobs, strict=True)
         ]
         return torch.stack(fields).to(self.device, self.dtype)
 

@@ -68,6 +68,7 @@ class Work:
         sync: [Y, D] over the whole timeline, or None.
         text: what the prompt says, or None.
         negative: what guidance steers away from, or None.
+        offset: first latent's place in the noise field; not 0 for a later shot of a clip.
     """
 
     duration_s: float
@@ -81,6 +82,7 @@ class Work:
     sync: Tensor | None = None
     text: Words | None = None
     negative: Words | None = None
+    offset: int = 0
 
     def gain(self, peak: float) -> float:
         """What holds a wave with this largest magnitude down: 1 unless it is too loud, or a quiet work's."""

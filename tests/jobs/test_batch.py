@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -355,3 +356,45 @@ def test_stages_that_share_one_place_in_memory_come_one_kind_after_the_other(mon
     assert kinds == kinds[:3] * (len(kinds) // 3)
     assert [batch_size for _, batch_size in script.samples] == [2] * len(script.samples)
     assert max(len(works) for works, _ in script.samples) == 3
+
+
+class Picky(Script):
+    """Stages that are content with a clip only after so many rounds."""
+
+    def __init__(self, rounds: dict[str, int]) -> None:
+        super().__init__()
+        self.rounds, self.order = dict(rounds), list[str]()
+
+    def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult | None:
+        self.order.append(f"finish {work}")
+        self.rounds[work] = self.rounds.get(work, 1) - 1
+        return None if self.rounds[work] > 0 else super().finish(item, work, latent, seconds)
+
+    def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
+        self.order += [f"sample {work}" for work in works]
+        return super().sample(works, batch_size)
+
+
+@pytest.mark.parametrize("phased", [False, True])
+def test_a_clip_that_shall_be_sampled_again_is_and_the_others_go_on(phased: bool) -> None:
+    script = Picky({"b": 3, "e": 2})
+    items = [make_item(name) for name in "abcde"]
+    with Batch(items, script, batch_size=BatchSize(2), tell=print, workers=2, phased=phased) as batch:
+        results = [result.source.name for result in batch]
+    assert sorted(results) == list("abcde")
+    drawn = [work for works, _ in script.samples for work in works]
+    assert {name: drawn.count(name) for name in "abcde"} == {"a": 1, "b": 3, "c": 1, "d": 1, "e": 2}
+    if phased:  # no network is asked for while another is at work: rounds do not mix
+        kinds = [step.split()[0] for step in script.order]
+        changes = sum(first != second for first, second in itertools.pairwise(kinds))
+        assert changes == 5
+
+
+def test_what_waits_for_another_round_is_not_told_when_the_batch_is_wound_up() -> None:
+    script = Picky({"a": 99})
+    with Batch([make_item("a")], script, batch_size=BatchSize(1), tell=print) as batch:
+        batch._decode_ahead()
+        batch._ready[0].future.result()
+        list(batch._gather(batch._ready.popleft()))
+        list(batch._sample())
+        assert list(batch.wind_up()) == []

@@ -18,6 +18,7 @@ from mfv2a.errors import StartError
 from mfv2a.jobs import cache as module
 from mfv2a.jobs import stages
 from mfv2a.jobs.cache import SUFFIX, FeatureCache
+from mfv2a.jobs.drafts import Shot
 from mfv2a.loader import encoder_digest, load_pipeline
 from mfv2a.media.audio import read_audio
 from mfv2a.media.video import probe_video
@@ -117,9 +118,9 @@ def test_models_that_share_their_encoders_share_their_features() -> None:
 def test_what_is_kept_comes_back_as_it_was(pipeline: Pipeline) -> None:
     cache = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline)
     for key, seen in {"0" * 64: some(), "1" * 64: replace(some(), clip=None), "2" * 64: Seen()}.items():
-        cache.put(key, seen)
-        back = cache.get(key)
-        assert back is not None
+        cache.put(key, [Shot(0.0, seen)])
+        ((start_s, back),) = cache.get(key) or ()
+        assert start_s == 0
         assert (back.confidence, back.recognized, back.strikes_s) == (seen.confidence, seen.recognized, seen.strikes_s)
         for before, after in ((seen.clip, back.clip), (seen.sync, back.sync)):
             if before is None or after is None:
@@ -129,37 +130,52 @@ def test_what_is_kept_comes_back_as_it_was(pipeline: Pipeline) -> None:
                 assert torch.equal(after, before)
 
 
+def test_the_shots_of_a_video_are_kept_in_order(pipeline: Pipeline) -> None:
+    cache = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline)
+    shots = [Shot(0.0, some(1)), Shot(1.25, replace(some(2), clip=None)), Shot(4.0, some(3))]
+    cache.put("0" * 64, shots)
+    back = cache.get("0" * 64) or []
+    assert [shot.start_s for shot in back] == [0.0, 1.25, 4.0]
+    assert back[1].seen.clip is None
+    for before, after in zip(shots, back, strict=True):
+        assert before.seen.sync is not None
+        assert after.seen.sync is not None
+        assert torch.equal(before.seen.sync, after.seen.sync)
+    info = probe_video(make_video(Path("a.mp4")))
+    assert cache.key(info) != cache.key(info, split=True)
+
+
 @pytest.mark.parametrize("harm", ["cut", "flip", "empty", "other"])
 def test_a_damaged_entry_is_made_again(pipeline: Pipeline, harm: str) -> None:
     cache = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline)
-    cache.put("0" * 64, some())
+    cache.put("0" * 64, [Shot(0.0, some())])
     (path,) = entries()
     data = path.read_bytes()
     harmed = {"cut": data[:-9], "flip": b"\xff" * 12 + data[12:], "empty": b"", "other": b"no safetensors at all"}
     path.write_bytes(harmed[harm])
     assert cache.get("0" * 64) is None
     assert not path.exists()
-    cache.put("0" * 64, some())
+    cache.put("0" * 64, [Shot(0.0, some())])
     assert cache.get("0" * 64) is not None
 
 
 def test_the_longest_unused_go_first_and_the_bound_holds(pipeline: Pipeline) -> None:
-    FeatureCache(Path("kept"), encoders="x", pipeline=pipeline).put("0" * 64, some())
+    FeatureCache(Path("kept"), encoders="x", pipeline=pipeline).put("0" * 64, [Shot(0.0, some())])
     size = entries()[0].stat().st_size
     cache = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, most_bytes=5 * size)
     for number in range(1, 5):
-        cache.put(str(number) * 64, some(number))
+        cache.put(str(number) * 64, [Shot(0.0, some(number))])
     for age, path in enumerate(entries()):
         os.utime(path, ns=(age * 10**9, age * 10**9))
     assert cache.get("0" * 64) is not None  # used just now
-    cache.put("5" * 64, some(5))
+    cache.put("5" * 64, [Shot(0.0, some(5))])
     left = {path.name[0] for path in entries()}
     assert "0" in left
     assert "5" in left
     assert "1" not in left
     assert sum(path.stat().st_size for path in entries()) <= 5 * size
     tiny = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, most_bytes=10)
-    tiny.put("6" * 64, some(6))
+    tiny.put("6" * 64, [Shot(0.0, some(6))])
     assert tiny.get("6" * 64) is None
 
 

@@ -94,8 +94,8 @@ def test_frames_nobody_asked_for_are_not_converted(tmp_path: Path, monkeypatch: 
     from mfv2a.media import video
 
     converted: list[float] = []
-    real = video._Grid._convert
-    monkeypatch.setattr(video._Grid, "_convert", lambda self, frame: converted.append(frame.time) or real(self, frame))
+    real = video.Grid._convert
+    monkeypatch.setattr(video.Grid, "_convert", lambda self, frame: converted.append(frame.time) or real(self, frame))
     decode_video(write_video(tmp_path / "a.mp4", 50), {"x": request(2)})
     assert converted == pytest.approx([0.0, 0.52, 1.0, 1.52])
 
@@ -231,7 +231,7 @@ def chosen_frames(
     path: Path, monkeypatch: pytest.MonkeyPatch, times_s: Sequence[float], fps: float, count: int
 ) -> list[int]:
     """The numbers of the source frames that a grid of summed times takes for its first `count` frames."""
-    grid = video._Grid(request(fps, summed=True), probe_video(write_video(path, 3)), None)
+    grid = video.Grid(request(fps, summed=True), probe_video(write_video(path, 3)), None)
     grid._total, grid._stack = count, np.zeros((count, SMALL, SMALL), np.int64)
     monkeypatch.setattr(grid, "_convert", lambda number: number)
     for number, time_s in enumerate(times_s):

@@ -30,6 +30,16 @@ def test_the_last_frame_stands_for_those_that_are_missing(at_once):
     assert cut(4, 2, size=2, step=2, at_once=at_once) == [[0, 1], [1, 1]]
 
 
+@pytest.mark.parametrize("came", [3, 5, 6])
+def test_a_clip_that_ends_earlier_than_was_said_has_the_pieces_of_a_shorter_one(came):
+    pieces = Pieces(4, 2, 100)
+    frames = np.arange(came, dtype=np.uint8)[:, None]
+    found = [piece[:, 0].tolist() for piece in pieces.add(frames)]
+    pieces.shorten(6)
+    found += [piece[:, 0].tolist() for piece in pieces.rest()]
+    assert found == cut(6, came, size=4, step=2, at_once=100)
+
+
 def test_no_frame_is_refused():
     with pytest.raises(ConfigError, match="a frame at least"):
         list(Pieces(2, 2, 4).rest())

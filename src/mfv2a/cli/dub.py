@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mfv2a.cli import console, options, spread
+from mfv2a.cli import choosing, console, options, spread
 from mfv2a.cli.gallery import page_after
 from mfv2a.cli.screen import watch
 from mfv2a.errors import ConfigError
@@ -105,6 +105,12 @@ def dub(
             rich_help_panel=options.SAMPLING,
         ),
     ] = 1,
+    candidates: choosing.CandidatesOption = 1,
+    keep_all: choosing.KeepAllOption = False,
+    no_speech: choosing.NoSpeechOption = False,
+    no_music: choosing.NoMusicOption = False,
+    tries: choosing.TriesOption = None,
+    split_shots: choosing.SplitShotsOption = False,
     keep_audio: Annotated[
         Literal["replace", "mix", "second-track", "skip"],
         typer.Option(
@@ -124,7 +130,9 @@ def dub(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    duck: choosing.DuckOption = None,
     loudness: options.LoudnessOption = "off",
+    channels: choosing.ChannelsOption = "auto",
     audio_codec: Annotated[
         Literal["auto", "aac", "flac", "opus", "pcm"],
         typer.Option(
@@ -142,6 +150,8 @@ def dub(
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,
+    provenance: choosing.ProvenanceOption = True,
+    onsets: choosing.OnsetsOption = "off",
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -190,8 +200,9 @@ def dub(
     """
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     from mfv2a.jobs.anywhere import dub_anywhere
-    from mfv2a.jobs.dub import DubOptions, Summary
+    from mfv2a.jobs.dub import DubOptions
     from mfv2a.jobs.sound import SoundOptions
+    from mfv2a.jobs.telling import Summary
 
     wanted = DubOptions(
         out=Path(out),
@@ -227,11 +238,10 @@ def dub(
         timeout_s=timeout,
         heartbeat=heartbeat,
         decode_device=decode_device,
-        ray=ray,
-        ray_cpus=ray_cpus,
-        shard=spread.shard(shard),
-        cache=None if cache == "off" else Path(cache),
-        cache_bytes=round(cache_size * 1e9),
+        **spread.place(ray, ray_cpus, shard, cache, cache_size),
+        choice=choosing.choice(candidates, keep_all, no_speech, no_music, tries),
+        delivery=choosing.delivery(channels, provenance, duck, onsets),
+        split_shots=split_shots,
     )
     summary = Summary()
     page = page_after(out, talk, wanted=gallery and not dry_run, overwrite=overwrite, workers=workers)

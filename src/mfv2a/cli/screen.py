@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mfv2a.cli import console
+from mfv2a.cli import choosing, console
 from mfv2a.cli.console import Talk
 
 if TYPE_CHECKING:
     from mfv2a.cli.board import Board
-    from mfv2a.jobs.dub import Summary
     from mfv2a.jobs.plan import Item, Planner
+    from mfv2a.jobs.telling import Summary
     from mfv2a.records import ItemResult
 
 
@@ -189,6 +189,11 @@ def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[st
             "quiet or generic; say what should be heard with --prompt or a text file beside the clip, or "
             "use a larger --model"
         )
+    if summary.still_heard:
+        yield (
+            f"{console.count(summary.still_heard, 'sound')} in which speech or music is still heard: none that was "
+            "drawn is free of it, so the least bad was taken; try more --tries, another --seed or another prompt"
+        )
     if summary.softer:
         yield (
             f"{console.count(summary.softer, 'sound')} softer than --loudness asks for: quiet ambience is not raised, "
@@ -203,8 +208,10 @@ def _told(result: ItemResult) -> str:
     details = result.details
     seen = ", ".join(details.get("recognized", [])[:3])
     doubt = " (uncertain)" if details.get("uncertain") else ""
-    return f"{details.get('duration_s', 0):.1f} s in {sum(result.seconds.values()):.1f} s" + (
-        f", {seen}{doubt}" if seen else doubt
+    return (
+        f"{details.get('duration_s', 0):.1f} s in {sum(result.seconds.values()):.1f} s"
+        + (f", {seen}{doubt}" if seen else doubt)
+        + choosing.told(details)
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from mfv2a.cli.options import MACHINE
-
-if TYPE_CHECKING:
-    from mfv2a.jobs.shards import Shard
 
 DevicesOption = Annotated[
     str,
@@ -73,8 +71,14 @@ CacheSizeOption = Annotated[
 ]
 
 
-def shard(text: str | None) -> Shard | None:
-    """Turns the word of --shard into its value."""
+def place(ray: str | None, ray_cpus: int, shard: str | None, cache: str, cache_size: float) -> dict[str, Any]:
+    """What `DubOptions` says of where work is done and what of it is kept, of the options that say it."""
     from mfv2a.jobs.shards import Shard
 
-    return None if text is None else Shard.parse(text)
+    return {
+        "ray": ray,
+        "ray_cpus": ray_cpus,
+        "shard": None if shard is None else Shard.parse(shard),
+        "cache": None if cache == "off" else Path(cache),
+        "cache_bytes": round(cache_size * 1e9),
+    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfv2a.cli import console, options
+from mfv2a.cli import choosing, console, options
 from mfv2a.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def tta(
         int,
         typer.Option("--variants", min=1, help="Takes of each prompt.", metavar="N", rich_help_panel=options.SAMPLING),
     ] = 1,
+    candidates: choosing.CandidatesOption = 1,
+    keep_all: choosing.KeepAllOption = False,
+    no_speech: choosing.NoSpeechOption = False,
+    no_music: choosing.NoMusicOption = False,
+    tries: choosing.TriesOption = None,
     negative_prompt: options.NegativePromptOption = "",
     model: options.ModelOption = "",
     steps: options.StepsOption = None,
@@ -66,6 +71,8 @@ def tta(
     seed: options.SeedOption = 0,
     loudness: options.LoudnessOption = "off",
     sample_rate: options.SampleRateOption = "48000",
+    channels: choosing.ChannelsOption = "auto",
+    provenance: choosing.ProvenanceOption = True,
     batch_size: options.BatchSizeOption = 8,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
@@ -102,6 +109,8 @@ def tta(
         ),
         duration_s=duration,
         variants=variants,
+        choice=choosing.choice(candidates, keep_all, no_speech, no_music, tries),
+        delivery=choosing.delivery(channels, provenance),
     )
 
     def begin(info: Any, sample_rate_hz: int) -> None:
@@ -113,7 +122,7 @@ def tta(
         _show(take, audio, facts, as_json=as_json)
         talk.say(
             f"{console.printable(take.prompt[:80])}: {audio.duration_s:g} s in {facts['seconds']:.2f} s, "
-            f"{facts['rms_dbfs']:.0f} dBFS"
+            f"{facts['rms_dbfs']:.0f} dBFS{choosing.told(facts)}"
         )
 
     make_sounds(read_prompts(prompts or []), wanted, begin=begin, done=done)
@@ -152,7 +161,7 @@ def _show(take: Take, audio: Audio, facts: dict[str, Any], *, as_json: bool) -> 
     if take.path is None:
         from mfv2a.jobs.tta import encode_wav
 
-        console.write_stdout(encode_wav(audio))
+        console.write_stdout(encode_wav(audio, facts.get("statement", "")))
     elif as_json:
         record = {
             "prompt": take.prompt,

@@ -60,6 +60,14 @@ class CompactEncoders:
         """What is recognised, sync features, when something strikes, and how sure all that is; see `Encoders.look`."""
         return CompactLook(self.sync, self.recognizer() if semantics else None)
 
+    @torch.inference_mode()
+    def strike_curve(self, seen: Seen) -> NDArray[np.float32] | None:
+        """How likely something strikes in each frame, by the sync encoder's head; see `Encoders.strike_curve`."""
+        if seen.sync is None or not seen.strikes_s:
+            return None
+        curve: NDArray[np.float32] = self.sync.onset(seen.sync)[..., 0].float().sigmoid().cpu().numpy()
+        return curve
+
     def recognizer(self) -> ImageRecognizer:
         """The image recogniser, loaded when it is first asked for."""
         with self._lock:
@@ -91,6 +99,9 @@ class CompactLook:
             self._motion.append(frames)
         elif self._recognizer is not None:
             self._probs.append(self._recognizer.classify(frames))
+
+    def shorten(self, duration_s: float) -> None:
+        """Features reach as far as frames came; see `Look.shorten`."""
 
     @torch.inference_mode()
     def seen(self) -> Seen:

@@ -12,7 +12,7 @@ from mfv2a.models.clap import CLAPText
 from mfv2a.models.t5 import T5Encoder
 from mfv2a.models.tokenizers import RobertaTokenizer, T5Tokenizer
 from mfv2a.records import FrameRequest
-from mfv2a.work import Words
+from mfv2a.work import Seen, Words
 
 
 class MeanAudioEncoders:
@@ -51,3 +51,6 @@ class MeanAudioEncoders:
             ConfigError: always.
         """
         raise ConfigError("this model makes sound from words alone", hint="use mfv2a tta, or another --model")
+
+    def strike_curve(self, seen: Seen) -> None:
+        """It sees nothing; see `Encoders.strike_curve`."""

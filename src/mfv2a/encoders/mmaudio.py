@@ -88,6 +88,9 @@ class MMAudioEncoders:
         """CLIP vectors and sync features; see `Encoders.look`. A clip that is too short goes on with its last frame."""
         return MMAudioLook(self, duration_s, semantics)
 
+    def strike_curve(self, seen: Seen) -> None:
+        """It has features of when, and does not tell what strikes; see `Encoders.strike_curve`."""
+
 
 class MMAudioLook:
     """Frames as they come -> CLIP vectors and sync features, a bounded number at a time.
@@ -99,12 +102,12 @@ class MMAudioLook:
     """
 
     def __init__(self, encoders: MMAudioEncoders, duration_s: float, semantics: bool) -> None:
-        lengths = encoders.spec.extent(duration_s)
         self._encoders, self._semantics = encoders, semantics
         overlap, at_once = SEGMENT - STRIDE, SEGMENTS_AT_ONCE * STRIDE
+        counts = self._counts(duration_s)
         self._pieces = {
-            "clip": Pieces(SEGMENT, SEGMENT, lengths.clip),
-            "sync": Pieces(at_once + overlap, at_once, lengths.sync + overlap),
+            "clip": Pieces(SEGMENT, SEGMENT, counts["clip"]),
+            "sync": Pieces(at_once + overlap, at_once, counts["sync"]),
         }
         self._parts: dict[str, list[Tensor]] = {name: [] for name in self._pieces}
 
@@ -113,6 +116,16 @@ class MMAudioLook:
         """Takes the next frames; see `Look.add`."""
         if self._semantics or name != "clip":
             self._parts[name] += [self._encode(name, piece) for piece in self._pieces[name].add(frames)]
+
+    def shorten(self, duration_s: float) -> None:
+        """The clip ends earlier; see `Look.shorten`."""
+        for name, count in self._counts(duration_s).items():
+            self._pieces[name].shorten(count)
+
+    def _counts(self, duration_s: float) -> dict[str, int]:
+        """Frames of each request that a clip has."""
+        lengths = self._encoders.spec.extent(duration_s)
+        return {"clip": lengths.clip, "sync": lengths.sync + SEGMENT - STRIDE}
 
     @torch.inference_mode()
     def seen(self) -> Seen:

@@ -14,6 +14,8 @@ from mfv2a.records import Clip, FrameRequest
 from mfv2a.work import Seen, Words
 
 Shrink = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+STRIKE_FPS = 25.0
+"""Frames a second of a curve of strikes."""
 
 
 class Encoders(Protocol):
@@ -43,12 +45,18 @@ class Encoders(Protocol):
             ConfigError: the model sees no pictures.
         """
 
+    def strike_curve(self, seen: Seen) -> NDArray[np.float32] | None:
+        """How likely something strikes [Y], `STRIKE_FPS` a second; None where nothing is seen to, or it cannot tell."""
+
 
 class Look(Protocol):
     """Frames as they come -> features, so that no clip's frames are ever there at once."""
 
     def add(self, name: str, frames: NDArray[Any]) -> None:
         """Takes the next frames of a request: [t, S, S, 3] or [t, S, S] uint8; for "motion" its features [t, F]."""
+
+    def shorten(self, duration_s: float) -> None:
+        """Says that the clip ends earlier than was said when the look began."""
 
     def seen(self) -> Seen:
         """What all that came is, over the clip's whole timeline; nothing can be added after it."""

@@ -83,7 +83,10 @@ class WooshEncoders:
         """
         if self.sync is None:
             raise ConfigError("this model makes sound from words alone", hint="use mfv2a tta, or another --model")
-        return WooshLook(WooshSync(self.sync, self.spec.extent(duration_s).sync))
+        return WooshLook(WooshSync(self.sync, self.spec.extent(duration_s).sync), self.spec)
+
+    def strike_curve(self, seen: Seen) -> None:
+        """It has features of when, and does not tell what strikes; see `Encoders.strike_curve`."""
 
 
 class WooshLook:
@@ -91,15 +94,20 @@ class WooshLook:
 
     Args:
         sync: takes the frames.
+        spec: the model's timeline.
     """
 
-    def __init__(self, sync: WooshSync) -> None:
-        self._sync = sync
+    def __init__(self, sync: WooshSync, spec: SequenceSpec) -> None:
+        self._sync, self._spec = sync, spec
 
     @torch.inference_mode()
     def add(self, name: str, frames: NDArray[Any]) -> None:
         """Takes the next frames; see `Look.add`."""
         self._sync.add(frames)
+
+    def shorten(self, duration_s: float) -> None:
+        """The clip ends earlier; see `Look.shorten`."""
+        self._sync.shorten(self._spec.extent(duration_s).sync)
 
     @torch.inference_mode()
     def seen(self) -> Seen:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mfv2a.evaluation.spectrum import Floats, magnitudes, mel_bands
 
 HOP_S = 0.01
+_CHUNK_FRAMES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,8 @@ class OnsetConfig:
     apart_s: float = 0.1
 
 
-_ENVELOPE = OnsetConfig(window_s=0.032, lag=2)  # sharper in time than what finds hits best
+ENVELOPE = OnsetConfig(window_s=0.032, lag=2)
+"""Sharper in time than what finds hits best."""
 
 
 class OnsetMatch(NamedTuple):
@@ -78,7 +80,20 @@ def detect_onsets(wave: Floats, sample_rate_hz: int, config: OnsetConfig | None 
         Ascending times in seconds [K].
     """
     config = config or OnsetConfig()
-    flux = spectral_flux(wave, sample_rate_hz, config)
+    return pick_onsets(spectral_flux(wave, sample_rate_hz, config), config)
+
+
+def pick_onsets(flux: Floats, config: OnsetConfig | None = None) -> NDArray[np.float64]:
+    """The hits in a flux, as `detect_onsets` finds them.
+
+    Args:
+        flux: [F], of `spectral_flux`.
+        config: how to listen.
+
+    Returns:
+        Ascending times in seconds [K].
+    """
+    config = config or OnsetConfig()
     if not flux.any():
         return np.zeros(0)
     excess = flux - config.background * _sliding(flux, config.around_s, "median")
@@ -105,29 +120,51 @@ def spectral_flux(wave: Floats, sample_rate_hz: int, config: OnsetConfig | None 
         [F], F = duration / 10 ms + 1; all zero for silence.
     """
     config = config or OnsetConfig()
+    window, hop, filters = onset_bands(sample_rate_hz, config)
+    return band_flux(magnitudes(wave, window=window, hop=hop) @ filters, config)
+
+
+def onset_bands(sample_rate_hz: int, config: OnsetConfig) -> tuple[int, int, Floats]:
+    """Samples of a spectrum, samples from one to the next, and the filters [window / 2 + 1, M] that the flux is of."""
     window = 2 * round(config.window_s * sample_rate_hz / 2)
-    hop = round(HOP_S * sample_rate_hz)
     high = min(8000.0, sample_rate_hz / 2)
     filters = mel_bands(sample_rate_hz, window=window, bands=config.bands, low_hz=50.0, high_hz=high)
-    bands = magnitudes(wave, window=window, hop=hop) @ filters
+    return window, round(HOP_S * sample_rate_hz), filters
+
+
+def band_flux(bands: Floats, config: OnsetConfig) -> Floats:
+    """`spectral_flux` of a wave whose bands are known.
+
+    Args:
+        bands: magnitudes [F, M], every 10 ms.
+        config: how to listen.
+
+    Returns:
+        [F].
+    """
     peak = float(bands.max(initial=0.0))
     if peak < 1e-6:
         return np.zeros(len(bands), np.float32)
-    level = np.log1p(config.gain * bands / peak)
     # What goes on as it began has always been there; a hit at the very start stands out of what follows.
-    before = np.median(level[: round(config.around_s / HOP_S)], axis=0, keepdims=True)
-    level = np.concatenate([np.repeat(before, config.lag, axis=0), level])
-    past = level[: -config.lag]
-    # The past is widened by a band on each side, so that a gliding tone is no new sound.
-    widened = np.maximum(past, np.maximum(np.roll(past, 1, axis=1), np.roll(past, -1, axis=1)))
-    return np.asarray(np.maximum(level[config.lag :] - widened, 0.0).mean(axis=1), np.float32)
+    before = np.median(np.log1p(config.gain * bands[: round(config.around_s / HOP_S)] / peak), axis=0, keepdims=True)
+    past = np.repeat(before, config.lag, axis=0)
+    parts = []
+    for start in range(0, len(bands), _CHUNK_FRAMES):  # hours of sound must not stand there several times
+        level = np.concatenate([past, np.log1p(config.gain * bands[start : start + _CHUNK_FRAMES] / peak)])
+        past, earlier = level[-config.lag :], level[: -config.lag]
+        # The past is widened by a band on each side, so that a gliding tone is no new sound.
+        widened = np.maximum(earlier, np.maximum(np.roll(earlier, 1, axis=1), np.roll(earlier, -1, axis=1)))
+        parts.append(np.maximum(level[config.lag :] - widened, 0.0).mean(axis=1))
+    return np.concatenate(parts).astype(np.float32)
 
 
 def _sliding(values: Floats, reach_s: float, kind: Literal["median", "max"]) -> Floats:
     """Median or maximum of [F] over `reach_s` seconds to both sides; silence lies outside."""
     reach = max(1, round(reach_s / HOP_S))
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, reach), 2 * reach + 1)
-    return np.asarray(np.median(windows, axis=1) if kind == "median" else windows.max(axis=1), np.float32)
+    chunks = (windows[start : start + _CHUNK_FRAMES] for start in range(0, len(windows), _CHUNK_FRAMES))
+    parts = [np.median(part, axis=1) if kind == "median" else part.max(axis=1) for part in chunks]
+    return np.concatenate(parts).astype(np.float32)
 
 
 def match_onsets(found: Iterable[float], true: Iterable[float], tolerance_s: float = 0.1) -> OnsetMatch:
@@ -174,8 +211,19 @@ def onset_envelope(wave: Floats, sample_rate_hz: int, fps: float) -> Floats:
     Returns:
         [T], T = max(1, round(duration * fps)): the strongest flux within each frame's time.
     """
-    flux = spectral_flux(wave, sample_rate_hz, _ENVELOPE)
-    count = max(1, round(len(wave) / sample_rate_hz * fps))
+    flux = spectral_flux(wave, sample_rate_hz, ENVELOPE)
+    return flux_envelope(flux, len(wave) / sample_rate_hz, fps)
+
+
+def flux_envelope(flux: Floats, duration_s: float, fps: float) -> Floats:
+    """`onset_envelope` of a wave whose flux, by `ENVELOPE`, is known.
+
+    Args:
+        flux: [F].
+        duration_s: of the wave.
+        fps: frames per second.
+    """
+    count = max(1, round(duration_s * fps))
     frames = np.minimum((np.arange(len(flux)) * HOP_S * fps).astype(int), count - 1)
     envelope = np.zeros(count, np.float32)
     np.maximum.at(envelope, frames, flux)

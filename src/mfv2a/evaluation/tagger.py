@@ -60,6 +60,11 @@ class ClassProbe:
         standard = (torch.from_numpy(np.asarray(embeddings, np.float32)) - self.mean) / self.scale
         return [self.labels[i] for i in (standard @ self.weight + self.bias).argmax(dim=1).tolist()]
 
+    def predict_all(self, embeddings: Floats) -> Floats:
+        """The probability of each label [N, K], of rows [N, E]."""
+        standard = (torch.from_numpy(np.asarray(embeddings, np.float32)) - self.mean) / self.scale
+        return np.asarray((standard @ self.weight + self.bias).softmax(dim=1).numpy())
+
     def accuracy(self, embeddings: Floats, labels: Sequence[str]) -> float:
         """Share of rows of [N, E] that are told rightly; 0 for none."""
         if not labels:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mfv2a.errors import ConfigError, MediaError, Mfv2aError
-from mfv2a.jobs.dub import DubOptions, Listener, Summary, dub_videos
+from mfv2a.jobs.dub import DubOptions, dub_videos
 from mfv2a.jobs.report import REPORT_NAME
+from mfv2a.jobs.telling import Listener, Summary
 from mfv2a.media.remote import is_url
 
 

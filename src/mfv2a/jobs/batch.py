@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Protocol
 
-import torch
-
 from mfv2a.errors import StartError
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.faults import DISK_HINT, is_disk_full, tell_failure
@@ -47,11 +45,11 @@ class Stages(Protocol):
     def windows(self, work: Any) -> int:
         """How many windows a work has."""
 
-    def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
-        """Works -> latents [N, C], at most `batch_size` windows at a time."""
+    def sample(self, works: Sequence[Any], batch_size: int) -> Sequence[Any]:
+        """Works -> the latents of each, at most `batch_size` windows at a time."""
 
-    def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
-        """Latent -> dubbed file."""
+    def finish(self, item: Item, work: Any, latent: Any, seconds: dict[str, float]) -> ItemResult | None:
+        """Latents -> dubbed file, or None: the work shall be sampled once more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +62,7 @@ class _Entry:
     work: Any = None
     windows: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
-    latent: torch.Tensor | None = None
+    latent: Any = None
 
 
 class Batch:
@@ -130,7 +128,7 @@ class Batch:
                 yield from self._gather(self._ready.popleft())
                 if not self._phased and sum(each.windows for each in self._group) >= self._size.windows:
                     yield from self._sample()
-            elif self._group and not self._ready:
+            elif self._group and not self._ready and not (self._phased and self._finishing):
                 yield from self._sample()
             elif self._ready or self._finishing:
                 self._wait()
@@ -148,7 +146,8 @@ class Batch:
                 continue
             except Exception as error:  # noqa: BLE001 - the batch is ending already; the clip's own fault is told
                 result = tell_failure(entry.item, error, self._tell, entry.seconds)
-            yield result
+            if result is not None:
+                yield result
 
     def close(self) -> None:
         """Ends all work at once; what is half written is removed."""
@@ -178,7 +177,7 @@ class Batch:
             entry.work = self._stages.prepare(entry.item, entry.seconds)
             entry.windows = self._stages.windows(entry.work)
 
-    def _finish(self, entry: _Entry) -> ItemResult:
+    def _finish(self, entry: _Entry) -> ItemResult | None:
         """In a thread of the crew: latent -> file."""
         with patient(entry.patience):
             entry.patience.check()
@@ -206,6 +205,10 @@ class Batch:
 
     def _settle(self, entry: _Entry) -> Iterator[ItemResult]:
         error = entry.future.exception()
+        if error is None and entry.future.result() is None:
+            self._finishing.popleft()
+            self._group.append(entry)
+            return
         if error is None:
             yield entry.future.result()  # given again by `wind_up` if an interrupt comes before the next is asked for
             self._finishing.popleft()

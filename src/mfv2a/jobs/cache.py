@@ -7,25 +7,30 @@ frames are made for them. Entries appear whole or not at all; several runs may s
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mfv2a import __version__
 from mfv2a.errors import StartError
+from mfv2a.jobs.drafts import Shot
 from mfv2a.jobs.seed import whole_digest
 from mfv2a.media.temporary import part_path
 
 if TYPE_CHECKING:
-    from mfv2a.pipeline import Pipeline, Seen
+    from mfv2a.pipeline import Pipeline
     from mfv2a.records import VideoInfo
 
 log = logging.getLogger(__name__)
 
+SPLITTING = 1
+"""Raised whenever cuts are found in another way than before."""
 PREPROCESSING = 1
 """Raised whenever frames or motion reach the encoders in another way than before: older entries are then left alone."""
 DEFAULT_BYTES = 10_000_000_000
@@ -82,16 +87,19 @@ class FeatureCache:
             ) from error
         self._bytes = sum(size for _, size, _ in self._entries())
 
-    def key(self, info: VideoInfo) -> str:
-        """What stands for the features of a video: 64 hex digits. Reads the whole file.
+    def key(self, info: VideoInfo, *, split: bool = False) -> str:
+        """What stands for the features of a video, as a whole or split where it is cut: 64 hex digits.
+
+        Reads the whole file.
 
         Raises:
             OSError: the file cannot be read.
         """
         own = {"content": whole_digest(info.path), "duration_s": info.duration_s, "picture": info.picture_index}
+        own |= {"shots": SPLITTING} if split else {}
         return hashlib.sha256(json.dumps({**self._common, **own}, sort_keys=True).encode()).hexdigest()
 
-    def get(self, key: str) -> Seen | None:
+    def get(self, key: str) -> list[Shot] | None:
         """What was seen, on the pipeline's device, or None if it is not here. A damaged entry is removed."""
         from safetensors import SafetensorError, safe_open
 
@@ -103,13 +111,19 @@ class FeatureCache:
             with safe_open(path, framework="pt", device=str(self._device)) as file:
                 facts = json.loads(file.metadata()[_FACTS])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            return Seen(
-                confidence=float(facts["confidence"]),
-                recognized=tuple(facts["recognized"]),
-                strikes_s=tuple(facts["strikes_s"]),
-                clip=tensors.get("clip"),
-                sync=tensors.get("sync"),
-            )
+            return [
+                Shot(
+                    float(each["start_s"]),
+                    Seen(
+                        confidence=float(each["confidence"]),
+                        recognized=tuple(each["recognized"]),
+                        strikes_s=tuple(each["strikes_s"]),
+                        clip=tensors.get(f"clip{tail}"),
+                        sync=tensors.get(f"sync{tail}"),
+                    ),
+                )
+                for tail, each in zip(_tails(), [{**facts, "start_s": 0.0}, *facts.get("later", [])], strict=False)
+            ]
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -117,12 +131,17 @@ class FeatureCache:
             path.unlink(missing_ok=True)
             return None
 
-    def put(self, key: str, seen: Seen) -> None:
-        """Keeps what was seen; makes room for it if need be."""
+    def put(self, key: str, shots: Sequence[Shot]) -> None:
+        """Keeps what was seen in a video, shot by shot; makes room for it if need be."""
         from safetensors.torch import save
 
-        facts = {"confidence": seen.confidence, "recognized": seen.recognized, "strikes_s": seen.strikes_s}
-        found = {"clip": seen.clip, "sync": seen.sync}
+        facts, *later = (_facts(shot) for shot in shots)
+        facts = facts | ({"later": later} if later else {})
+        found = {
+            f"{name}{tail}": tensor
+            for tail, shot in zip(_tails(), shots, strict=False)
+            for name, tensor in (("clip", shot.seen.clip), ("sync", shot.seen.sync))
+        }
         data = save(
             {name: tensor.cpu().contiguous() for name, tensor in found.items() if tensor is not None},
             {_FACTS: json.dumps(facts)},
@@ -175,3 +194,15 @@ class FeatureCache:
             if not self._told:
                 log.warning("--cache %s: cannot be written (%s); the run goes on without", self._folder, error.strerror)
             self._told = True
+
+
+def _facts(shot: Shot) -> dict[str, Any]:
+    """What of a shot is no tensor, JSON-ready."""
+    seen = shot.seen
+    facts = {"confidence": seen.confidence, "recognized": seen.recognized, "strikes_s": seen.strikes_s}
+    return facts | ({"start_s": shot.start_s} if shot.start_s else {})
+
+
+def _tails() -> Iterator[str]:
+    """What stands behind the names of the tensors of the first shot, of the second, and so on."""
+    return itertools.chain([""], (f".{number}" for number in itertools.count(1)))

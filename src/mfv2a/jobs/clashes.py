@@ -17,21 +17,20 @@ from mfv2a.jobs.discover import Discovery, Found, Videos, bare_name
 from mfv2a.jobs.report import absolute
 
 if TYPE_CHECKING:
-    from mfv2a.jobs.plan import Item
+    from mfv2a.jobs.plan import Item, PlanOptions
 
 
-def find_suspects(discovery: Discovery, out: Path, variants: int) -> tuple[frozenset[int], Videos]:
+def find_suspects(discovery: Discovery, options: PlanOptions) -> tuple[frozenset[int], Videos]:
     """Finds the videos whose outputs could meet.
 
     Args:
         discovery: the inputs.
-        out: the output folder.
-        variants: outputs of each video.
+        options: what decides the outputs.
 
     Returns:
         The numbers of such videos among those found, and the inputs that lie, by name, where outputs go.
     """
-    root = os.path.join(absolute(out), "")  # noqa: PTH118 - with the separator at its end
+    root = os.path.join(absolute(options.out), "")  # noqa: PTH118 - with the separator at its end
     inside = Videos(
         name
         for name in itertools.chain(discovery.found.names, discovery.others.names)
@@ -41,7 +40,7 @@ def find_suspects(discovery: Discovery, out: Path, variants: int) -> tuple[froze
     holders: dict[str, int] = {}
     suspects: set[int] = set()
     for number, (_, relative) in enumerate(discovery.found.names):
-        for name in _bare_outputs(relative, variants):
+        for name in _bare_outputs(relative, options):
             key = _key(root + name)
             if key in holders:
                 suspects |= {holders[key], number}
@@ -63,7 +62,7 @@ def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[Path, Path]], 
         ConfigError: there are such.
     """
     inputs = {_key(str(absolute(each.source))): each.source for each in found}
-    made = ((path, item.source) for item in items for path in (item.output, item.wav) if path is not None)
+    made = ((path, item.source) for item in items for path in item.files)
     taken: dict[str, Path] = {}
     for output, source in itertools.chain(made, done):
         key = _key(str(absolute(output)))
@@ -80,28 +79,35 @@ def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[Path, Path]], 
         taken[key] = source
 
 
-def refuse_foreign(discovery: Discovery, out: Path, variants: int) -> None:
-    """Refuses further takes of a video whose names are those of another run's videos.
+def refuse_foreign(discovery: Discovery, options: PlanOptions) -> None:
+    """Refuses further takes and candidates of a video whose names are those of another run's videos.
+
+    Args:
+        discovery: the inputs, and those of other runs.
+        options: what decides the outputs.
 
     Raises:
         ConfigError: there is such a name.
     """
-    if variants == 1 or not discovery.others:
+    if not discovery.others or (options.variants == 1 and options.choice.kept == 1):
         return
     theirs = {_key(bare_name(relative)): source for source, relative in discovery.others.names}
     for source, relative in discovery.found.names:
-        for name in itertools.islice(_bare_outputs(relative, variants), 1, None):
+        for name in itertools.islice(_bare_outputs(relative, options), 1, None):
             if _key(name) in theirs:
                 raise ConfigError(
-                    f"{theirs[_key(name)]} and a further take of {source} may both become {out / name}.*",
+                    f"{theirs[_key(name)]} and a further take of {source} may both become {options.out / name}.*",
                     hint="dub them in two runs with different --out, or rename one",
                 )
 
 
-def _bare_outputs(relative: str, variants: int) -> Iterator[str]:
-    """The names of a video's outputs without their suffix."""
+def _bare_outputs(relative: str, options: PlanOptions) -> Iterator[str]:
+    """The names of a video's outputs without their suffix, the plain one first."""
     stem = bare_name(relative)
-    return (stem if number == 1 else f"{stem}.{number}" for number in range(1, variants + 1))
+    for number in range(1, options.variants + 1):
+        take = stem if number == 1 else f"{stem}.{number}"
+        yield take
+        yield from (f"{take}.candidate-{rank}" for rank in range(2, options.choice.kept + 1))
 
 
 def _key(name: str) -> str:

@@ -233,7 +233,7 @@ class RayPool:
         """What becomes of the clips of an actor that is lost."""
         self._hands.remove(hand)
         for item in hand.held.values():
-            remove_parts(item.output, item.wav)
+            remove_parts(*item.files)
         rest = [pair for pair in hand.held.items() if pair[0] not in self._tried]
         lost = [item for number, item in hand.held.items() if number in self._tried]
         self._tell(f"an actor was lost ({type(error).__name__}); {len(rest)} clips are tried again")
@@ -288,6 +288,8 @@ def _from_root(item: Item) -> Item:
         source=absolute(item.source),
         output=absolute(item.output),
         wav=None if item.wav is None else absolute(item.wav),
+        others=tuple(map(absolute, item.others)),
+        onsets=None if item.onsets is None else absolute(item.onsets),
         info=replace(item.info, path=absolute(item.info.path)),
     )
 

@@ -6,27 +6,30 @@ Finds, plans, dubs and reports; it does not know how any of that looks on a term
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.ahead import Ahead
 from mfv2a.jobs.cache import DEFAULT_BYTES
 from mfv2a.jobs.carried import PromptFrom
+from mfv2a.jobs.choice import ChoiceOptions
+from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.folder import check_folder, make_folder
 from mfv2a.jobs.lock import FolderLock, locked
 from mfv2a.jobs.mirror import Mirror
-from mfv2a.jobs.plan import Group, Item, KeepAudio, Planner, PlanOptions, is_here
+from mfv2a.jobs.plan import Group, KeepAudio, Planner, PlanOptions, is_here
 from mfv2a.jobs.prompts import Row, match_rows, read_table
 from mfv2a.jobs.report import REPORT_NAME, Report
 from mfv2a.jobs.run import FETCHED_AHEAD, PLANNED_AHEAD, Run, check_heartbeat
 from mfv2a.jobs.shards import Shard
 from mfv2a.jobs.sound import SoundOptions
+from mfv2a.jobs.telling import Listener, Summary
 from mfv2a.media.hardware import DecodeDevice
 from mfv2a.media.mux import AudioCodec
 from mfv2a.records import ItemResult
@@ -64,6 +67,9 @@ class DubOptions:
         ray, ray_cpus: address of a Ray cluster, "local" for one of this machine, None for none; cores of its actors.
         shard: which part of the videos is done, None for all.
         mirror: what of the folders here mirrors what lies behind URLs, None for nothing.
+        choice: how the sound of a clip is chosen.
+        delivery: how it is handed on.
+        split_shots: see and sample each shot of a video on its own.
     """
 
     out: Path
@@ -91,6 +97,9 @@ class DubOptions:
     ray_cpus: int = 2
     shard: Shard | None = None
     mirror: Mirror | None = None
+    choice: ChoiceOptions = field(default_factory=ChoiceOptions)
+    delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
+    split_shots: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("--workers", self.workers), ("--max-failures", self.max_failures)):
@@ -102,6 +111,8 @@ class DubOptions:
             raise ConfigError(f"--variants {self.variants} cannot work", hint="use 1 or more")
         if self.mix_gain_db is not None and self.keep_audio != "mix":
             raise ConfigError("--mix-gain without a mix", hint="add --keep-audio mix, or leave it out")
+        if self.delivery.duck_db is not None and self.keep_audio != "mix":
+            raise ConfigError("--duck without a mix", hint="add --keep-audio mix, or leave it out")
         low, high = MIX_GAINS_DB
         if self.mix_gain_db is not None and not low <= self.mix_gain_db <= high:
             raise ConfigError(f"--mix-gain {self.mix_gain_db:g} cannot work", hint=f"use {low:g} to {high:g} dB")
@@ -113,78 +124,8 @@ class DubOptions:
             settings["keep_audio"] = self.keep_audio
         if self.keep_audio == "mix":
             settings["mix_gain_db"] = self.mix_gain_db or 0.0
-        return settings
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a batch came to.
-
-    Attributes:
-        ok: files dubbed.
-        skipped: files that an earlier run had done.
-        left_alone: files that have sound of their own, where such are skipped.
-        softer: dubbed or skipped files that are softer than the loudness asked for.
-        failed: files that could not be done.
-        planned: files that would be dubbed, in a dry run.
-        not_begun: files that were left when the run stopped for too many failures.
-        uncertain: dubbed or skipped files in which little was recognised.
-        audio_s: seconds of sound made.
-        wall_s: seconds it took.
-    """
-
-    ok: int = 0
-    skipped: int = 0
-    left_alone: int = 0
-    softer: int = 0
-    failed: int = 0
-    planned: int = 0
-    not_begun: int = 0
-    uncertain: int = 0
-    audio_s: float = 0.0
-    wall_s: float = 0.0
-
-    def add(self, result: ItemResult) -> None:
-        """Counts one result."""
-        if "left_alone" in result.details:
-            self.left_alone += 1
-            return
-        setattr(self, result.status, getattr(self, result.status) + 1)
-        if result.status != "failed" and result.details.get("loudness_held"):
-            self.softer += 1
-        first = result.settings.get("variant", 1) == 1  # the variants of a clip are as uncertain as the first
-        if result.status != "failed" and first and result.details.get("uncertain"):
-            self.uncertain += 1
-        if result.status == "ok":
-            self.audio_s += float(result.details.get("duration_s", 0.0))
-
-
-class Listener(Protocol):
-    """Is told how a batch goes."""
-
-    def begin(self, info: Any, sample_rate_hz: int, planner: Planner) -> None:
-        """The model is known, and the names of the videos; nothing has been written."""
-
-    def planned(self, item: Item) -> None:
-        """In a dry run: what would be made."""
-
-    def names(self, named: Callable[[str], str]) -> None:
-        """What turns paths in a text into the names that people know."""
-
-    def loading(self) -> None:
-        """There is something to dub: the model is loaded now."""
-
-    def stage(self, item: Item, name: str) -> None:
-        """A stage of an item begins; may be called from another thread."""
-
-    def result(self, result: ItemResult, record: Mapping[str, Any]) -> None:
-        """One file is settled and its line is in the report."""
-
-    def note(self, text: str) -> None:
-        """A sentence for people."""
-
-    def detail(self, text: str) -> None:
-        """More than most people want: tracebacks, ffmpeg's words."""
+        split = {"split_shots": True} if self.split_shots else {}
+        return {**settings, **self.choice.settings(), **self.delivery.settings(), **split}
 
 
 def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener, summary: Summary) -> None:
@@ -289,5 +230,8 @@ def _plan_options(options: DubOptions, info: Any, rows: Mapping[Path, Row]) -> P
         verify_content=options.verify_content,
         timeout_s=options.timeout_s,
         fetch=is_here if options.mirror is None else options.mirror.fetch,
+        choice=options.choice,
+        delivery=options.delivery,
+        split_shots=options.split_shots,
         settings={**options.sound.settings(info), **options.settings()},
     )

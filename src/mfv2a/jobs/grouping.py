@@ -19,8 +19,8 @@ MOST_WINDOWS = 128
 class Sampler(Protocol):
     """The stage that takes several works at once."""
 
-    def sample(self, works: Sequence[Any], batch_size: int) -> list[torch.Tensor]:
-        """Works -> latents [N, C], at most `batch_size` windows at a time."""
+    def sample(self, works: Sequence[Any], batch_size: int) -> Sequence[Any]:
+        """Works -> the latents of each, at most `batch_size` windows at a time."""
 
 
 class Sampled(Protocol):
@@ -29,7 +29,7 @@ class Sampled(Protocol):
     work: Any
     windows: int
     seconds: dict[str, float]
-    latent: torch.Tensor | None
+    latent: Any
 
 
 Entry = TypeVar("Entry", bound=Sampled)
@@ -106,5 +106,5 @@ def _sample(group: Sequence[Entry], sampler: Sampler, batch_size: int) -> Except
     sample_s = (time.perf_counter() - start) / sum(each.windows for each in group)
     for each, latent in zip(group, latents, strict=True):
         each.latent = latent
-        each.seconds["sample"] = sample_s * each.windows
+        each.seconds["sample"] = each.seconds.get("sample", 0.0) + sample_s * each.windows
     return None

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from mfv2a.errors import MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES
 from mfv2a.jobs.lock import LOCK_NAME, try_lock
-from mfv2a.jobs.report import REPORT_NAME, SHARD_REPORTS, absolute, encode_json, result_record
+from mfv2a.jobs.report import REPORT_NAME, SHARD_REPORTS, absolute, encode_json, names_beside, result_record
 from mfv2a.media.remote import Remote, RemoteFile, is_stand_in, is_url, stand_in
 from mfv2a.records import ItemResult
 
@@ -73,8 +73,7 @@ class Mirror:
         if self.out is None or result.output is None:
             return
         folder, remote = self.out
-        made = [result.output.with_suffix(".wav")] if "wav" in result.details else []
-        made.append(result.output)
+        made = [*(folder / name for name in names_beside(result.details)), result.output]
         record = result_record(result, folder, self.named)
         marker = f"{MARKERS}/{self.report}/{record['name']}"
         claims = [{"output": self.named(str(absolute(path))), "source": record["source"]} for path in made]

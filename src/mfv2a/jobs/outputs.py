@@ -11,14 +11,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfv2a.errors import MediaError
+from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES, Found
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.seed import content_key, whole_digest
-from mfv2a.records import ItemResult
+from mfv2a.media.mux import MuxPlan, plan_mux
+from mfv2a.records import ItemResult, VideoInfo
 
 if TYPE_CHECKING:
     from mfv2a.jobs.plan import Item, PlanOptions
+
+_CODEC_RATES_HZ: Mapping[str, tuple[int, ...]] = {
+    "opus": (8000, 12000, 16000, 24000, 48000),
+    "aac": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
+}
+
+
+def choose_mux(info: VideoInfo, options: PlanOptions) -> MuxPlan:
+    """How the sound goes into the container of a video.
+
+    Raises:
+        ConfigError: the container cannot hold the codec that is asked for, or the codec not the rate.
+    """
+    mux = plan_mux(info, options.audio_codec)
+    rates_hz = _CODEC_RATES_HZ.get(mux.codec)
+    if rates_hz and options.sample_rate_hz not in rates_hz:
+        known = ", ".join(str(rate) for rate in rates_hz)
+        raise ConfigError(f"{mux.codec} cannot hold {options.sample_rate_hz} Hz", hint=f"--sample-rate: one of {known}")
+    return mux
 
 
 def output_name(relative: Path, suffix: str, variant: int = 1) -> Path:
@@ -40,8 +60,8 @@ def output_name(relative: Path, suffix: str, variant: int = 1) -> Path:
 
 def find_stranger(item: Item, report: Report) -> MediaError | None:
     """The error of an output that would replace what the tool did not make, or made from another source."""
-    for path in (item.output, item.wav):
-        if path is None or not os.path.lexists(path):
+    for path in item.files:
+        if not os.path.lexists(path):
             continue
         maker = report.source_of(path)
         if maker is None:
@@ -75,10 +95,22 @@ def already_done(
         and record.get("settings") == json.loads(json.dumps(settings))
         and _size_bytes(output) == details.get("output_bytes")
         and (not options.also_wav or _size_bytes(output.with_suffix(".wav")) == details.get("wav_bytes"))
+        and _has_all_beside(options, details)
     )
     if not same:
         return None
     return skipped(found.source, output, record)
+
+
+def _has_all_beside(options: PlanOptions, details: Mapping[str, Any]) -> bool:
+    """Whether what is asked for beside an output was made with it and is there."""
+    asked = {"candidate"} if options.choice.keep_all else set()
+    asked |= {"candidate wav"} if options.choice.keep_all and options.also_wav else set()
+    asked |= {f"onsets {options.delivery.onsets}"} if options.delivery.onsets != "off" else set()
+    made = [each for each in details.get("made", []) if each["kind"] in asked]
+    return {each["kind"] for each in made} == asked and all(
+        _size_bytes(options.out / each["name"]) == each["bytes"] for each in made
+    )
 
 
 def skipped(source: Path, output: Path, record: Mapping[str, Any]) -> ItemResult:

@@ -14,14 +14,16 @@ from typing import Any, Literal
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.carried import PromptFrom
+from mfv2a.jobs.choice import ChoiceOptions
 from mfv2a.jobs.clashes import find_suspects, refuse_collisions, refuse_foreign
+from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import Discovery, Found
 from mfv2a.jobs.failures import failed, unreadable
-from mfv2a.jobs.outputs import already_done, content_facts, find_stranger, output_name
+from mfv2a.jobs.outputs import already_done, choose_mux, content_facts, find_stranger, output_name
 from mfv2a.jobs.prompts import Row, choose_prompt
 from mfv2a.jobs.report import Report
 from mfv2a.jobs.seed import clip_seed, content_key
-from mfv2a.media.mux import AudioCodec, MuxPlan, plan_mux
+from mfv2a.media.mux import AudioCodec, MuxPlan
 from mfv2a.media.patience import OverdueError, Patience, patient
 from mfv2a.media.tracks import audible_track, check_beside, sound_tracks
 from mfv2a.media.video import probe_video
@@ -29,10 +31,6 @@ from mfv2a.records import ItemResult, VideoInfo
 
 KeepAudio = Literal["replace", "mix", "second-track", "skip"]
 MOST_HELD = 1000  # videos whose refusal of the codec is kept back, since it may be that of all
-_CODEC_RATES_HZ: Mapping[str, tuple[int, ...]] = {
-    "opus": (8000, 12000, 16000, 24000, 48000),
-    "aac": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
-}
 
 
 def is_here(source: Path) -> None:
@@ -61,6 +59,9 @@ class PlanOptions:
         verify_content: know a video that is done by what it holds, and not by its time.
         timeout_s: how long looking at one video may take, None for as long as it likes.
         fetch: makes sure that a video is on this disk.
+        choice: how a sound is chosen.
+        delivery: how it is handed on.
+        split_shots: see and sample each shot of a video on its own.
     """
 
     out: Path
@@ -80,6 +81,9 @@ class PlanOptions:
     verify_content: bool = False
     timeout_s: float | None = None
     fetch: Callable[[Path], None] = is_here
+    choice: ChoiceOptions = field(default_factory=ChoiceOptions)
+    delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
+    split_shots: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,9 @@ class Item:
         mix_track: stream index of the source's sound that is mixed under the new one, None for none.
         mix_gain_db: gain of the new sound in that mix.
         beside: stream indices of the source's sound that is copied beside the new one.
+        others: files of the candidates that are kept beside the best, by rank.
+        onsets: list of hits to write beside it.
+        split_shots: see and sample each shot of the video on its own.
     """
 
     source: Path
@@ -117,6 +124,15 @@ class Item:
     mix_track: int | None = None
     mix_gain_db: float = 0.0
     beside: tuple[int, ...] = ()
+    others: tuple[Path, ...] = ()
+    onsets: Path | None = None
+    split_shots: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files to make."""
+        wavs = () if self.wav is None else (self.wav, *(path.with_suffix(".wav") for path in self.others))
+        return (self.output, *wavs, *self.others, *(() if self.onsets is None else (self.onsets,)))
 
 
 Group = list[Item | ItemResult]
@@ -147,12 +163,12 @@ class Planner:
         self._discovery, self._options, self._report = discovery, options, report
         self.total = len(discovery.found) * options.variants + len(discovery.missing)
         self.planned = self.wordless = 0
-        suspects, inside = find_suspects(discovery, options.out, options.variants)
+        suspects, inside = find_suspects(discovery, options)
         self._early = {number: self._look(discovery.found[number]) for number in sorted(suspects)}
         early = [each for group, _ in self._early.values() for each in group]
         done = [(each.output, each.source) for each in early if isinstance(each, ItemResult) and each.output]
         refuse_collisions([each for each in early if isinstance(each, Item)], done, inside)
-        refuse_foreign(discovery, options.out, options.variants)
+        refuse_foreign(discovery, options)
 
     def __iter__(self) -> Iterator[Group]:
         """The videos, in order of their discovery.
@@ -229,7 +245,7 @@ def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
     heard = None if options.keep_audio == "replace" else audible_track(info)
     if heard is not None and options.keep_audio == "skip":
         return [_left_alone(found.source, settings, facts)]
-    mux = _plan_mux(info, options)
+    mux = choose_mux(info, options)
     beside = sound_tracks(info) if heard is not None and options.keep_audio == "second-track" else ()
     check_beside(info, mux, beside)
     key = content_key(found.source)
@@ -251,6 +267,9 @@ def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
             mix_track=heard if options.keep_audio == "mix" else None,
             mix_gain_db=options.mix_gain_db,
             beside=beside,
+            others=options.choice.others(output),
+            onsets=options.delivery.onset_path(output),
+            split_shots=options.split_shots,
         )
 
     return [done[number] or plan(number) for number in wanted]
@@ -263,15 +282,6 @@ def _variants(options: PlanOptions) -> range:
 def _left_alone(source: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> ItemResult:
     details = {**facts, "left_alone": "it has sound of its own"}
     return ItemResult(source=source, output=None, status="skipped", settings=settings, details=details)
-
-
-def _plan_mux(info: VideoInfo, options: PlanOptions) -> MuxPlan:
-    mux = plan_mux(info, options.audio_codec)
-    rates_hz = _CODEC_RATES_HZ.get(mux.codec)
-    if rates_hz and options.sample_rate_hz not in rates_hz:
-        known = ", ".join(str(rate) for rate in rates_hz)
-        raise ConfigError(f"{mux.codec} cannot hold {options.sample_rate_hz} Hz", hint=f"--sample-rate: one of {known}")
-    return mux
 
 
 def _row_settings(row: Row | None) -> dict[str, Any]:

@@ -249,7 +249,7 @@ class Pool:
     def _bury(self, hand: _Hand) -> Iterator[ItemResult]:
         """What becomes of the clips that an ended worker held; another takes its place if there is work left."""
         for item in hand.held.values():
-            remove_parts(item.output, item.wav)
+            remove_parts(*item.files)
         lost = [(number, item) for number, item in hand.held.items() if number in self._tried]
         with self._lock:
             rest = [(number, item) for number, item in hand.held.items() if number not in self._tried]

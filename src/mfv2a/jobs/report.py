@@ -150,9 +150,20 @@ def report_paths(folder: Path) -> list[Path]:
 def _made_files(record: Mapping[str, Any], folder: str) -> Iterator[str]:
     if record.get("status") == "failed":
         return
-    for name in (record.get("name"), record.get("details", {}).get("wav")):
+    for name in (record.get("name"), *names_beside(record.get("details", {}))):
         if isinstance(name, str):
             yield os.path.normpath(os.path.join(folder, name))  # noqa: PTH118 - a hundred thousand Paths are slow
+
+
+def names_beside(details: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the files that were made beside an output, relative to the output folder.
+
+    Args:
+        details: those of its record.
+    """
+    if "wav" in details:
+        yield details["wav"]
+    yield from (made["name"] for made in details.get("made", ()) if isinstance(made, dict) and "name" in made)
 
 
 class Report:

@@ -19,13 +19,14 @@ from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
 from mfv2a.jobs.plan import Group, Item, Planner
-from mfv2a.jobs.report import Report
+from mfv2a.jobs.report import Report, names_beside
+from mfv2a.jobs.telling import Listener, Summary
 from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
     from mfv2a.jobs.batch import Batch
     from mfv2a.jobs.cluster import RayPool
-    from mfv2a.jobs.dub import DubOptions, Listener, Summary
+    from mfv2a.jobs.dub import DubOptions
     from mfv2a.jobs.pool import Pool
 
 WRITER_S = 10.0
@@ -159,7 +160,7 @@ class Run:
             self._heart.settled(result.source)
         record = self._report.append(result)
         if result.output is not None:
-            self._lock.tell(result.output, result.output.with_suffix(".wav") if "wav" in result.details else None)
+            self._lock.tell(result.output, *(self._options.out / name for name in names_beside(result.details)))
         self._written = (result, record)
         return record
 
@@ -170,9 +171,8 @@ class Run:
     def _begin(self, item: Item, stage: str) -> None:
         """A stage begins; called by several threads."""
         if stage in ("mux", "handed over"):  # an actor of a cluster writes without asking again
-            for path in (item.output, item.wav):
-                if path is not None:
-                    self._lock.claim(path, item.source)
+            for path in item.files:
+                self._lock.claim(path, item.source)
         if self._heart is not None:
             self._heart.stage(item.source, stage)
         self._listener.stage(item, stage)

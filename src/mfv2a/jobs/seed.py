@@ -49,3 +49,19 @@ def clip_seed(run_seed: int, key: str, candidate: int = 0) -> int:
     """
     digest = hashlib.sha256(f"{run_seed}:{key}:{candidate}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def candidate_seed(seed: int, number: int) -> int:
+    """The seed of one of several sounds of a clip; the first is the clip's own.
+
+    Args:
+        seed: of the clip, see `clip_seed`.
+        number: of the candidate, from 1.
+
+    Returns:
+        An int in [0, 2**63).
+    """
+    if number == 1:
+        return seed
+    digest = hashlib.sha256(f"{seed}:candidate:{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,25 +14,28 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from torch import Tensor
 
 from mfv2a.errors import MediaError
+from mfv2a.jobs.choice import ChoiceOptions
+from mfv2a.jobs.delivery import DeliveryOptions, provenance
+from mfv2a.jobs.drafts import Candidate, Draft, Shot, Takes, join_curves
+from mfv2a.jobs.jury import Jury
 from mfv2a.jobs.plan import Item
-from mfv2a.jobs.report import absolute
+from mfv2a.jobs.seed import candidate_seed
+from mfv2a.jobs.shots import see_shots, sound_of_shots, works_of_shots
 from mfv2a.jobs.sight import see_video
-from mfv2a.jobs.sound import SoundOptions, level_dbfs
-from mfv2a.jobs.sounding import LONG_S, decode_sound
+from mfv2a.jobs.sound import SoundOptions
+from mfv2a.jobs.sounding import LONG_S
 from mfv2a.jobs.track import Track, make_track
-from mfv2a.media.audio import write_audio
+from mfv2a.jobs.writing import check_unchanged, describe, hits_of, markers_of, write_outputs
 from mfv2a.media.hardware import DecodeDevice
-from mfv2a.media.mux import CHANGED, CHANGED_HINT, mux_audio, stamp
 from mfv2a.media.patience import check_patience
 from mfv2a.media.tracks import read_track
-from mfv2a.records import Audio, ItemResult
+from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
     from mfv2a.jobs.cache import FeatureCache
-    from mfv2a.pipeline import Pipeline, Seen, Work
+    from mfv2a.pipeline import Pipeline
 
 Made = TypeVar("Made")
-UNCERTAIN_BELOW = 0.35  # confidence under which a clip counts as not understood
 
 
 class Shared(Generic[Made]):
@@ -82,6 +85,8 @@ class DubStages:
         decode_device: where videos are decoded.
         cache: of what was seen, None for none.
         deliver: brings an output to where it belongs, once it is whole.
+        choice: how a sound is chosen.
+        delivery: how it is handed on.
     """
 
     def __init__(
@@ -94,6 +99,8 @@ class DubStages:
         decode_device: DecodeDevice = "cpu",
         cache: FeatureCache | None = None,
         deliver: Callable[[ItemResult], None] | None = None,
+        choice: ChoiceOptions | None = None,
+        delivery: DeliveryOptions | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._sound = sound
@@ -103,46 +110,66 @@ class DubStages:
         self._decoder_threads, self._decode_device = decoder_threads, decode_device
         self._cache, self._deliver = cache, deliver
         self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else threading.Lock()
-        self._works: Shared[Work] = Shared()
+        self._choice, self._delivery = choice or ChoiceOptions(), delivery or DeliveryOptions()
+        self._jury = Jury(self._choice) if self._choice.listens else None
+        self._drafts: Shared[Draft] = Shared()
 
     def expect(self, items: Iterable[Item]) -> None:
         """Says which items will come, all of one video at once, so that it is known what they share."""
-        self._works.expect(items)
+        self._drafts.expect(items)
 
-    def prepare(self, item: Item, seconds: dict[str, float]) -> Work:
+    def prepare(self, item: Item, seconds: dict[str, float]) -> Draft:
         """File -> features, window plan and noise seed; adds the seconds of decoding and of the encoders."""
         self._begin(item, "decode")
         try:
-            work = self._works.take(item, lambda: self._look(item, seconds))
+            draft = self._drafts.take(item, lambda: self._look(item, seconds))
         except MediaError:
-            _check_unchanged(item)  # if it has changed, that is the reason
+            check_unchanged(item)  # if it has changed, that is the reason
             raise
         self._begin(item, "sample")  # it waits until its turn comes, with others
-        return work if work.seed == item.seed else replace(work, seed=item.seed)
+        return draft.seeded(item.seed)
 
-    def _look(self, item: Item, seconds: dict[str, float]) -> Work:
-        """The work of a video and its prompt."""
-        seen = self._see(item, seconds)
+    def _look(self, item: Item, seconds: dict[str, float]) -> Draft:
+        """The works of a video and its prompt."""
+        shots = self._see(item, seconds)
         start = time.perf_counter()
         with self._device:
-            work = self._pipeline.prepare(
-                seen,
+            works = works_of_shots(
+                self._pipeline,
+                shots,
                 prompt=item.prompt,
                 negative_prompt=item.negative_prompt,
                 duration_s=item.info.duration_s,
                 seed=item.seed,
             )
+            curves = [] if self._jury is None else [self._pipeline.encoders.strike_curve(shot.seen) for shot in shots]
+        starts_s, duration_s = tuple(shot.start_s for shot in shots), item.info.duration_s
         seconds["features"] = seconds.get("features", 0.0) + time.perf_counter() - start
-        return work
+        return Draft(
+            works=works,
+            starts_s=starts_s,
+            duration_s=duration_s,
+            seed=item.seed,
+            candidates=self._choice.candidates,
+            curve=join_curves(curves, starts_s, duration_s) if curves else None,
+        )
 
-    def _see(self, item: Item, seconds: dict[str, float]) -> Seen:
-        """What is seen in a video: what was seen before, if that is kept."""
+    def _see(self, item: Item, seconds: dict[str, float]) -> Sequence[Shot]:
+        """What is seen in a video, shot by shot: what was seen before, if that is kept."""
         start = time.perf_counter()
-        key = None if self._cache is None else self._cache.key(item.info)
+        key = None if self._cache is None else self._cache.key(item.info, split=item.split_shots)
         if self._cache is not None and key is not None and (kept := self._cache.get(key)) is not None:
             seconds["cache"] = time.perf_counter() - start
             return kept
-        seen = see_video(
+        shots = self._decode(item, seconds)
+        if self._cache is not None and key is not None:
+            check_unchanged(item)  # else these may not be the features of what the key was made of
+            self._cache.put(key, shots)
+        return shots
+
+    def _decode(self, item: Item, seconds: dict[str, float]) -> Sequence[Shot]:
+        look = see_shots if item.split_shots else see_video
+        seen = look(
             item.info,
             self._pipeline,
             semantics=self._sound.semantics,
@@ -152,33 +179,43 @@ class DubStages:
             seconds=seconds,
             begin=lambda stage: self._begin(item, stage),
         )
-        if self._cache is not None and key is not None:
-            _check_unchanged(item)  # else these may not be the features of what the key was made of
-            self._cache.put(key, seen)
-        return seen
+        return seen if isinstance(seen, list) else [Shot(0.0, seen)]
 
-    def windows(self, work: Work) -> int:
-        """How many windows a work has."""
-        return len(work.windows)
+    def windows(self, draft: Draft) -> int:
+        """How many windows a clip has, those of all candidates together."""
+        return draft.windows
 
-    def sample(self, works: Sequence[Work], batch_size: int) -> list[Tensor]:
-        """Works -> latents [N, C]."""
+    def sample(self, drafts: Sequence[Draft], batch_size: int) -> list[Takes]:
+        """Latents [N, C] of each shot of each candidate of each clip."""
+        works = [work for draft in drafts for work in draft.to_draw()]
         with self._device:
-            return self._pipeline.sample(works, replace(self._sound.sampler(), batch_size=batch_size))
+            latents = self._pipeline.sample(works, replace(self._sound.sampler(), batch_size=batch_size))
+        rest = iter(latents)
+        return [draft.takes(rest) for draft in drafts]
 
-    def finish(self, item: Item, work: Work, latent: Tensor, seconds: dict[str, float]) -> ItemResult:
-        """Latent -> dubbed file and the facts of it."""
+    def finish(self, item: Item, draft: Draft, takes: Takes, seconds: dict[str, float]) -> ItemResult | None:
+        """Latents -> dubbed file and the facts of it; None where other candidates shall be sampled first."""
         self._begin(item, "sound")
-        start = time.perf_counter()
-        with self._device:
-            audio = decode_sound(
-                self._pipeline, work, latent, sample_rate_hz=self._rate_hz, folder=item.output.parent, seconds=seconds
-            )
+        for number, latents in zip(draft.numbers(), takes, strict=True):
+            check_patience()
+            self._hear(item, draft, number, latents, seconds)
+        draft.drawn += draft.candidates
+        best = draft.kept[0]
+        if best.verdict is not None and best.verdict.refused and draft.drawn < self._choice.rounds * draft.candidates:
+            return None
         check_patience()
         self._begin(item, "mux")
         start = time.perf_counter()
-        track = self._lay(item, work, audio)
-        _write_output(item, track)
+        hits: Sequence[float] = ()
+        if item.onsets is not None:
+            hits = best.verdict.onsets_s if best.verdict is not None else hits_of(best.audio)
+        track, made = write_outputs(
+            item,
+            draft.kept,
+            self._laying(item, draft),
+            self._state,
+            markers_of(draft, hits) if item.onsets is not None else (),
+        )
         seconds["mux"] = time.perf_counter() - start
         result = ItemResult(
             source=item.source,
@@ -186,7 +223,7 @@ class DubStages:
             status="ok",
             settings=item.settings,
             seconds=seconds,
-            details=_describe(item, work, track, seconds, self._out),
+            details=describe(item, draft, track, seconds, self._out, made),
         )
         if self._deliver is not None:
             start = time.perf_counter()
@@ -194,73 +231,50 @@ class DubStages:
             seconds["upload"] = time.perf_counter() - start
         return result
 
-    def _lay(self, item: Item, work: Work, audio: Audio) -> Track:
-        """New sound -> the track of the file: over the source's sound if that is mixed, at its loudness."""
+    def _hear(
+        self, item: Item, draft: Draft, number: int, latents: Sequence[Tensor], seconds: dict[str, float]
+    ) -> None:
+        """Makes the sound of one candidate, and listens to it where there is a choice."""
+        spent: dict[str, float] = {}
+        with self._device:
+            audio = sound_of_shots(
+                self._pipeline,
+                draft,
+                latents,
+                sample_rate_hz=self._rate_hz,
+                folder=item.output.parent,
+                seconds=spent,
+            )
+        candidate = Candidate(number=number, seed=candidate_seed(draft.seed, number), audio=audio)
+        if self._jury is None:
+            draft.kept = [candidate]
+        else:
+            start = time.perf_counter()
+            phrases = [item.prompt] if item.prompt else draft.recognized
+            verdict = self._jury.judge(audio, phrases, draft.curve, draft.strikes_s)
+            draft.keep(replace(candidate, verdict=verdict), self._choice.kept)
+            spent["listen"] = time.perf_counter() - start
+        for stage, time_s in spent.items():
+            seconds[stage] = seconds.get(stage, 0.0) + time_s
+
+    def _laying(self, item: Item, draft: Draft) -> Callable[[Candidate], Track]:
+        """Sound -> track: over the source's sound if that is mixed, at its loudness."""
+        audio, source = draft.kept[0].audio, None
         folder = item.output.parent if audio.duration_s > LONG_S else None
-        source = None
         if item.mix_track is not None:
             source = read_track(item.info, item.mix_track, audio.sample_rate_hz, folder=folder)
-        return make_track(
-            audio,
+        return lambda candidate: make_track(
+            candidate.audio,
             loudness_lufs=self._sound.loudness_lufs,
-            quiet=work.quiet,
+            quiet=draft.quiet,
             source=source,
             mix_gain_db=item.mix_gain_db,
             with_stem=item.wav is not None,
             folder=folder,
+            duck_db=self._delivery.duck_db,
+            channels=self._delivery.channels,
         )
 
-
-def _check_unchanged(item: Item) -> None:
-    """Refuses a source that is another one than when the batch was planned: still being written, or replaced.
-
-    Raises:
-        MediaError: it has changed or vanished.
-    """
-    if stamp(item.source) != (item.details["size_bytes"], item.details["mtime_ns"]):
-        raise MediaError(item.source, CHANGED, hint=CHANGED_HINT)
-
-
-def _write_output(item: Item, track: Track) -> None:
-    """Writes the sound file, if asked for, then the dubbed video, which marks the item as done."""
-    _check_unchanged(item)
-    item.output.parent.mkdir(parents=True, exist_ok=True)
-    if item.wav is not None and track.stem is not None:
-        write_audio(item.wav, track.stem)
-    try:
-        mux_audio(item.info, track.audio, item.output, item.mux, beside=item.beside)
-    except BaseException:
-        if item.wav is not None:
-            item.wav.unlink(missing_ok=True)
-        raise
-
-
-def _describe(item: Item, work: Work, track: Track, seconds: Mapping[str, float], out: Path) -> dict[str, Any]:
-    """The facts of a dubbed file for the report."""
-    audio = track.audio
-    details = {
-        **item.details,
-        "duration_s": round(item.info.duration_s, 6),
-        "windows": len(work.windows),
-        "confidence": round(float(work.confidence), 4),
-        "uncertain": bool(work.confidence < UNCERTAIN_BELOW),
-        "recognized": list(work.recognized),
-        "strikes_s": list(work.strikes_s),
-        "quiet": work.quiet,
-        "clip_seed": item.seed,
-        "audio_codec": item.mux.codec,
-        "samples": len(audio.samples),
-        "sample_rate_hz": audio.sample_rate_hz,
-        "output_bytes": item.output.stat().st_size,
-        "rtf": round(sum(seconds.values()) / max(audio.duration_s, 1e-9), 4),
-        **level_dbfs(audio.samples),
-        **track.facts,
-    }
-    if "cache" in seconds:
-        details["cached_features"] = True
-    if item.mix_track is not None or item.beside:
-        details["source_sound"] = "mixed" if item.mix_track is not None else "second track"
-    if item.wav is not None:
-        details["wav"] = absolute(item.wav).relative_to(absolute(out)).as_posix()
-        details["wav_bytes"] = item.wav.stat().st_size
-    return details
+    def _state(self, candidate: Candidate) -> str:
+        """What a file says of its sound."""
+        return provenance(self._pipeline.info, candidate.seed) if self._delivery.provenance else ""

@@ -60,6 +60,8 @@ class Started:
             decode_device=decode_device,
             cache=cache,
             deliver=None if options.mirror is None else options.mirror.deliver,
+            choice=options.choice,
+            delivery=options.delivery,
         )
 
     def expect(self, items: Sequence[Item]) -> None:

@@ -7,17 +7,20 @@ import math
 import os
 import time
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, MediaError
+from mfv2a.jobs.choice import ChoiceOptions
+from mfv2a.jobs.delivery import Channels, DeliveryOptions
 from mfv2a.jobs.seed import clip_seed
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
 from mfv2a.records import Audio
 
 if TYPE_CHECKING:
+    from mfv2a.jobs.drafts import Draft, Takes
     from mfv2a.jobs.track import Track
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
@@ -35,12 +38,16 @@ class TtaOptions:
         sound: what makes the sound.
         duration_s: length of each sound in seconds.
         variants: takes of each prompt.
+        choice: how a sound is chosen.
+        delivery: how it is handed on.
     """
 
     out: str = ""
     sound: SoundOptions = field(default_factory=SoundOptions)
     duration_s: float = 8.0
     variants: int = 1
+    choice: ChoiceOptions = field(default_factory=ChoiceOptions)
+    delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.duration_s) and 0 < self.duration_s <= MAX_DURATION_S):
@@ -50,6 +57,8 @@ class TtaOptions:
             )
         if self.variants < 1:
             raise ConfigError(f"--variants {self.variants} cannot work", hint="use 1 or more")
+        if self.out == STDOUT and self.choice.keep_all:
+            raise ConfigError("--keep-all and -o -: several sounds do not fit on stdout", hint="give -o a folder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,29 +105,104 @@ def make_sounds(
     options.sound.check(info, pictures=False)
     rate_hz = options.sound.rate_hz(info)
     begin(info, rate_hz)
-    sound = options.sound
-    pipeline = sound.load()
-    settings = sound.settings(info)
-    for group in _groups(takes, sound.batch_size):
+    maker = _Maker(options, rate_hz)
+    for group in _groups(takes, max(1, options.sound.batch_size // options.choice.candidates)):
+        for take, audio, facts in maker.make(group):
+            done(take, audio, facts)
+
+
+class _Maker:
+    """Takes -> sounds and files, a group at a time.
+
+    Args:
+        options: what to do.
+        rate_hz: of the files.
+    """
+
+    def __init__(self, options: TtaOptions, rate_hz: int) -> None:
+        from mfv2a.jobs.jury import Jury
+
+        self._options, self._rate_hz = options, rate_hz
+        self._pipeline = options.sound.load()
+        self._jury = Jury(options.choice) if options.choice.listens else None
+        info = self._pipeline.info
+        self._settings = {
+            **options.sound.settings(info),
+            **options.choice.settings(),
+            **options.delivery.settings(),
+        }
+
+    def make(self, group: Sequence[Take]) -> Iterator[tuple[Take, Audio, dict[str, Any]]]:
+        """Draws the sounds of a group together, and those that are refused again; each is given once it is written."""
         start = time.perf_counter()
-        works = [
-            pipeline.prepare(
-                None,
-                prompt=take.prompt,
-                negative_prompt=sound.negative_prompt,
-                duration_s=options.duration_s,
-                seed=take.seed,
-            )
-            for take in group
-        ]
-        latents = pipeline.sample(works, sound.sampler())
-        shared_s = (time.perf_counter() - start) / len(group)
-        for take, work, latent in zip(group, works, latents, strict=True):
+        waiting = [(take, self._prepare(take)) for take in group]
+        spent_s = dict.fromkeys(group, (time.perf_counter() - start) / len(group))
+        while waiting:
             start = time.perf_counter()
-            track = _level(pipeline.decode(work, latent, sample_rate_hz=rate_hz), sound.loudness_lufs)
-            _write(take, track.audio)
-            facts = {"settings": settings, "seconds": round(shared_s + time.perf_counter() - start, 4)}
-            done(take, track.audio, {**facts, **level_dbfs(track.audio.samples), **track.facts})
+            works = [work for _, draft in waiting for work in draft.to_draw()]
+            latents = iter(self._pipeline.sample(works, self._options.sound.sampler()))
+            shared_s = (time.perf_counter() - start) / len(waiting)
+            again = []
+            for take, draft in waiting:
+                start = time.perf_counter()
+                content = self._hear(take, draft, draft.takes(latents))
+                spent_s[take] += shared_s + time.perf_counter() - start
+                if not content:
+                    again.append((take, draft))
+                    continue
+                start = time.perf_counter()
+                audio, facts = self._write(take, draft)
+                facts["seconds"] = round(spent_s[take] + time.perf_counter() - start, 4)
+                yield take, audio, facts
+            waiting = again
+
+    def _prepare(self, take: Take) -> Draft:
+        from mfv2a.jobs.drafts import Draft
+
+        work = self._pipeline.prepare(
+            None,
+            prompt=take.prompt,
+            negative_prompt=self._options.sound.negative_prompt,
+            duration_s=self._options.duration_s,
+            seed=take.seed,
+        )
+        number = self._options.choice.candidates
+        return Draft(works=(work,), duration_s=work.duration_s, seed=take.seed, candidates=number)
+
+    def _hear(self, take: Take, draft: Draft, takes: Takes) -> bool:
+        """Makes the sounds of one round; whether the best of them may stay."""
+        from mfv2a.jobs.drafts import Candidate
+        from mfv2a.jobs.seed import candidate_seed
+
+        choice = self._options.choice
+        for number, (latent,) in zip(draft.numbers(), takes, strict=True):
+            audio = self._pipeline.decode(draft.works[0], latent, sample_rate_hz=self._rate_hz)
+            candidate = Candidate(number=number, seed=candidate_seed(draft.seed, number), audio=audio)
+            if self._jury is None:
+                draft.kept = [candidate]
+            else:
+                verdict = self._jury.judge(audio, [take.prompt])
+                draft.keep(replace(candidate, verdict=verdict), choice.kept)
+        draft.drawn += draft.candidates
+        best = draft.kept[0].verdict
+        return best is None or not best.refused or draft.drawn >= choice.rounds * draft.candidates
+
+    def _write(self, take: Take, draft: Draft) -> tuple[Audio, dict[str, Any]]:
+        """Writes the best sound, after the others if they are kept."""
+        from mfv2a.jobs.delivery import provenance
+        from mfv2a.jobs.writing import describe_choice
+
+        sound, delivery = self._options.sound, self._options.delivery
+        paths = [] if take.path is None else [take.path, *self._options.choice.others(take.path)]
+        facts: dict[str, Any] = {"settings": self._settings}
+        for candidate, path in reversed(list(itertools.zip_longest(draft.kept, paths))):
+            statement = provenance(self._pipeline.info, candidate.seed) if delivery.provenance else ""
+            track = _level(candidate.audio, sound.loudness_lufs, delivery.channels)
+            _write(path, track.audio, statement)
+        if take.path is None:
+            facts["statement"] = statement
+        facts |= {**level_dbfs(track.audio.samples), **track.facts}
+        return track.audio, facts | describe_choice(draft, [path.name for path in paths[1:]])
 
 
 def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:
@@ -146,7 +230,7 @@ def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:
         if len(takes) > 1:
             raise ConfigError(f"{len(takes)} sounds do not fit on stdout", hint="give -o a folder, or make one sound")
         return takes
-    return [replace(take, path=path) for take, path in zip(takes, _name(takes, options.out), strict=True)]
+    return [replace(take, path=path) for take, path in zip(takes, _name(takes, options), strict=True)]
 
 
 def slug(prompt: str) -> str:
@@ -157,15 +241,16 @@ def slug(prompt: str) -> str:
     return name or "sound"
 
 
-def encode_wav(audio: Audio) -> bytes:
-    """A sound as a whole WAV file, for stdout."""
+def encode_wav(audio: Audio, statement: str = "") -> bytes:
+    """A sound as a whole WAV file, for stdout, with what it says of itself."""
     from mfv2a.media.audio import wav_bytes
 
-    return wav_bytes(audio)
+    return wav_bytes(audio, statement=statement)
 
 
-def _name(takes: Sequence[Take], out: str) -> list[Path]:
+def _name(takes: Sequence[Take], options: TtaOptions) -> list[Path]:
     """A path for each take, no two alike; names made up here never replace a file that is there."""
+    out, others = options.out, options.choice.others
     target = Path(out)
     folder = out == "" or out.endswith(("/", os.sep)) or target.is_dir()
     if not folder:
@@ -182,7 +267,8 @@ def _name(takes: Sequence[Take], out: str) -> list[Path]:
     for take in takes:
         stem = slug(take.prompt)
         names = (target / f"{stem}{'' if n == 1 else f'-{n}'}.wav" for n in itertools.count(1))
-        taken[next(path for path in names if path not in taken and not os.path.lexists(path))] = None
+        free = (path for path in names if path not in taken and not any(map(os.path.lexists, (path, *others(path)))))
+        taken[next(free)] = None
     return list(taken)
 
 
@@ -190,20 +276,18 @@ def _groups(takes: Sequence[Take], size: int) -> list[Sequence[Take]]:
     return [takes[start : start + size] for start in range(0, len(takes), size)]
 
 
-def _level(audio: Audio, loudness_lufs: float | None) -> Track:
+def _level(audio: Audio, loudness_lufs: float | None, channels: Channels) -> Track:
     from mfv2a.jobs.track import make_track
 
-    return make_track(audio, loudness_lufs=loudness_lufs)
+    return make_track(audio, loudness_lufs=loudness_lufs, channels=channels)
 
 
-def _write(take: Take, audio: Audio) -> None:
-    if take.path is not None:
+def _write(path: Path | None, audio: Audio, statement: str) -> None:
+    if path is not None:
         from mfv2a.media.audio import write_audio
 
         try:
-            take.path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MediaError(
-                take.path, f"its folder cannot be made: {error.strerror}", hint="choose another -o"
-            ) from error
-        write_audio(take.path, audio)
+            raise MediaError(path, f"its folder cannot be made: {error.strerror}", hint="choose another -o") from error
+        write_audio(path, audio, statement=statement)

@@ -193,14 +193,14 @@ def _fit(samples: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
     return np.pad(samples, [(0, missing)] + [(0, 0)] * (samples.ndim - 1))
 
 
-def wav_bytes(audio: Audio) -> bytes:
-    """The sound as a whole WAV file (24-bit PCM)."""
+def wav_bytes(audio: Audio, *, statement: str = "") -> bytes:
+    """The sound as a whole WAV file (24-bit PCM), with what it says of itself as its comment."""
     buffer = io.BytesIO()
-    _encode(audio, "WAV", "PCM_24", buffer)
+    _encode(audio, "WAV", "PCM_24", buffer, statement)
     return buffer.getvalue()
 
 
-def _encode(audio: Audio, form: str, subtype: str, file: IO[bytes]) -> None:
+def _encode(audio: Audio, form: str, subtype: str, file: IO[bytes], statement: str = "") -> None:
     """Writes a sound file, block by block.
 
     Raises:
@@ -213,6 +213,8 @@ def _encode(audio: Audio, form: str, subtype: str, file: IO[bytes]) -> None:
         with soundfile.SoundFile(
             target, "w", samplerate=audio.sample_rate_hz, channels=channels, format=form, subtype=subtype
         ) as sound:
+            if statement:
+                sound.comment = statement
             for start in range(0, len(audio.samples), BLOCK_SAMPLES):  # libvorbis overflows its stack on one long write
                 sound.write(audio.samples[start : start + BLOCK_SAMPLES])
                 forget(audio.samples)
@@ -238,12 +240,13 @@ class _Told:
             return 0
 
 
-def write_audio(path: Path | str, audio: Audio) -> None:
+def write_audio(path: Path | str, audio: Audio, *, statement: str = "") -> None:
     """Write a sound file in the format of its suffix, under a temporary name until it is whole.
 
     Args:
         path: a name that ends in .wav, .flac, .ogg, .opus or .mp3.
         audio: the sound.
+        statement: what the file says of its sound, as its comment; "" for nothing.
 
     Raises:
         ConfigError: another suffix.
@@ -255,10 +258,10 @@ def write_audio(path: Path | str, audio: Audio) -> None:
     part = part_path(path)
     try:
         if subtype not in soundfile.available_subtypes(form) or (rates and audio.sample_rate_hz not in rates):
-            _encode_with_ffmpeg(audio, part, path, muxer, encoder, rates)
+            _encode_with_ffmpeg(audio, part, path, muxer, encoder, rates, statement)
         else:
             with part.open("w+b", buffering=0) as file:
-                _encode(audio, form, subtype, file)
+                _encode(audio, form, subtype, file, statement)
         part.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -285,10 +288,13 @@ def sound_format(path: Path) -> tuple[str, str, str, str, tuple[int, ...]]:
         ) from None
 
 
-def _encode_with_ffmpeg(audio: Audio, part: Path, path: Path, muxer: str, encoder: str, rates: tuple[int, ...]) -> None:
+def _encode_with_ffmpeg(
+    audio: Audio, part: Path, path: Path, muxer: str, encoder: str, rates: tuple[int, ...], statement: str
+) -> None:
     """Encode what libsndfile cannot: a rate that has to change to the next higher one of the format."""
     rate = audio.sample_rate_hz
     target = min((r for r in rates if r >= rate), default=max(rates, default=rate))
     source = ffmpeg.input("pipe:0", f="wav")
-    command = ffmpeg.output(source, "part", f=muxer, acodec=encoder, ar=target)
+    told = {"metadata": f"comment={statement}"} if statement else {}
+    command = ffmpeg.output(source, "part", f=muxer, acodec=encoder, ar=target, **told)
     run_ffmpeg(compile_command(command, part=part), path=path, stdin=wav_bytes(audio))

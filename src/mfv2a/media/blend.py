@@ -31,16 +31,25 @@ class Sound(Protocol):
 class Blend:
     """Sounds added up, each times a number or a gain for each sample.
 
-    The result is as long as the first; what is shorter goes on with silence. Mono goes to every channel.
+    What is shorter than the result goes on with silence. Mono goes to every channel; what has more channels than the
+    result is averaged.
 
     Args:
         parts: sound [S] or [S, channels] and factor, a number or [S], of each.
+        channels: of the result; None for those of the widest.
+        length: of the result in samples; None for that of the first.
     """
 
-    def __init__(self, *parts: tuple[Sound, float | NDArray[np.float32]]) -> None:
+    def __init__(
+        self,
+        *parts: tuple[Sound, float | NDArray[np.float32]],
+        channels: int | None = None,
+        length: int | None = None,
+    ) -> None:
         self._parts = parts
-        channels = max(1 if len(sound.shape) == 1 else sound.shape[1] for sound, _ in parts)
-        self.shape: tuple[int, ...] = (len(parts[0][0]),) if channels == 1 else (len(parts[0][0]), channels)
+        samples = len(parts[0][0]) if length is None else length
+        wide = channels or max(1 if len(sound.shape) == 1 else sound.shape[1] for sound, _ in parts)
+        self.shape: tuple[int, ...] = (samples,) if wide == 1 else (samples, wide)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -50,12 +59,11 @@ class Blend:
         first, last, _ = where.indices(len(self))
         total = np.zeros((max(0, last - first), *self.shape[1:]), dtype=np.float32)
         for sound, factor in self._parts:
-            piece = sound[first:last]
-            wide = piece[:, None] if piece.ndim < total.ndim else piece.reshape(len(piece), *self.shape[1:])
+            piece = _fitted(sound[first:last], total.ndim, self.shape[-1])
             gain = factor[first:last] if isinstance(factor, np.ndarray) else np.float32(factor)
-            if isinstance(gain, np.ndarray) and wide.ndim == 2:
+            if isinstance(gain, np.ndarray) and total.ndim == 2:
                 gain = gain[:, None]
-            total[: len(piece)] += wide * gain
+            total[: len(piece)] += piece * gain
         return total
 
     def let_go(self) -> None:
@@ -63,6 +71,14 @@ class Blend:
         for sound, factor in self._parts:
             let_go(sound)
             forget(factor)
+
+
+def _fitted(piece: NDArray[np.float32], dimensions: int, channels: int) -> NDArray[np.float32]:
+    """A piece [s] or [s, channels] that can be added to one of so many dimensions and channels."""
+    wide = piece if piece.ndim == 2 else piece[:, None]
+    if wide.shape[1] > 1 and (dimensions == 1 or wide.shape[1] != channels):
+        wide = wide.mean(axis=1, keepdims=True, dtype=np.float32)
+    return wide if dimensions == 2 else wide[:, 0]
 
 
 def let_go(sound: Sound) -> None:

@@ -29,6 +29,7 @@ from mfv2a.media.delay import (
 from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, has_encoder, run_ffmpeg
 from mfv2a.media.probe import probe_video
 from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, opus_delays, write_covers
+from mfv2a.media.tags import state
 from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio, VideoInfo
 
@@ -63,6 +64,7 @@ def mux_audio(
     *,
     tags: Mapping[str, str] | None = None,
     beside: Sequence[int] = (),
+    statement: str = "",
 ) -> Path:
     """Write the video of `info` with `audio` as its default sound.
 
@@ -76,6 +78,7 @@ def mux_audio(
         plan: container and codec, from `plan_mux`.
         tags: metadata to add to the file.
         beside: stream indices of the source's sound to copy, packet by packet, after the new track.
+        statement: what the file says of its sound, in the first tag that the source leaves free; "" for nothing.
 
     Returns:
         `out`.
@@ -95,7 +98,8 @@ def mux_audio(
     channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
     part, num_samples = part_path(out), round(info.duration_s * rate)
     sound = FittedSound(audio.samples, num_samples)
-    job = _Job(info, plan, sound, channels, num_samples, rate, tags or {}, part, tuple(beside))
+    told = {**state(info.tags, statement), **(tags or {})}
+    job = _Job(info, plan, sound, channels, num_samples, rate, told, part, tuple(beside))
     try:
         before = stamp(info.path)
         _write(job, find_ffmpeg())

@@ -6,6 +6,7 @@ Frames are handed out as numpy arrays; this file does not know what looks at the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
 FrameSink = Callable[[NDArray[np.uint8]], None]
 
-__all__ = ["decode_video", "frame_count", "probe_video"]
+__all__ = ["Grid", "decode_video", "frame_count", "probe_video", "timed_frames"]
 
 
 def frame_count(duration_s: float, fps: float) -> int:
@@ -70,25 +71,45 @@ def decode_video(
     path = Path(path)
     info = info or probe_video(path)
     sinks = on_frames or {}
-    grids = {name: _Grid(request, info, sinks.get(name)) for name, request in requests.items()}
-    interval_s = 1 / info.fps if info.fps > 0 else 1 / 25
-    last, end_s = None, 0.0
-    with open_media(path, device=device) as container:
-        threads = threads if device == "cpu" else 1
-        for count, frame in enumerate(_pictures(container, info.picture_index, threads)):
-            check_patience()
-            time_s = count * interval_s if frame.time is None else frame.time - info.start_s
-            for grid in grids.values():
-                grid.offer(frame, time_s)
-            shown_s = float((frame.duration or 0) * frame.time_base) if frame.time_base else 0.0
-            last, end_s = frame, max(end_s, time_s + max(shown_s, interval_s))
-    _check_decoded(path, end_s if last is not None else 0.0, info)
+    grids = {name: Grid(request, info, sinks.get(name)) for name, request in requests.items()}
+    last = None
+    for frame, time_s in timed_frames(replace(info, path=path), threads=threads, device=device):
+        for grid in grids.values():
+            grid.offer(frame, time_s)
+        last = frame
     kept = {name: grid.finish(last) for name, grid in grids.items()}
     return Clip(
         duration_s=info.duration_s,
         frames={name: stack for name, stack in kept.items() if stack is not None},
         info=info,
     )
+
+
+def timed_frames(
+    info: VideoInfo, *, threads: int = 0, device: Literal["cpu", "cuda"] = "cpu"
+) -> Iterator[tuple[Any, float]]:
+    """Decode a video's picture: its frames in order, each with its time in seconds after the first.
+
+    Args:
+        info: the probe of the video.
+        threads: of the decoder; 0 for as many as there are cores.
+        device: where it is decoded.
+
+    Raises:
+        MediaError: as `decode_video` says; at the end, if too little came.
+        StoppedError, OverdueError: the work shall end.
+    """
+    interval_s = 1 / info.fps if info.fps > 0 else 1 / 25
+    end_s = 0.0
+    with open_media(info.path, device=device) as container:
+        threads = threads if device == "cpu" else 1
+        for count, frame in enumerate(_pictures(container, info.picture_index, threads)):
+            check_patience()
+            time_s = count * interval_s if frame.time is None else frame.time - info.start_s
+            yield frame, time_s
+            shown_s = float((frame.duration or 0) * frame.time_base) if frame.time_base else 0.0
+            end_s = max(end_s, time_s + max(shown_s, interval_s))
+    _check_decoded(info.path, end_s, info)
 
 
 def _check_decoded(path: Path, decoded_s: float, info: VideoInfo) -> None:
@@ -129,8 +150,14 @@ def _pictures(container: Any, index: int, threads: int) -> Iterator[Any]:
         yield from frames
 
 
-class _Grid:
-    """The frames of one request, filled while the video is decoded."""
+class Grid:
+    """The frames of one request, filled while the video is decoded.
+
+    Args:
+        request: what is wanted.
+        info: of the video; its length is the grid's.
+        sink: takes the frames in order, a chunk at a time; None to keep them.
+    """
 
     def __init__(self, request: FrameRequest, info: VideoInfo, sink: FrameSink | None) -> None:
         self._request = request
@@ -162,6 +189,10 @@ class _Grid:
             due += 1
             self._sum_s += 1 / self._request.fps
         return due
+
+    def shorten(self, duration_s: float) -> None:
+        """Ends the grid earlier than was said; what it has it keeps."""
+        self._total = max(self._next, min(self._total, frame_count(duration_s, self._request.fps)))
 
     def finish(self, last: Any) -> NDArray[np.uint8] | None:
         """Fill what is left with the last source frame; return the frames, or None if a callback took them."""

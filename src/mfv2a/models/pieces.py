@@ -21,6 +21,7 @@ class Pieces:
 
     def __init__(self, size: int, step: int, count: int) -> None:
         self._size, self._step, self._left = size, step, count
+        self._taken = 0
         self._held = self._last = np.zeros((0, 0), np.uint8)
         self._given = False
 
@@ -30,6 +31,7 @@ class Pieces:
         if not len(frames):
             return
         self._left -= len(frames)
+        self._taken += len(frames)
         self._last = frames[-1:]
         held = np.concatenate([self._held, frames]) if len(self._held) else frames
         first = 0
@@ -38,6 +40,10 @@ class Pieces:
             yield held[first : first + self._size]
             first += self._step
         self._held = held[first:].copy()  # what is left must not keep all of it in memory
+
+    def shorten(self, count: int) -> None:
+        """Says that there are so many frames in all, and no more."""
+        self._left = max(0, count - self._taken)
 
     def rest(self) -> Iterator[NDArray[np.uint8]]:
         """The pieces that are left; the overlap with the last one is none.

@@ -35,9 +35,8 @@ class WooshSync:
     def __init__(self, net: Synchformer, count: int, *, at_once: int = 8) -> None:
         c = net.config
         self._net, self._count, self._at_once = net, count, at_once
-        seen = c.stride * (count // c.stride)  # of the others none fills a segment
         overlap = c.segment - c.stride
-        self._pieces = Pieces(c.stride * at_once + overlap, c.stride * at_once, c.segment + seen)
+        self._pieces = Pieces(c.stride * at_once + overlap, c.stride * at_once, self._wanted(count))
         self._parts: list[Tensor] = []
         self._began = False
 
@@ -57,6 +56,16 @@ class WooshSync:
             self._began = True
         for piece in self._pieces.add(frames):
             self._encode(piece)
+
+    def shorten(self, count: int) -> None:
+        """Says that there are so many frames in all, and no more."""
+        self._count = count
+        self._pieces.shorten(self._wanted(count))
+
+    def _wanted(self, count: int) -> int:
+        """Frames that are looked at, those before the first included; of the last few none fills a segment."""
+        c = self._net.config
+        return c.segment + c.stride * (count // c.stride)
 
     def features(self) -> Tensor:
         """All features [T, D].

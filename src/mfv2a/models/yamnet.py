@@ -120,6 +120,16 @@ class Yamnet(nn.Module):
         return x.mean(dim=(2, 3))
 
 
+def at_tagger_rate(wave: NDArray[np.float32], sample_rate_hz: int) -> Tensor:
+    """A wave [S] at 16 kHz."""
+    samples = torch.from_numpy(np.array(wave, np.float32))
+    if sample_rate_hz != SAMPLE_RATE_HZ:
+        from torchaudio.functional import resample  # imported where it is needed: a tenth of a second
+
+        samples = resample(samples, sample_rate_hz, SAMPLE_RATE_HZ)
+    return samples
+
+
 def mel_triangles() -> Tensor:
     """Filters [FFT / 2 + 1, 64]: triangles that are linear in mel, m = 1127 ln(1 + f / 700); bin 0 unused."""
     edges = torch.linspace(_mel(MEL_LOW_HZ), _mel(MEL_HIGH_HZ), MEL_BINS + 2, dtype=torch.float64)
@@ -166,11 +176,7 @@ class Tagger:
         Returns:
             Scores [P, 521] and embeddings [P, 1024], on the CPU.
         """
-        samples = torch.from_numpy(np.array(wave, np.float32)).to(self.network.filters.device)
-        if sample_rate_hz != SAMPLE_RATE_HZ:
-            from torchaudio.functional import resample  # imported where it is needed: a tenth of a second
-
-            samples = resample(samples, sample_rate_hz, SAMPLE_RATE_HZ)
+        samples = at_tagger_rate(wave, sample_rate_hz).to(self.network.filters.device)
         scores, embeddings = self.network(samples[None])
         return scores[0].cpu(), embeddings[0].cpu()
 
