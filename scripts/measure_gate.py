@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
 from mfv2a.evaluation.unwanted import CLASSES, THRESHOLDS, heard_of
-from mfv2a.media.audio import read_audio, resample
+from mfv2a.media.audio import read_audio
+from mfv2a.media.resampling import resample
 from mfv2a.models.yamnet import SAMPLE_RATE_HZ, Tagger
 
 VOICES = r"voice|vocal|mouth|baby|cry|laugh|speak|talk|whisper|choir|sing|oo |aa |vocoder|voc"

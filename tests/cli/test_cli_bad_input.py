@@ -367,12 +367,12 @@ def test_a_full_disk_stops_the_batch_with_exit_4(
 ) -> None:
     import errno
 
-    import mfv2a.jobs.stages
+    import mfv2a.jobs.writing
 
     def no_space(*args: object, **kwargs: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(mfv2a.jobs.stages, "mux_audio", no_space)
+    monkeypatch.setattr(mfv2a.jobs.writing, "mux_audio", no_space)
     for name in "abc":
         make_video(Path(f"in/{name}.mp4"), seconds=0.3)
     assert main(["dub", "in", "--out", "out", *TINY, "--batch-size", "1", "--workers", "1", "--also-wav"]) == 4

@@ -29,6 +29,6 @@ def test_the_script_gets_commands_and_options() -> None:
     line = [sys.executable, "-m", "mfv2a"]
     done = subprocess.run(line, env={**os.environ, **asked}, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["dub", "doctor"], done.stderr
-    asked |= {"COMP_WORDS": "mfv2a dub --keep", "COMP_CWORD": "2"}
+    asked |= {"COMP_WORDS": "mfv2a dub --keep-au", "COMP_CWORD": "2"}
     done = subprocess.run(line, env={**os.environ, **asked}, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["--keep-audio"], done.stderr

@@ -151,9 +151,15 @@ def test_a_changed_file_is_looked_at_again_and_a_removed_one_forgotten(out: Path
     (out / "sub" / "b.webm").unlink()
     made = make_gallery(out)
     assert (made.sketched, made.states["missing"]) == (1, 2)
-    write_report(out, made_record(out / "a.webm", "a.webm"))
-    make_gallery(out)
     assert len(list((out / FOLDER).iterdir())) == 3
+
+
+def test_what_another_run_sketches_meanwhile_stays(out: Path) -> None:
+    make_gallery(out)
+    kept = sorted((out / FOLDER).iterdir())
+    write_report(out, made_record(out / "a.webm", "a.webm"))  # as if read before the other clip was done
+    make_gallery(out)
+    assert sorted((out / FOLDER).iterdir()) == kept
 
 
 @pytest.mark.parametrize("damage", ["cut facts", "no picture", "cut picture", "other facts"])

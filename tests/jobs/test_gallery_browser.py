@@ -195,6 +195,19 @@ def test_original_and_dubbed_change_places_at_the_same_moment(page: Page) -> Non
     assert page.text(".card.current .which") == "dubbed"
 
 
+def test_a_click_on_the_timeline_goes_there_and_nothing_jumps(page: Page) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    page.wait(f"return {video('c10.webm')}.readyState > 0")
+    page.js(f"{video('c10.webm')}.closest('.card').scrollIntoView()")
+    timeline = page.js(f"return {video('c10.webm')}.closest('.card').querySelector('.timeline')")
+    before = page.js("return window.scrollY")
+    ActionChains(page.driver).move_to_element(timeline).click().perform()
+    page.wait(f"return Math.abs({video('c10.webm')}.currentTime - 1.5) < 0.1")
+    assert page.js("return window.scrollY") == before
+    assert page.current() == "c10.webm"
+
+
 def test_an_original_that_is_gone_cannot_be_asked_for(page: Page) -> None:
     page.press("/")
     page.press("lost")
@@ -261,7 +274,8 @@ def test_all_can_be_done_by_keyboard(page: Page) -> None:
     page.press(Keys.ESCAPE)
     page.press("?")
     assert page.js("return document.getElementById('help').open")
-    page.press(Keys.ESCAPE)
+    page.click("#help form button")
+    assert not page.js("return document.getElementById('help').open")
     page.click("#clear")
     page.click("#keys")
     page.click("#shortcuts")

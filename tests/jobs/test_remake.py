@@ -15,6 +15,8 @@ import typer
 from made_gallery import made_record
 from made_videos import make_video
 from mfv2a.cli import app, main
+from mfv2a.jobs.choice import ChoiceOptions
+from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.dub import DubOptions
 from mfv2a.jobs.remake import OPTIONS, SAID_ELSEWHERE, quote, remake_command, unsaid
 from mfv2a.jobs.report import Report
@@ -77,7 +79,15 @@ def test_the_shell_and_the_command_read_hostile_names_and_prompts(name: str, tmp
 def test_every_setting_has_its_option() -> None:
     info = describe_model("embedded")
     sound = SoundOptions(loudness_lufs=-23.0, semantics=False)
-    options = DubOptions(out=Path("out"), sound=sound, keep_audio="mix", mix_gain_db=-6.0)
+    options = DubOptions(
+        out=Path("out"),
+        sound=sound,
+        keep_audio="mix",
+        mix_gain_db=-6.0,
+        choice=ChoiceOptions(candidates=4, no_speech=True, no_music=True, tries=3),
+        delivery=DeliveryOptions(channels="stereo", duck_db=12.0, provenance=False),
+        split_shots=True,
+    )
     known = {*sound.settings(info), *options.settings(), "prompt", "variant"}
     assert known <= set(OPTIONS) | SAID_ELSEWHERE
     assert not list(unsaid(dict.fromkeys(known)))

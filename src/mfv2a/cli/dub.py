@@ -199,10 +199,9 @@ def dub(
     Prints the path of each dubbed video. What is done already is skipped; DIR/report.jsonl tells all.
     """
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
-    from mfv2a.jobs.anywhere import dub_anywhere
+    from mfv2a.jobs.anywhere import Summary, dub_anywhere
     from mfv2a.jobs.dub import DubOptions
     from mfv2a.jobs.sound import SoundOptions
-    from mfv2a.jobs.telling import Summary
 
     wanted = DubOptions(
         out=Path(out),

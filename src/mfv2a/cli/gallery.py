@@ -42,8 +42,8 @@ def page_after(place: str, talk: Talk, *, wanted: bool, overwrite: bool, workers
     if not wanted:
         yield
         return
+    from mfv2a.jobs.anywhere import is_url
     from mfv2a.jobs.gallery import check_page
-    from mfv2a.media.remote import is_url
 
     if is_url(place):
         hint = "leave it out: the page lies in a folder, beside its videos"

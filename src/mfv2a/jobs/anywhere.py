@@ -13,6 +13,8 @@ from mfv2a.jobs.report import REPORT_NAME
 from mfv2a.jobs.telling import Listener, Summary
 from mfv2a.media.remote import is_url
 
+__all__ = ["Summary", "dub_anywhere", "is_url"]
+
 
 def dub_anywhere(arguments: Sequence[str], out: str, options: DubOptions, listener: Listener, summary: Summary) -> None:
     """Gives every video that the arguments name a sound; see `dub_videos`.

@@ -117,7 +117,7 @@ def make_gallery(
         write_whole(root / PAGE_NAME, page)
     except OSError as error:
         raise cannot_write(root / PAGE_NAME, error) from error
-    book.prune(str(record["name"]) for record in records if record.get("name"))
+    book.prune(str(record["name"]) for record, card in zip(records, cards, strict=True) if card["video"])
     unseen = sum(bool(card["problem"]) for card in cards)
     states = dict(Counter(card["state"] for card in cards))
     path = out / PAGE_NAME
@@ -252,12 +252,22 @@ def _duration(record: Mapping[str, Any]) -> float:
 def _add_pictures(cards: Sequence[dict[str, Any]], sketches: Sequence[Sketch | None]) -> None:
     """Gives each card its pictures: themselves while they are small together, else where they are."""
     paths = [path for sketch in sketches if sketch for path in (sketch.strip, sketch.spectrogram) if path]
-    inline = sum(path.stat().st_size for path in paths) <= INLINE_BYTES
+    inline = sum(map(_size, paths)) <= INLINE_BYTES
     for card, sketch in zip(cards, sketches, strict=True):
         for name, path in zip(PICTURES, (sketch.strip, sketch.spectrogram) if sketch else (None, None), strict=True):
             card[name] = "" if path is None else _data(path) if inline else f"{FOLDER}/{path.name}"
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # removed in this moment
+        return 0
+
+
 def _data(path: Path) -> str:
-    """A picture as an address that holds it."""
-    return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    """A picture as an address that holds it; "" for one that was removed in this moment."""
+    try:
+        return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    except OSError:
+        return ""

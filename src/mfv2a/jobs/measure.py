@@ -25,8 +25,9 @@ from mfv2a.evaluation.pairs import (
 )
 from mfv2a.jobs.judges import Judges
 from mfv2a.jobs.pairing import Pair
-from mfv2a.media.audio import read_audio, resample
+from mfv2a.media.audio import read_audio
 from mfv2a.media.loudness import measure_lufs
+from mfv2a.media.resampling import resample
 
 if TYPE_CHECKING:
     from mfv2a.evaluation.embeddings import Embedding, Heard

@@ -39,6 +39,13 @@ OPTIONS: Mapping[str, Words] = {
     "keep_audio": _with("--keep-audio"),
     "mix_gain_db": _with("--mix-gain"),
     "variant": _with("--variants"),
+    "candidates": _with("--candidates"),
+    "refused": lambda names: [f"--no-{name}" for name in names],
+    "tries": _with("--tries"),
+    "split_shots": _switch("--split-shots"),
+    "channels": _with("--channels"),
+    "duck_db": _with("--duck"),
+    "provenance": lambda value: [] if value else ["--no-provenance"],
 }
 """Name of a setting -> the words that ask for a value of it."""
 MOST_SEED = 1 << 52  # a page counts on from there

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mfv2a.models.yamnet import Tagger
 
 FOLDER = ".gallery"
-VERSION = 1
+VERSION = 2
 LONGEST_S = 180.0
 """No more of a file than this is drawn and listened to."""
 RATE_HZ = 32_000
@@ -125,23 +125,38 @@ class SketchBook:
             problems.append(str(error))
         if problems:
             facts["problem"] = "; ".join(problems)
-        self._keep(_key(name), stamp, facts, pictures)
+        self._keep(name, stamp, facts, pictures)
         places = [self.folder / f"{_key(name)}{suffix}" if suffix in pictures else None for suffix in (".jpg", ".png")]
         return Sketch(facts, *places)
 
     def prune(self, names: Iterable[str]) -> None:
-        """Removes the sketches of all other files, and what a killed run left half written."""
+        """Removes the sketches of files that are gone, and what a killed run left half written.
+
+        Others may be making sketches here at the same time, of files that this run knows nothing of: those stay.
+
+        Args:
+            names: of the files that are known to be there.
+        """
         known = {_key(name) for name in names}
         with suppress(OSError):
-            for path in self.folder.iterdir():
-                left = path.suffix == ".part" and time.time() - path.stat().st_mtime > STALE_S
-                if left or (path.suffix in (".json", ".jpg", ".png") and path.stem not in known):
+            for path in list(self.folder.iterdir()):
+                if path.suffix == ".part" and time.time() - path.stat().st_mtime > STALE_S:
                     path.unlink(missing_ok=True)
+                elif path.suffix == ".json" and path.stem not in known and self._is_gone(path):
+                    for suffix in (".json", ".jpg", ".png"):
+                        path.with_suffix(suffix).unlink(missing_ok=True)
 
-    def _keep(self, key: str, stamp: list[int], facts: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
+    def _is_gone(self, path: Path) -> bool:
+        """Whether the file that a sketch is of is not there; so is that of a sketch that cannot be read."""
+        try:
+            return not (self.folder.parent / json.loads(path.read_bytes())["name"]).is_file()
+        except (OSError, ValueError, KeyError, TypeError):
+            return True
+
+    def _keep(self, name: str, stamp: list[int], facts: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
         """Writes the pictures, then the facts that vouch for them."""
-        sizes = {suffix: len(data) for suffix, data in pictures.items()}
-        record = encode_json({"stamp": stamp, "facts": facts, "bytes": sizes})
+        key, sizes = _key(name), {suffix: len(data) for suffix, data in pictures.items()}
+        record = encode_json({"name": name, "stamp": stamp, "facts": facts, "bytes": sizes})
         try:
             self.folder.mkdir(exist_ok=True)
             for suffix, data in (*pictures.items(), (".json", record)):
@@ -179,7 +194,7 @@ def mel(hertz: float) -> float:
 def _listen(output: Path, span_s: float, tagger: Tagger, facts: dict[str, Any]) -> bytes:
     """Listens to the beginning of a file: adds what is heard to the facts, gives back the spectrogram."""
     from mfv2a.evaluation.description import describe_sound
-    from mfv2a.media.audio import resample
+    from mfv2a.media.resampling import resample
 
     audio = read_excerpt(output, RATE_HZ, span_s)
     heard = describe_sound(resample(audio.samples, RATE_HZ, RATE_HZ // 2), RATE_HZ // 2, tagger=tagger, top=TAGS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.ffmpeg import compile_command, run_ffmpeg
 from mfv2a.media.probe import check_readable, has_disposition, open_media
+from mfv2a.media.resampling import BLOCK_SAMPLES, resample
 from mfv2a.media.spool import forget
 from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio
@@ -39,8 +40,6 @@ FORMATS: dict[str, tuple[str, str, str, str, tuple[int, ...]]] = {
         (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
     ),
 }
-BLOCK_SAMPLES = 1 << 16
-FILTER_SAMPLES = 4096
 
 
 def read_audio(
@@ -112,58 +111,6 @@ def _sounds(container: Any, track: Any) -> Iterator[Any]:
     yield None
 
 
-def resample(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> NDArray[np.float32]:
-    """Resample [S] or [S, channels] with libswresample to exactly round(S * new_rate_hz / rate_hz) samples."""
-    return np.concatenate(list(resampled([samples], rate_hz, new_rate_hz)))
-
-
-def resampled(blocks: Iterable[NDArray[np.float32]], rate_hz: int, new_rate_hz: int) -> Iterator[NDArray[np.float32]]:
-    """Resample blocks, [s] or [s, channels] that follow each other, as if they were one; see `resample`."""
-    if rate_hz == new_rate_hz:
-        yield from blocks
-        return
-    resamplers: list[_Resampler] = []
-    shape: tuple[int, ...] = ()
-    taken = given = 0
-    for block in blocks:
-        shape, channels = block.shape[1:], (block if block.ndim == 2 else block[:, None]).T
-        resamplers = resamplers or [_Resampler(rate_hz, new_rate_hz) for _ in channels]
-        for start in range(0, len(block), BLOCK_SAMPLES):
-            pairs = zip(resamplers, channels[:, start : start + BLOCK_SAMPLES], strict=True)
-            out = np.stack([one.take(channel) for one, channel in pairs], axis=1)
-            given += len(out)
-            yield out.reshape(len(out), *shape)
-        taken += len(block)
-    rest = round(taken * new_rate_hz / rate_hz) - given
-    if resamplers:
-        out = np.stack([one.end(max(0, FILTER_SAMPLES - taken)) for one in resamplers], axis=1)
-        yield _fit(out.reshape(len(out), *shape), rest)
-
-
-class _Resampler:
-    """libswresample on one channel."""
-
-    def __init__(self, rate_hz: int, new_rate_hz: int) -> None:
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=new_rate_hz)
-        self._rate_hz, self._taken = rate_hz, 0
-
-    def take(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Takes samples [s], gives what comes out for them."""
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
-        frame.sample_rate = self._rate_hz
-        frame.pts = self._taken
-        self._taken += len(samples)
-        return self._joined(self._resampler.resample(frame))
-
-    def end(self, missing: int) -> NDArray[np.float32]:
-        """Gives the rest; of less than its filter nothing comes out, so what is missing is taken as silence."""
-        silence = self.take(np.zeros(missing, dtype=np.float32)) if missing else self._joined(())
-        return np.concatenate([silence, self._joined(self._resampler.resample(None))])
-
-    def _joined(self, frames: Iterable[Any]) -> NDArray[np.float32]:
-        return np.concatenate([np.zeros(0, dtype=np.float32), *(frame.to_ndarray()[0] for frame in frames)])
-
-
 class FittedSound:
     """A sound cut or padded with silence to a number of samples, within [-1, 1], block by block, as often as wanted.
 
@@ -184,13 +131,6 @@ class FittedSound:
             np.clip(np.nan_to_num(part, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0, out=block[: len(part)])
             forget(self._samples)
             yield block
-
-
-def _fit(samples: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
-    missing = num_samples - len(samples)
-    if missing <= 0:
-        return samples[:num_samples]
-    return np.pad(samples, [(0, missing)] + [(0, 0)] * (samples.ndim - 1))
 
 
 def wav_bytes(audio: Audio, *, statement: str = "") -> bytes:

@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.media.audio import resample
 from mfv2a.media.blend import Blend, Sound, let_go, pieces
+from mfv2a.media.resampling import resample
 from mfv2a.media.spool import kept
 
 CEILING_DBTP = -1.0

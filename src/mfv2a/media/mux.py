@@ -17,7 +17,7 @@ from typing import Any
 import ffmpeg
 
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
-from mfv2a.media.audio import FittedSound, resample
+from mfv2a.media.audio import FittedSound
 from mfv2a.media.containers import MOV_FAMILY, PLAIN_TAGS, AudioCodec, MuxPlan, plan_mux
 from mfv2a.media.delay import (
     PLACE_NAME,
@@ -28,6 +28,7 @@ from mfv2a.media.delay import (
 )
 from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, has_encoder, run_ffmpeg
 from mfv2a.media.probe import probe_video
+from mfv2a.media.resampling import resample
 from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, opus_delays, write_covers
 from mfv2a.media.tags import state
 from mfv2a.media.temporary import part_path

@@ -22,7 +22,7 @@ from mfv2a.media.patience import check_patience
 from mfv2a.media.probe import choose_picture, open_media
 
 STRIP_PX = (768, 54)  # width and height of a strip
-WIDE_FRAMES, TALL_FRAMES = 8, 16  # of a strip, for pictures that lie and that stand
+LEAST_FRAMES, MOST_FRAMES = 5, 16  # of a strip: as many as have room
 JPEG_QUALITY = 55
 SEEK_S = 4.0  # wanted frames that are further apart are taken from the nearest key frame before
 GROUND = 16  # gray beside pictures that do not fill their place
@@ -38,7 +38,7 @@ def film_strip(path: Path | str, duration_s: float) -> bytes:
         duration_s: how much of it, from its beginning.
 
     Returns:
-        A JPEG of 768 x 54 pixels: 8 frames, or 16 of a picture that is taller than wide.
+        A JPEG of 768 x 54 pixels: 8 frames of 16:9, more of narrower pictures, at most 16.
 
     Raises:
         MediaError: the video cannot be opened, or none of its frames decoded.
@@ -50,15 +50,19 @@ def film_strip(path: Path | str, duration_s: float) -> bytes:
         picture.codec_context.thread_count = 1  # several videos are looked at side by side
         picture.codec_context.options = {"skip_loop_filter": "all"}  # nobody sees blocks at this size
         tiles: list[NDArray[np.uint8]] = []
-        count = WIDE_FRAMES
         for frame in _frames_at(container, picture, duration_s):
             if not tiles:
-                count = TALL_FRAMES if _upright(frame)[0] < _upright(frame)[1] else WIDE_FRAMES
+                width, height = _upright(frame)
+                room = STRIP_PX[0] * height / (STRIP_PX[1] * max(1, width))
+                count = min(MOST_FRAMES, max(LEAST_FRAMES, round(room)))
             tiles.append(_tile(frame, STRIP_PX[0] // count, STRIP_PX[1]))
     if not tiles:
         raise MediaError(path, "has a picture that cannot be decoded")
-    spread = [tiles[min(len(tiles) - 1, index * len(tiles) // count)] for index in range(count)]
-    return _encode(".jpg", np.concatenate(spread, axis=1), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    strip = np.full((STRIP_PX[1], STRIP_PX[0], 3), GROUND, np.uint8)
+    for index, left in enumerate(np.linspace(0, STRIP_PX[0], count, endpoint=False).astype(int)):
+        tile = tiles[int((index + 0.5) / count * len(tiles))]
+        strip[:, left : left + tile.shape[1]] = tile
+    return _encode(".jpg", strip, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def encode_levels(levels: NDArray[np.uint8]) -> bytes:
@@ -74,10 +78,10 @@ def _encode(suffix: str, pixels: NDArray[np.uint8], flags: Sequence[int]) -> byt
 
 
 def _frames_at(container: Any, picture: Any, duration_s: float) -> Iterator[Any]:
-    """The frames of a strip in order; as many as could be decoded, at most TALL_FRAMES."""
+    """The frames of a strip in order; as many as could be decoded, at most MOST_FRAMES."""
     start_s = float((picture.start_time or 0) * picture.time_base)
-    step_s = duration_s / TALL_FRAMES
-    wanted = [(index + 0.5) * step_s for index in range(TALL_FRAMES)]
+    step_s = duration_s / MOST_FRAMES
+    wanted = [(index + 0.5) * step_s for index in range(MOST_FRAMES)]
     if step_s <= SEEK_S:
         yield from _passed(container, picture, start_s, wanted)
         return

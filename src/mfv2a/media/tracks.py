@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
-from mfv2a.media.audio import resampled
 from mfv2a.media.blend import PIECE_SAMPLES
 from mfv2a.media.containers import MuxPlan
 from mfv2a.media.ffmpeg import find_ffmpeg
 from mfv2a.media.probe import open_media
+from mfv2a.media.resampling import resampled
 from mfv2a.media.spool import forget, silence
 from mfv2a.media.streams import can_hold
 from mfv2a.records import StreamInfo, VideoInfo

@@ -53,7 +53,7 @@ function makeSight(clip) {
   timeline.append(clip.head);
   timeline.addEventListener("click", (event) => {
     const box = timeline.getBoundingClientRect();
-    select(clip);
+    select(clip, { scroll: false, focus: false });
     seek(clip, ((event.clientX - box.left) / box.width) * clip.span);
   });
   const sight = make("div", { class: "sight" });
@@ -152,13 +152,18 @@ function makeFacts(clip) {
 }
 
 function makeRemake(clip) {
-  const code = make("code", {}, clip.command + clip.nextSeed);
+  const code = make("code");
+  const write = () => { // a word stays on its line: a browser would break --out between its dashes
+    const words = (clip.command + clip.nextSeed).split(/( )/);
+    code.replaceChildren(...words.map((word) => (word === " " ? word : make("span", {}, word))));
+  };
+  write();
   const copy = make("button", { type: "button", class: "copy" }, "Copy command");
   const next = make("button", { type: "button", class: "next", "aria-label": "Another seed in the command" }, "Next seed");
   copy.addEventListener("click", () => copyCommand(clip));
   next.addEventListener("click", () => {
     clip.nextSeed += 1;
-    code.textContent = clip.command + clip.nextSeed;
+    write();
     say(`Seed ${clip.nextSeed}`);
   });
   const what = clip.video ? `makes ${clip.name} again with another seed` : `tries ${clip.name} again`;

@@ -20,7 +20,7 @@ function makePlayer(clip) {
   clip.box = make("div", { class: "screen" }, clip.dubbed, clip.which);
   const there = clip.original.length > 0;
   clip.swap = make("button", { type: "button", class: "swap", "aria-pressed": "false", disabled: !there }, "Original");
-  clip.swap.addEventListener("click", () => { select(clip); compare(clip); });
+  clip.swap.addEventListener("click", () => { select(clip, { scroll: false, focus: false }); compare(clip); });
   const open = make("a", { href: clip.video, target: "_blank", rel: "noopener noreferrer" }, "Open file");
   const buttons = make("div", { class: "buttons" }, clip.swap, open);
   if (clip.wav) buttons.append(make("a", { href: clip.wav, target: "_blank", rel: "noopener noreferrer" }, "Sound alone"));
