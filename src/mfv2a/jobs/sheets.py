@@ -92,6 +92,8 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
         [entry["rtf"] for entry in front], [entry["quality"]["value"] for entry in front], where="post", color="0.6",
         linestyle="--", label="no other setting is faster and better", zorder=1,
     )  # fmt: skip
+    speeds = [entry["rtf"] for entry in entries]
+    middle = (min(speeds) * max(speeds)) ** 0.5
     for entry in entries:
         value, low, high = (entry["quality"][name] for name in ("value", "low", "high"))
         spread = [[value - low], [high - value]] if low is not None and high is not None else None
@@ -99,9 +101,15 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
             entry["rtf"], value, yerr=spread, marker="o", capsize=3,
             color="tab:blue" if entry in front else "tab:gray",
         )  # fmt: skip
-        axes.annotate(entry["setting"], (entry["rtf"], value), xytext=(6, 6), textcoords="offset points", fontsize=9)
+        right = entry["rtf"] > middle  # names of points on the right lie to their left, so that none is cut off
+        axes.annotate(
+            entry["setting"], (entry["rtf"], value), xytext=(-6 if right else 6, 6), textcoords="offset points",
+            fontsize=9, ha="right" if right else "left",
+        )  # fmt: skip
     axes.set_xscale("log")
-    axes.margins(x=0.25)
+    axes.margins(x=0.15)
+    for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis_formatter("{x:g}")
     measure, better = report["quality"]["measure"], report["quality"]["better"]
     axes.set(
         xlabel="real-time factor: seconds of compute a second of sound (less is faster)",
