@@ -16,14 +16,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from comparison import Plan, Run, all_runs, extractions, run_table, step_flops, steps_of, toml
 
+from mfv2a.data.sounds import TEMPLATES
+
+WORDINGS = (TEMPLATES[0], TEMPLATES[2])
 RECORDS = Path(__file__).parents[1] / "docs/measured/comparison.jsonl"
 
 
@@ -47,9 +52,10 @@ def add_record(path: Path, record: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def tool(words: Sequence[str]) -> int:
-    """Run a command of the tool in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "mfv2a", *words], stdout=sys.stderr, check=False).returncode
+def extract(path: Path) -> None:
+    """`mfv2a extract` in a process of its own."""
+    if code := subprocess.run([sys.executable, "-m", "mfv2a", "extract", str(path)], check=False).returncode:
+        raise SystemExit(code)
 
 
 def write_table(table: dict[str, Any], path: Path) -> Path:
@@ -62,8 +68,41 @@ def write_table(table: dict[str, Any], path: Path) -> Path:
 def make_data(plan: Plan) -> None:
     """Extract; what is there stays."""
     for name, table in extractions(plan).items():
-        if code := tool(["extract", str(write_table(table, Path(plan.runs) / f"extract-{name}.toml"))]):
-            raise SystemExit(code)
+        extract(write_table(table, Path(plan.runs) / f"extract-{name}.toml"))
+        if name == "sounds":
+            keep_captions(Path(plan.data) / name, WORDINGS)
+
+
+def keep_captions(folder: Path, wordings: Sequence[str]) -> None:
+    """Leave each stored sound only these wordings of its label: a run encodes all its texts before it begins."""
+    for path in sorted(folder.glob("shard-*.jsonl")):
+        facts = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        kept = [{**fact, "captions": [wording.format(fact["label"]) for wording in wordings]} for fact in facts]
+        path.write_text("".join(json.dumps(fact) + "\n" for fact in kept), encoding="utf-8")
+
+
+def keep_words(path: Path) -> None:
+    """Let the runs of this process take the vectors of their texts from a file, once they are in it."""
+    from mfv2a.jobs.generator_sources import Words
+
+    encode = Words.encode
+
+    def kept(texts: Sequence[str]) -> Words:
+        unique = list(dict.fromkeys(texts))
+        if path.exists():
+            with np.load(path) as stored:
+                known = {str(text): k for k, text in enumerate(stored["texts"])}
+                if set(unique) <= known.keys():
+                    rows = [known[text] for text in unique]
+                    index = {text: k for k, text in enumerate(unique)}
+                    return Words(index, stored["tokens"][rows], stored["pooled"][rows])
+        words = encode(unique)
+        pending = path.with_name(f"{path.stem}-{os.getpid()}.npz")
+        np.savez(pending, texts=np.array(unique), tokens=words.tokens, pooled=words.pooled)
+        pending.replace(path)
+        return words
+
+    Words.encode = kept  # type: ignore[method-assign, assignment]
 
 
 def told(run: Run, plan: Plan) -> dict[str, Any]:
@@ -78,19 +117,25 @@ def told(run: Run, plan: Plan) -> dict[str, Any]:
     return {**facts, "forward_flops": totals[0], "all_flops": totals[1]}
 
 
-def train(plan: Plan, seeds: Sequence[int], records: Path) -> None:
-    """Train what is missing; a run that diverges is written down and not tried again."""
-    done = {record["run"] for record in read_records(records) if record["kind"] == "run"}
+def train(plan: Plan, seeds: Sequence[int], records: Path, *, data: str = "") -> None:
+    """Train what is missing, on all data or one; a run that diverges is written down and not tried again."""
+    from mfv2a.errors import DivergenceError
+    from mfv2a.jobs.train import read_run
+    from mfv2a.jobs.train import train as train_run
+
+    keep_words(Path(plan.data) / "words.npz")
     for run in all_runs(seeds):
-        if run.name in done:
+        done = {record["run"] for record in read_records(records) if record["kind"] == "run"}
+        if run.name in done or data not in ("", run.data):
             continue
         path = write_table(run_table(run, plan), Path(plan.runs) / f"{run.name}.toml")
-        code = tool(["train", str(path)])
-        if code not in (0, 5):  # a signal, or a fault that must be seen to
-            raise SystemExit(code)
-        log = Path(plan.runs) / run.name / "log.jsonl"
-        last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1]) if log.exists() else {}
-        add_record(records, {"kind": "run", **told(run, plan), "diverged": code == 5, "last": last})
+        seen: list[Any] = []
+        try:
+            train_run(read_run(path), seen.append)
+            diverged = False
+        except DivergenceError:
+            diverged = True
+        add_record(records, {"kind": "run", **told(run, plan), "diverged": diverged, "log": seen[-1:]})
 
 
 def main() -> None:
@@ -98,6 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["data", "plan", "train", "measure", "tables"])
     parser.add_argument("--seed", type=int, action="append", default=[], help="only this one; 0, 1 and 2 by default")
+    parser.add_argument("--data", default="", help="train only on: joint, text, video")
     parser.add_argument("--only", default="", help="measure only sets of this kind: objectives, joint, guidance")
     parser.add_argument("--reference", action="store_true", help="measure the true sounds")
     parser.add_argument("--sounds", default="sfx", help="folder of labelled sounds")
@@ -110,7 +156,7 @@ def main() -> None:
         for run in all_runs(seeds):
             sys.stdout.write(json.dumps(told(run, plan)) + "\n")
     elif options.part == "train":
-        train(plan, seeds, options.records)
+        train(plan, seeds, options.records, data=options.data)
     elif options.part == "measure":
         import compare_measures
 

@@ -2,8 +2,8 @@
 
 Every run is an ordinary RUN.toml of `mfv2a train`. A run of an average velocity starts from its seed's flow-matching
 warm-up, and pays for it: `share` of the budget is the warm-up's, the rest its own. The budget is counted in FLOPs of
-forward passes by torch's counter - the derivative's and the target's passes among them, backward passes not - and turned
-into steps of each objective.
+forward passes by torch's counter - the derivative's and the target's passes among them, backward passes not - and
+turned into steps of each objective.
 """
 
 from __future__ import annotations
