@@ -55,7 +55,7 @@ class Plan:
     runs: str = "runs/compare"
     sounds: str = "sfx"
     scenes: int = 1024
-    arrangements: int = 2560
+    arrangements: int = 1536
     flow_steps: int = 600
     warm_share: float = 0.5
     batch_size: int = 16
