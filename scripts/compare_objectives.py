@@ -117,16 +117,16 @@ def told(run: Run, plan: Plan) -> dict[str, Any]:
     return {**facts, "forward_flops": totals[0], "all_flops": totals[1]}
 
 
-def train(plan: Plan, seeds: Sequence[int], records: Path, *, data: str = "") -> None:
-    """Train what is missing, on all data or one; a run that diverges is written down and not tried again."""
+def train(plan: Plan, runs: Sequence[Run], records: Path) -> None:
+    """Train what of these is missing; a run that diverges is written down and not tried again."""
     from mfv2a.errors import DivergenceError
     from mfv2a.jobs.train import read_run
     from mfv2a.jobs.train import train as train_run
 
     keep_words(Path(plan.data) / "words.npz")
-    for run in all_runs(seeds):
+    for run in runs:
         done = {record["run"] for record in read_records(records) if record["kind"] == "run"}
-        if run.name in done or data not in ("", run.data):
+        if run.name in done:
             continue
         path = write_table(run_table(run, plan), Path(plan.runs) / f"{run.name}.toml")
         seen: list[Any] = []
@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("part", choices=["data", "plan", "train", "measure", "tables"])
     parser.add_argument("--seed", type=int, action="append", default=[], help="only this one; 0, 1 and 2 by default")
     parser.add_argument("--data", default="", help="train only on: joint, text, video")
+    parser.add_argument("--objective", default="", help="train only this one, or warm-up; its warm-up must be there")
     parser.add_argument("--only", default="", help="measure only sets of this kind: objectives, joint, guidance")
     parser.add_argument("--reference", action="store_true", help="measure the true sounds")
     parser.add_argument("--sounds", default="sfx", help="folder of labelled sounds")
@@ -156,7 +157,8 @@ def main() -> None:
         for run in all_runs(seeds):
             sys.stdout.write(json.dumps(told(run, plan)) + "\n")
     elif options.part == "train":
-        train(plan, seeds, options.records, data=options.data)
+        wanted = [run for run in all_runs(seeds) if options.data in ("", run.data)]
+        train(plan, [run for run in wanted if options.objective in ("", run.objective)], options.records)
     elif options.part == "measure":
         import compare_measures
 
