@@ -38,6 +38,8 @@ TEXT_S, SCENE_S = 2.0, 4.0
 SCENES, PROBE_SCENES, PROBE_OFFSET = 40, 200, 500_000
 MEANS = 1024
 """Columns of the tagger's embedding that distances are taken of: means over time, without the deviations."""
+EVERY = {"recordings": 2, "labels": 2, "scenes": 1}
+"""Every which prompt of a set sound is made for; true sounds are compared with all."""
 Wave = NDArray[np.float32]
 
 
@@ -61,6 +63,13 @@ class HeldOut:
     true: NDArray[np.float32]
     coded: NDArray[np.float32]
     coded_waves: list[Wave]
+
+    def thinned(self, every: int) -> HeldOut:
+        """Every so-manieth prompt, its label and events; the true sounds' embeddings stay whole."""
+        return replace(
+            self, works=self.works[::every], waves=self.waves[::every], labels=self.labels[::every],
+            events_s=self.events_s[::every], coded=self.coded[::every], coded_waves=self.coded_waves[::every],
+        )  # fmt: skip
 
 
 def base_pipeline() -> Pipeline:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from compare_heldout import MEANS, HeldOut, base_pipeline, embed, held_out, probe_sounds, with_generator
+from compare_heldout import EVERY, MEANS, HeldOut, base_pipeline, embed, held_out, probe_sounds, with_generator
 from compare_objectives import add_record, read_records
 from comparison import Plan, Run, all_runs
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from mfv2a.jobs.items import SAMPLE_RATE_HZ
 from mfv2a.pipeline import Pipeline
 from mfv2a.work import SampleOptions
 
-STEPS = (1, 25, 2, 4)
+STEPS = (1, 25, 4, 2)
 WEIGHTS = (1.5, 2.0, 3.0, 4.5, 7.0)
 HALVES = 200
 Rows = NDArray[np.float32]
@@ -98,7 +98,8 @@ def measure_runs(plan: Plan, seeds: Sequence[int], records: Path, *, only: str =
 
 def measure(pipeline: Pipeline, setting: Setting, plan: Plan, base: Pipeline) -> dict[str, Any]:
     """Numbers of one run in one setting."""
-    clips = held_out(setting.clips.removesuffix("-video"), plan, base)
+    name = setting.clips.removesuffix("-video")
+    clips = held_out(name, plan, base).thinned(EVERY[name])
     works = clips.works
     if setting.clips.endswith("-video"):
         works = [base_work(work) for work in works]
@@ -156,9 +157,14 @@ def measure_reference(plan: Plan, records: Path) -> None:
     for name in ("recordings", "labels", "scenes"):
         if name in done:
             continue
-        clips = held_out(name, plan, base)
+        clips = held_out(name, plan, base).thinned(EVERY[name])
         true, coded = clips.true[:, :MEANS], clips.coded[:, :MEANS]
-        numbers: dict[str, Any] = {"count": len(true), "bandwidth": median_distance(true), **halves(true)}
+        numbers: dict[str, Any] = {
+            "count": len(true),
+            "made": len(coded),
+            "bandwidth": median_distance(true),
+            **halves(true),
+        }
         numbers |= {
             "codec_kernel": kernel_distance(coded, true, bandwidth=median_distance(true)),
             "codec_frechet": frechet_distance(coded, true),

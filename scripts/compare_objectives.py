@@ -113,7 +113,14 @@ def told(run: Run, plan: Plan) -> dict[str, Any]:
     if run.warm_up is not None:
         warm = told(run.warm_up, plan)
         totals = [totals[0] + warm["forward_flops"], totals[1] + warm["all_flops"]]
-    facts = {"run": run.name, "data": run.data, "objective": run.objective, "seed": run.seed, "steps": steps}
+    facts = {
+        "flow_steps": plan.flow_steps,
+        "run": run.name,
+        "data": run.data,
+        "objective": run.objective,
+        "seed": run.seed,
+        "steps": steps,
+    }
     return {**facts, "forward_flops": totals[0], "all_flops": totals[1]}
 
 

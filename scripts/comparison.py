@@ -56,7 +56,7 @@ class Plan:
     sounds: str = "sfx"
     scenes: int = 1024
     arrangements: int = 1536
-    flow_steps: int = 400
+    flow_steps: int = 1200
     warm_share: float = 0.5
     batch_size: int = 16
     crop_s: float = 2.0
