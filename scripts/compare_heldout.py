@@ -65,11 +65,9 @@ class HeldOut:
     coded_waves: list[Wave]
 
     def thinned(self, every: int) -> HeldOut:
-        """Every so-manieth prompt, its label and events; the true sounds' embeddings stay whole."""
-        return replace(
-            self, works=self.works[::every], waves=self.waves[::every], labels=self.labels[::every],
-            events_s=self.events_s[::every], coded=self.coded[::every], coded_waves=self.coded_waves[::every],
-        )  # fmt: skip
+        """Every so-manieth prompt with its sound, label and events; the embeddings stay whole."""
+        names = ("works", "waves", "labels", "events_s", "coded_waves")
+        return replace(self, **{name: getattr(self, name)[::every] for name in names})
 
 
 def base_pipeline() -> Pipeline:

@@ -18,6 +18,7 @@ Record = Mapping[str, Any]
 Numbers = dict[int, float]
 NAMES = {"flow-matching": "flow matching", "meanflow": "MeanFlow", "alphaflow": "alpha-Flow", "guided": "baked in"}
 STEPS = (1, 2, 4, 25)
+FIGURES = ("kernel", "frechet", "kernel_coded", "frechet_coded", "log_mel", "onset_f1", "class_agreement")
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -62,7 +63,15 @@ def tables(records: Sequence[Record]) -> str:
         if record["kind"] == "measure":
             setting = record["setting"]
             key = (record["data"], record["objective"], *setting.values())
-            for name in ("kernel", "frechet", "log_mel", "onset_f1", "class_agreement"):
+            for name in (
+                "kernel",
+                "frechet",
+                "kernel_coded",
+                "frechet_coded",
+                "log_mel",
+                "onset_f1",
+                "class_agreement",
+            ):
                 if name in record:
                     found[key][name][record["seed"]] = record[name]
     parts = [_runs(records), _references(records)]
@@ -103,7 +112,8 @@ def _references(records: Sequence[Record]) -> str:
 
 
 def _objectives(found: Mapping[tuple[Any, ...], Mapping[str, Numbers]], clips: str) -> str:
-    columns: list[tuple[str, str, int]] = [("kernel", "kernel", 3), ("Frechet", "frechet", 1)]
+    columns = [("kernel", "kernel", 3), ("Frechet", "frechet", 0)]
+    columns += [("kernel, to coded", "kernel_coded", 3), ("Frechet, to coded", "frechet_coded", 0)]
     if clips == "scenes":
         columns = [("onset F1", "onset_f1", 3), ("classes", "class_agreement", 3), ("log-mel", "log_mel", 2), *columns]
     lines = []
@@ -130,12 +140,14 @@ def _claim(found: Mapping[tuple[Any, ...], Mapping[str, Numbers]], clips: str) -
     lines = []
     for objective in ("meanflow", "alphaflow"):
         cells = [NAMES[objective]]
-        for name in ("kernel", "frechet"):
+        for name in ("kernel", "frechet", "kernel_coded", "frechet_coded"):
             one = at(objective, 1, name)
             cells += [ratio(one, best(name)), ratio(one, at("flow-matching", 1, name))]
         lines.append(cells)
-    head = ["one step of", "kernel / flow's best", "kernel / flow's one step", "Frechet / flow's best"]
-    return f"{clips}, ratios:\n\n" + table([*head, "Frechet / flow's one step"], lines)
+    head = ["one step of"]
+    for name in ("kernel", "Frechet", "kernel to coded", "Frechet to coded"):
+        head += [f"{name} / flow's best", f"{name} / flow's one step"]
+    return f"{clips}, ratios:\n\n" + table(head, lines)
 
 
 def _joint(found: Mapping[tuple[Any, ...], Mapping[str, Numbers]]) -> str:
@@ -144,7 +156,7 @@ def _joint(found: Mapping[tuple[Any, ...], Mapping[str, Numbers]]) -> str:
         for data in ("joint", "text", "video"):
             numbers = found.get((data, "alphaflow", clips, 1, 1.0, "none"))
             if numbers:
-                names = (("kernel", 3), ("frechet", 1), ("onset_f1", 3), ("class_agreement", 3))
+                names = (("kernel", 3), ("frechet", 0), ("onset_f1", 3), ("class_agreement", 3))
                 lines.append([clips, data, *(told(numbers[name].values(), digits) for name, digits in names)])
     return "trained on:\n\n" + table(["clips", "data", "kernel", "Frechet", "onset F1", "classes"], lines)
 
@@ -159,7 +171,7 @@ def _guidance(found: Mapping[tuple[Any, ...], Mapping[str, Numbers]]) -> str:
         ("joint", objective, "recordings", steps, weight, "none" if weight == 1 and by != "input" else by), {}
     )
     for objective, steps, by in kinds:
-        for name, digits in (("kernel", 3), ("frechet", 1), ("log_mel", 2)):
+        for name, digits in (("kernel", 3), ("frechet", 0), ("log_mel", 2)):
             cells = [told(pick(objective, steps, by, weight).get(name, {}).values(), digits) for weight in weights]
             if any(cells):
                 lines.append([f"{NAMES[objective]}, {steps} steps, {by}", name, *cells])
