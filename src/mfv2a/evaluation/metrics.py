@@ -93,7 +93,8 @@ def median_distance(rows: NDArray[np.floating]) -> float:
 def _square_distances(a: Doubles, b: Doubles) -> Doubles:
     """|a_i - b_j|^2: [K, K'], never below zero."""
     square = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None] - 2 * a @ b.T
-    return np.maximum(square, 0)
+    kept: Doubles = np.maximum(square, 0)
+    return kept
 
 
 def gaussian_distance(mean: Doubles, cov: Doubles, other_mean: Doubles, other_cov: Doubles) -> float:
