@@ -86,15 +86,19 @@ def measure_runs(plan: Plan, seeds: Sequence[int], records: Path, *, only: str =
     found = read_records(records)
     trained = {record["run"] for record in found if record["kind"] == "run" and not record["diverged"]}
     done = {(record["run"], *record["setting"].values()) for record in found if record["kind"] == "measure"}
-    for run in all_runs(seeds):
-        todo = [pair for pair in settings_of(run, only) if (run.name, *asdict(pair[1]).values()) not in done]
-        if run.name not in trained or not todo:
+    wanted = [
+        (place, run, part, setting)
+        for run in all_runs(seeds)
+        if run.name in trained
+        for place, (part, setting) in enumerate(settings_of(run, only))
+    ]
+    for _, run, part, setting in sorted(wanted, key=lambda each: each[0]):  # all runs in one setting, then the next
+        if (run.name, *asdict(setting).values()) in done:
             continue
         kind = "instantaneous" if run.objective == "flow-matching" else "average"
         pipeline = with_generator(base, Path(plan.runs) / run.name / "final.safetensors", kind)
-        for part, setting in todo:
-            facts = {"kind": "measure", "part": part, **asdict(run), "run": run.name, "setting": asdict(setting)}
-            add_record(records, {**facts, **measure(pipeline, setting, plan, base)})
+        facts = {"kind": "measure", "part": part, **asdict(run), "run": run.name, "setting": asdict(setting)}
+        add_record(records, {**facts, **measure(pipeline, setting, plan, base)})
 
 
 def measure(pipeline: Pipeline, setting: Setting, plan: Plan, base: Pipeline) -> dict[str, Any]:
