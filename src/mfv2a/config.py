@@ -36,6 +36,8 @@ class SourceConfig:
         voices: folder of labelled sounds laid on the visible events as a second sound track of each scene.
         weight: share of this source in a batch, relative to the others.
         label: only sounds whose label matches this regular expression; exclude: none that match this one.
+        only_files: only the sounds that this table names, tab-separated with a column `file`; except_files: none that
+            this one names, not as voices either.
         listing: list of the videos or recordings, CSV, TSV, JSONL or Parquet (empty: all files of the folder, unnamed).
         split: only what the list says is of this split.
         windows: most windows of a video or recording (0 = as many as it holds, one after the other).
@@ -50,6 +52,8 @@ class SourceConfig:
     weight: float = 1.0
     label: str = ""
     exclude: str = ""
+    only_files: str = ""
+    except_files: str = ""
     listing: str = ""
     split: str = ""
     windows: int = 0

@@ -212,7 +212,7 @@ class Pipeline:
         velocity = at_instant(velocity) if self.info.kind == "instantaneous" else velocity
         if guided:
             rescale = self.info.default_rescale if options.rescale is None else options.rescale
-            velocity = guide(velocity, strength, rescale=rescale)
+            velocity = guide(velocity, strength, rescale=rescale, match=options.match_deviation)
         steps = self.info.default_steps if options.steps is None else options.steps
         shares = spread(self.info.default_renoise, steps) if options.renoise is None else options.renoise
         exact = isinstance(sizes, MMAudioConfig) and sizes.noise_at_zero

@@ -33,6 +33,7 @@ class SampleOptions:
         steps: sampler steps.
         cfg_strength: guidance weight w; 1 is none and costs one evaluation a step.
         rescale: rescale the unconditional prediction by the projection scalar; None as the model's register says.
+        match_deviation: bring the deviation of what guidance predicts back to that without it, `mfv2a.flow.guidance`.
         renoise: share of each step's length that noise is topped up by before it, see `mfv2a.flow.sampler.sample`.
         batch_size: windows sampled together.
     """
@@ -40,6 +41,7 @@ class SampleOptions:
     steps: int | None = None
     cfg_strength: float | None = None
     rescale: bool | None = None
+    match_deviation: bool = False
     renoise: tuple[float, ...] | None = None
     batch_size: int = 8
 

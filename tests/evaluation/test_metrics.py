@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from mfv2a.errors import ConfigError
-from mfv2a.evaluation.metrics import frechet_distance, gaussian_distance, log_mel_distance
+from mfv2a.evaluation.metrics import (
+    frechet_distance,
+    gaussian_distance,
+    gaussian_kernel_distance,
+    log_mel_distance,
+    median_distance,
+)
 
 
 def test_a_sound_has_no_distance_from_itself():
@@ -56,3 +62,45 @@ def test_fewer_sounds_than_dimensions_still_give_a_finite_distance():
 def test_a_single_sound_has_no_distribution():
     with pytest.raises(ConfigError, match="two sounds"):
         frechet_distance(np.zeros((1, 4)), np.zeros((5, 4)))
+
+
+def test_the_kernel_distance_of_two_normals_is_near_the_closed_form():
+    # E k(a, b) of N(m, s^2) in each of D directions: (h^2 / (h^2 + 2 s^2))^(D / 2) exp(-|m|^2 / (2 (h^2 + 2 s^2))).
+    rng, dim, width = np.random.default_rng(3), 3, 2.0
+    gap = np.array([1.0, 0.0, 0.5])
+    alike = (width**2 / (width**2 + 2)) ** (dim / 2)
+    expected = 2 * alike * (1 - np.exp(-gap @ gap / (2 * (width**2 + 2))))
+    first, second = rng.standard_normal((4000, dim)), rng.standard_normal((4000, dim)) + gap
+    assert gaussian_kernel_distance(first, second, bandwidth=width) == pytest.approx(expected, rel=0.08)
+
+
+def test_the_kernel_distance_of_two_pairs_is_what_is_worked_out_by_hand():
+    first, second = np.array([[0.0], [1.0]]), np.array([[0.0], [2.0]])
+    k = {square: np.exp(-square / 2) for square in (0, 1, 4)}
+    expected = k[1] + k[4] - 2 * (k[0] + k[4] + k[1] + k[1]) / 4
+    assert gaussian_kernel_distance(first, second, bandwidth=1.0) == pytest.approx(expected)
+
+
+def test_the_kernel_distance_is_unbiased_where_a_frechet_distance_is_not():
+    rng = np.random.default_rng(4)
+    sets = [rng.standard_normal((2, 12, 16)) for _ in range(200)]
+    kernel = [gaussian_kernel_distance(a, b, bandwidth=4.0) for a, b in sets]
+    assert abs(np.mean(kernel)) < 4 * np.std(kernel) / np.sqrt(len(kernel))
+    assert min(kernel) < 0
+    assert np.mean([frechet_distance(a, b) for a, b in sets]) > 5
+
+
+def test_the_usual_bandwidth_is_the_median_of_the_true_sounds_distances():
+    second = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+    assert median_distance(second) == pytest.approx(5.0)
+    first = np.ones((4, 2))
+    assert gaussian_kernel_distance(first, second) == pytest.approx(
+        gaussian_kernel_distance(first, second, bandwidth=5.0)
+    )
+
+
+def test_a_kernel_needs_pairs_and_a_width():
+    with pytest.raises(ConfigError, match="two sounds"):
+        gaussian_kernel_distance(np.zeros((1, 4)), np.zeros((5, 4)))
+    with pytest.raises(ConfigError, match="above zero"):
+        gaussian_kernel_distance(np.zeros((3, 4)), np.zeros((5, 4)))

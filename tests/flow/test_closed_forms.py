@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mfv2a.errors import ConfigError
-from mfv2a.flow.guidance import combine, guide, guided_target, projection_scale
+from mfv2a.flow.guidance import combine, guide, guided_target, match_deviation, projection_scale
 from mfv2a.flow.objective import (
     adaptive_weight,
     alphaflow_loss,
@@ -239,3 +239,23 @@ def test_strength_one_is_the_conditional_prediction():
 def test_guided_target_weights_sum_to_one():
     v = torch.randn(2, 3)
     assert torch.allclose(guided_target(v, v, v, omega=0.3, kappa=0.9), v, atol=1e-6)
+
+
+@pytest.mark.parametrize("t", [1.0, 0.4])
+def test_matched_guidance_predicts_data_as_wide_as_without_it(noise, t):
+    # The guided prediction is 3 x_c + 2: matched, its deviation is that of x_c again, its mean its own.
+    time = torch.full((3,), t, dtype=torch.float64)
+    wanted = torch.randn(3, 7, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    conditional, guided = (noise - wanted) / t, (noise - (3 * wanted + 2)) / t
+    made = noise - t * match_deviation(guided, conditional, noise, time)
+    mean = wanted.mean((1, 2), keepdim=True)
+    assert torch.allclose(made, 3 * mean + 2 + (wanted - mean), atol=1e-4)
+
+
+def test_matched_guidance_of_one_is_none(noise):
+    time, z = torch.ones(3, dtype=torch.float64), noise
+    doubled = lambda both, *, r, t: torch.cat([both[:3] * 0.5, both[3:] * -2])  # noqa: E731
+    assert torch.allclose(guide(doubled, 1.0, rescale=False, match=True)(z, r=time, t=time), z * 0.5, atol=1e-5)
+    strong = guide(doubled, 4.5, rescale=False, match=True)(z, r=time, t=time)
+    assert torch.allclose((z - strong).std((1, 2)), (z - z * 0.5).std((1, 2)), rtol=1e-4)
+    assert not torch.allclose(strong, z * 0.5, atol=0.1)

@@ -6,6 +6,7 @@ The processes of a team are started once and go through all cases, since startin
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ OBJECTIVES = {
     "meanflow-rare": ObjectiveConfig(name="meanflow", equal_share=0.875, jvp_ramp_steps=1),
     "meanflow-guided": ObjectiveConfig(name="meanflow", equal_share=0.5, jvp_ramp_steps=1, omega=0.6, kappa=0.5),
     "alphaflow": ObjectiveConfig(name="alphaflow", equal_share=0.5, alpha=0.3, jvp_ramp_steps=1),
+    # The weight of guidance is an input of the network; one row of eight has r < t.
+    "meanflow-input": ObjectiveConfig(
+        name="meanflow", equal_share=0.875, jvp_ramp_steps=1, guidance=(1.0, 7.0), kappa=0.3
+    ),
+    "alphaflow-input": ObjectiveConfig(
+        name="alphaflow", equal_share=0.5, alpha=0.3, jvp_ramp_steps=1, guidance=(1.0, 7.0)
+    ),
+    "distill-input": ObjectiveConfig(
+        name="distill", teacher="given", equal_share=0.5, jvp_ramp_steps=1, guidance=(1.0, 7.0)
+    ),
     "distill": ObjectiveConfig(name="distill", teacher="given", teacher_cfg=2.0, equal_share=0.5, jvp_ramp_steps=1),
     "distill-alphaflow": ObjectiveConfig(
         name="distill", teacher="given", distill_by="alphaflow", equal_share=0.875, alpha=0.3, jvp_ramp_steps=1
@@ -47,9 +58,9 @@ def draw_row(rng: np.random.Generator) -> dict[str, Any]:
     return row | {"has_video": rng.random() < 0.7, "has_text": np.array(True), "item": rng.integers(100)}
 
 
-def tiny_network(seed: int = 0) -> MMAudio:
+def tiny_network(seed: int = 0, *, guided: bool = False) -> MMAudio:
     """A network whose every weight matters: none starts at zero."""
-    network = MMAudio(TINY)
+    network = MMAudio(replace(TINY, guided=guided))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in network.parameters():
@@ -75,7 +86,7 @@ def start(
         objective=objective, optimizer=OptimizerConfig(warmup_steps=1, ema=0.5, learning_rate=1e-3, eps=1e-3),
         validation=held, **values,
     )  # fmt: skip
-    network = tiny_network() if network is None else network
+    network = tiny_network(guided=bool(objective.guidance)) if network is None else network
     if recompute:
         recompute_blocks(network)
     teacher = tiny_network(1).requires_grad_(False) if objective.teacher else None

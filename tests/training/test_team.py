@@ -13,9 +13,7 @@ from mfv2a.training.team import Team, join_team
 from training.team_cases import OBJECTIVES, outcome, run_cases, start
 
 PARALLEL = ("ddp", "fsdp")
-
-
-QUICK = "meanflow-rare"
+QUICK = ("meanflow-rare", "meanflow-input")
 
 
 def run_team(folder, names, more):
@@ -53,9 +51,11 @@ def compare(found, expected):
 
 
 def test_two_processes_learn_by_meanflow_what_one_learns(tmp_path, alone):
-    found = run_team(tmp_path, (QUICK,), False)
-    for parallel in PARALLEL:
-        compare(found[QUICK, parallel], alone[QUICK])
+    found = run_team(tmp_path, QUICK, False)
+    for name in QUICK:
+        for parallel in PARALLEL:
+            compare(found[name, parallel], alone[name])
+    assert any(key.startswith("w_embed") for key in alone["meanflow-input"]["tensors"])
 
 
 @pytest.mark.slow

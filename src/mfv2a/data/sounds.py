@@ -28,11 +28,13 @@ class Sound:
         wave: mono float32 [S].
         label: what it is, in words.
         title: a longer description, may be empty.
+        file: name of its file, as the index has it.
     """
 
     wave: Wave
     label: str
     title: str = ""
+    file: str = ""
 
     def captions(self) -> tuple[str, ...]:
         """Ways to ask for this sound."""

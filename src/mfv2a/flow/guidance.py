@@ -49,13 +49,41 @@ def combine(conditional: Tensor, unconditional: Tensor, strength: float | Tensor
     return (u + _each(strength, c) * (c - u)).to(conditional.dtype)
 
 
-def guide(doubled: Velocity, strength: float | Tensor, *, rescale: bool = True) -> Velocity:
+def match_deviation(guided: Tensor, conditional: Tensor, z: Tensor, t: Tensor) -> Tensor:
+    """A guided velocity whose data prediction spreads as much as the conditional one's.
+
+    A velocity u at z predicts the data z - t u, of which one step from t = 1 is the whole output. Guidance makes it
+    spread more; here its deviation over all axes but the first is brought back to the conditional prediction's, its
+    mean is left: x = m + (x_w - m) std(x_c) / std(x_w), and the velocity is (z - x) / t.
+
+    Args:
+        guided: u_w [B, ...].
+        conditional: u_c [B, ...].
+        z: where they were taken [B, ...].
+        t: when [B], above 0.
+
+    Returns:
+        [B, ...] in the dtype of the guided velocity.
+
+    Source: Lin et al., "Common Diffusion Noise Schedules and Sample Steps are Flawed", arXiv 2305.08891, equations (15)
+    and (16) with phi = 1, here on the predicted data.
+    """
+    time = expand_time(t, z).float()
+    made, wanted = z.float() - time * guided.float(), z.float() - time * conditional.float()
+    axes = tuple(range(1, z.dim()))
+    mean = made.mean(axes, keepdim=True)
+    scale = wanted.std(axes, keepdim=True) / (made.std(axes, keepdim=True) + 1e-8)
+    return ((z.float() - mean - (made - mean) * scale) / time).to(guided.dtype)
+
+
+def guide(doubled: Velocity, strength: float | Tensor, *, rescale: bool = True, match: bool = False) -> Velocity:
     """A guided velocity from one that evaluates both branches in one doubled batch.
 
     Args:
         doubled: u(z, *, r, t) on a batch of 2B whose first half is conditional, second half unconditional.
         strength: w, as in `combine`.
         rescale: as in `combine`.
+        match: bring the deviation of what is predicted back to that of the conditional branch, `match_deviation`.
 
     Returns:
         u(z, *, r, t) on a batch of B.
@@ -64,7 +92,8 @@ def guide(doubled: Velocity, strength: float | Tensor, *, rescale: bool = True) 
     def guided(z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
         both = doubled(torch.cat([z, z]), r=torch.cat([r, r]), t=torch.cat([t, t]))
         conditional, unconditional = both.chunk(2)
-        return combine(conditional, unconditional, strength, rescale=rescale)
+        mixed = combine(conditional, unconditional, strength, rescale=rescale)
+        return match_deviation(mixed, conditional, z, t) if match else mixed
 
     return guided
 

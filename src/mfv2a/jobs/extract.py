@@ -70,14 +70,15 @@ def _make_shard(config: ExtractConfig, index: int) -> int:
     from mfv2a.jobs.items import scene_item, sound_item
 
     source = config.source
+    files = {"exclude": source.exclude, "only_files": source.only_files, "except_files": source.except_files}
     first = index * config.shard_items
     items: list[Item] = []
     for number in range(first, min(first + config.shard_items, source.count)):
         seed = source.first_seed + number
         if source.type == "scenes":
-            items.append(scene_item(seed, config.duration_s, source.voices, source.exclude))
+            items.append(scene_item(seed, config.duration_s, source.voices, **files))
         else:
-            items.append(sound_item(source.path, seed, config.duration_s, source.label, source.exclude))
+            items.append(sound_item(source.path, seed, config.duration_s, source.label, **files))
     write_shard(Path(config.out), index, items)
     return len(items)
 

@@ -38,7 +38,9 @@ def _front_end() -> Any:
 
 
 @lru_cache(maxsize=4)
-def load_sounds(folder: str, label: str = "", exclude: str = "") -> tuple[Sound, ...]:
+def load_sounds(
+    folder: str, label: str = "", exclude: str = "", only_files: str = "", except_files: str = ""
+) -> tuple[Sound, ...]:
     """Labelled sounds of a folder with an `index.tsv` (file, seconds, label, title, set, licence), at 16 kHz.
 
     Sound files lie in the folder or in its `audio`. Silence at both ends is cut.
@@ -47,9 +49,11 @@ def load_sounds(folder: str, label: str = "", exclude: str = "") -> tuple[Sound,
         folder: of the index.
         label: only labels that match this regular expression.
         exclude: no labels that match this one.
+        only_files: only files that this table names.
+        except_files: no files that this one names.
 
     Raises:
-        ConfigError: no index there, or no sound matches.
+        ConfigError: no index or table there, or no sound matches.
     """
     from mfv2a.media.audio import read_audio
 
@@ -57,28 +61,49 @@ def load_sounds(folder: str, label: str = "", exclude: str = "") -> tuple[Sound,
     index = root / "index.tsv"
     if not index.is_file():
         raise ConfigError(f"no index.tsv in {folder}", hint="a table of file, seconds, label, title, set, licence")
+    only, without = (frozenset(named_files(Path(table))) if table else None for table in (only_files, except_files))
     lines = index.read_text(encoding="utf-8").splitlines()
     names = lines[0].split("\t")
     sounds = []
     for line in lines[1:]:
         row = dict(zip(names, line.split("\t"), strict=False))
+        if (only is not None and row["file"] not in only) or (without is not None and row["file"] in without):
+            continue
         if re.search(label, row["label"]) and not (exclude and re.search(exclude, row["label"])):
             path = root / row["file"] if (root / row["file"]).exists() else root / "audio" / row["file"]
             try:
                 wave = read_audio(path, SAMPLE_RATE_HZ).samples
             except MediaError:
                 continue
-            sounds.append(Sound(trim_silence(wave, SAMPLE_RATE_HZ), row["label"], row.get("title", "")))
+            sounds.append(Sound(trim_silence(wave, SAMPLE_RATE_HZ), row["label"], row.get("title", ""), row["file"]))
     if not sounds:
         raise ConfigError(f"no sound of {folder} matches")
     return tuple(sounds)
 
 
+def named_files(table: Path) -> list[str]:
+    """The column `file` of a tab-separated table.
+
+    Raises:
+        ConfigError: no such table, or none with that column.
+    """
+    try:
+        lines = table.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{table}: {error}", hint="give the path of a table of files") from error
+    names = lines[0].split("\t") if lines else []
+    if "file" not in names:
+        raise ConfigError(f"{table} has no column file", hint="tab-separated, with a first line of names")
+    place = names.index("file")
+    return [line.split("\t")[place] for line in lines[1:] if line.strip()]
+
+
 @lru_cache(maxsize=4)
-def short_sounds(folder: str, exclude: str = "") -> tuple[Sound, ...]:
+def short_sounds(folder: str, exclude: str = "", only_files: str = "", except_files: str = "") -> tuple[Sound, ...]:
     """Sounds of a folder short enough to be laid on events, by label so that each label is drawn alike."""
     limit = SHORT_S * SAMPLE_RATE_HZ
-    return tuple(s for s in load_sounds(folder, "", exclude) if 0.02 * SAMPLE_RATE_HZ < len(s.wave) < limit)
+    sounds = load_sounds(folder, "", exclude, only_files, except_files)
+    return tuple(s for s in sounds if 0.02 * SAMPLE_RATE_HZ < len(s.wave) < limit)
 
 
 def draw_sound(sounds: Sequence[Sound], rng: np.random.Generator) -> Sound:
@@ -110,7 +135,14 @@ def sound_wave(sounds: Sequence[Sound], duration_s: float, rng: np.random.Genera
     return arrange(sound, round(duration_s * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, rng), sound
 
 
-def scene_item(seed: int, duration_s: float, voices: str = "", exclude: str = "") -> tuple[ItemArrays, dict[str, Any]]:
+def scene_item(
+    seed: int,
+    duration_s: float,
+    voices: str = "",
+    exclude: str = "",
+    only_files: str = "",
+    except_files: str = "",
+) -> tuple[ItemArrays, dict[str, Any]]:
     """Motion and mel of a scene, and what happens in it.
 
     Args:
@@ -119,6 +151,8 @@ def scene_item(seed: int, duration_s: float, voices: str = "", exclude: str = ""
         voices: folder of labelled sounds; events then also get a real voice, as a second mel `voiced_mel`
             (the scene's own where nothing strikes).
         exclude: labels not used as voices.
+        only_files: table of the only files used as voices.
+        except_files: table of files not used as voices.
     """
     from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features
     from mfv2a.scenes import CAPTIONS, make_scene
@@ -138,7 +172,7 @@ def scene_item(seed: int, duration_s: float, voices: str = "", exclude: str = ""
         arrays["voiced_mel"] = mel
         if scene.events:
             rng = np.random.default_rng([seed, 1])
-            sound = draw_sound(short_sounds(voices, exclude), rng)
+            sound = draw_sound(short_sounds(voices, exclude, only_files, except_files), rng)
             times, strengths = zip(*facts["events"], strict=True)
             samples = round(duration_s * SAMPLE_RATE_HZ)
             arrays["voiced_mel"] = mel_of(voice_events(sound, times, strengths, samples, SAMPLE_RATE_HZ, rng))
@@ -147,12 +181,19 @@ def scene_item(seed: int, duration_s: float, voices: str = "", exclude: str = ""
 
 
 def sound_item(
-    folder: str, seed: int, duration_s: float, label: str = "", exclude: str = ""
+    folder: str,
+    seed: int,
+    duration_s: float,
+    label: str = "",
+    exclude: str = "",
+    only_files: str = "",
+    except_files: str = "",
 ) -> tuple[ItemArrays, dict[str, Any]]:
-    """Mel of an arrangement of labelled sounds, and how to ask for it."""
+    """Mel of an arrangement of labelled sounds, and how to ask for it; see `load_sounds`."""
     rng = np.random.default_rng([seed, 2])
-    wave, sound = sound_wave(load_sounds(folder, label, exclude), duration_s, rng)
-    return {"mel": mel_of(wave)}, {"seed": seed, "label": sound.label, "captions": list(sound.captions())}
+    wave, sound = sound_wave(load_sounds(folder, label, exclude, only_files, except_files), duration_s, rng)
+    facts = {"seed": seed, "file": sound.file, "label": sound.label, "captions": list(sound.captions())}
+    return {"mel": mel_of(wave)}, facts
 
 
 def _fit(wave: Wave, duration_s: float) -> Wave:

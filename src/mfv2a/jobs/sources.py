@@ -60,7 +60,8 @@ def _made_wave(crop_s: float, source: SourceConfig, rng: np.random.Generator) ->
         span = source.count or 1_000_000
         wave = scene_wave(source.first_seed + int(rng.integers(span)), max(crop_s, 4.0))
     else:
-        wave, _ = sound_wave(load_sounds(source.path, source.label, source.exclude), max(crop_s, 4.0), rng)
+        files = (source.exclude, source.only_files, source.except_files)
+        wave, _ = sound_wave(load_sounds(source.path, source.label, *files), max(crop_s, 4.0), rng)
     length = round(crop_s * SAMPLE_RATE_HZ)
     start = int(rng.integers(0, len(wave) - length + 1))
     return {"wave": wave[start : start + length]}
