@@ -84,8 +84,11 @@ def begin_new(root: Path, entries: int) -> str:
     videos = root / "videos"
     for number in range(entries):
         path = videos / f"{number // A_FOLDER:04}" / f"a clip from a camera {number:06}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.hardlink_to(root / "clip.mp4")
+        if number % A_FOLDER == 0:  # a file has room for some 65,000 names
+            path.parent.mkdir(parents=True)
+            clip = path.with_name("clip")
+            shutil.copy(CLIP, clip)
+        path.hardlink_to(clip)
     line = [sys.executable, "-m", "mfv2a", "dub", str(videos), "--out", str(root / "dubbed"), "--quiet"]
     start = time.perf_counter()
     with subprocess.Popen(line, stdout=subprocess.PIPE) as run:
@@ -107,7 +110,6 @@ def main() -> None:
     entries = wanted.entries
     with tempfile.TemporaryDirectory(prefix="mfv2a-rerun-") as scratch:
         if wanted.new:
-            shutil.copy(CLIP, Path(scratch) / "clip.mp4")
             sys.stdout.write(begin_new(Path(scratch), entries) + "\n")
             return
         videos, out = make_done(Path(scratch), entries)

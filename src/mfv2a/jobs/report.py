@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from mfv2a.records import ItemResult
 
 REPORT_NAME = "report.jsonl"
 SHARD_REPORTS = "report-*-of-*.jsonl"
+_RECENT = 256  # records that are asked for again soon: when a video is planned, and when it is settled
 _FILES = 1 << 20  # a place is told as byte * _FILES + number of the file, in one int
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -180,6 +182,8 @@ class Report:
     def __init__(self, folder: Path, name: str = REPORT_NAME, named: Callable[[str], str] = str) -> None:
         self.folder = folder
         self._named = named
+        self._recent: dict[int, dict[str, Any] | None] = {}
+        self._lock = threading.Lock()
         self._path = folder / name
         self._root = str(absolute(folder))
         self._last: dict[str | tuple[str, int], int] = {}
@@ -195,12 +199,20 @@ class Report:
         place = self._last.get(_key(self._named(str(absolute(source))), variant))
         if place is None:
             return None
+        with self._lock:
+            if place in self._recent:
+                return self._recent[place]
         try:
             with self._paths[place % _FILES].open("rb") as file:
                 file.seek(place // _FILES)
-                return _record(file.readline())
+                record = _record(file.readline())
         except OSError:
             return None
+        with self._lock:
+            self._recent[place] = record
+            if len(self._recent) > _RECENT:
+                del self._recent[next(iter(self._recent))]
+        return record
 
     def statuses(self) -> dict[str, int]:
         """How many files, by source and take, the report knows in which status."""
