@@ -18,19 +18,20 @@ def test_all_come_in_order_and_then_no_more() -> None:
 
 def test_no_more_are_made_than_may_wait() -> None:
     made: list[int] = []
-    waits = threading.Event()
+    full = threading.Event()
 
     def source() -> Iterator[int]:
         for number in range(100):
             made.append(number)
-            if number == 4:
-                waits.set()
+            if number == 3:
+                full.set()
             yield number
 
     ahead = Ahead(source(), 3)
-    assert next(ahead) == 0
-    assert waits.wait(10)
-    assert made == [0, 1, 2, 3, 4]  # one is taken, three wait, and one is in hand
+    assert full.wait(10)
+    assert made == [0, 1, 2, 3]  # three wait, and one is in hand
+    assert [next(ahead) for _ in range(20)] == list(range(20))
+    assert len(made) <= 20 + 4
     ahead.close()
 
 

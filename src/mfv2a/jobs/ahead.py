@@ -5,17 +5,19 @@ A thread of its own makes it. This module does not know what is made.
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 Made = TypeVar("Made")
-_LOOK_S = 0.5  # how often the thread asks whether anybody still wants more
 
 
 class Ahead(Generic[Made], Iterator[Made]):
     """What `source` gives, made by a thread of its own; what it raises is raised where it is taken.
+
+    The thread pauses when enough waits and goes on when half of that is taken: handing over single things, of which
+    there may be a hundred thousand, would cost more than making them.
 
     Args:
         source: what is to be made, in order.
@@ -23,44 +25,52 @@ class Ahead(Generic[Made], Iterator[Made]):
     """
 
     def __init__(self, source: Iterable[Made], most: int) -> None:
-        self._made: queue.Queue[tuple[bool, Made | BaseException | None]] = queue.Queue(most)
-        self._unwanted = threading.Event()
-        self._over = False
-        self._thread = threading.Thread(target=self._make, args=(source,), name="mfv2a-ahead", daemon=True)
-        self._thread.start()
+        self._most = most
+        self._made: deque[Made] = deque()
+        self._error: BaseException | None = None
+        self._ended = self._unwanted = False
+        self._news = threading.Condition()
+        threading.Thread(target=self._make, args=(source,), name="mfv2a-ahead", daemon=True).start()
 
     def __next__(self) -> Made:
         """The next one; waits until it is there."""
-        if self._over:
-            raise StopIteration
-        more, made = self._made.get()
-        if more:
-            return made  # type: ignore[return-value]
-        self._over = True
-        if isinstance(made, BaseException):
-            raise made
+        with self._news:
+            while not self._made and not self._ended:
+                self._news.wait()
+            if self._made:
+                made = self._made.popleft()
+                if len(self._made) == self._most // 2:
+                    self._news.notify()
+                return made
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
         raise StopIteration
 
     def close(self) -> None:
         """Nothing more is taken: the thread ends after the one that it is at."""
-        self._unwanted.set()
+        with self._news:
+            self._unwanted = True
+            self._news.notify()
 
     def _make(self, source: Iterable[Made]) -> None:
-        end: BaseException | None = None
+        error: BaseException | None = None
         try:
             for made in source:
-                if not self._put((True, made)):
+                if not self._put(made):
                     return
-        except BaseException as error:  # noqa: BLE001 - raised again where it is taken
-            end = error
-        self._put((False, end))
+        except BaseException as raised:  # noqa: BLE001 - raised again where it is taken
+            error = raised
+        with self._news:
+            self._error, self._ended = error, True
+            self._news.notify()
 
-    def _put(self, entry: tuple[bool, Made | BaseException | None]) -> bool:
+    def _put(self, made: Made) -> bool:
         """Waits for room; False if nobody wants more."""
-        while not self._unwanted.is_set():
-            try:
-                self._made.put(entry, timeout=_LOOK_S)
-            except queue.Full:
-                continue
-            return True
-        return False
+        with self._news:
+            while len(self._made) >= self._most and not self._unwanted:
+                self._news.wait()
+            self._made.append(made)
+            if len(self._made) == 1:
+                self._news.notify()
+            return not self._unwanted
