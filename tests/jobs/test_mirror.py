@@ -133,6 +133,41 @@ def test_an_upload_that_fails_is_that_clips_failure(
     assert stored() == {"report.jsonl", "a.mp4", "b.mp4"}
 
 
+def test_an_output_whose_marker_could_not_be_written_is_ours_to_replace(monkeypatch: pytest.MonkeyPatch) -> None:
+    put("a.mp4")
+    upload = MemoryFileSystem.put_file
+
+    def refuses(self: MemoryFileSystem, source: str, target: str, **rest: Any) -> None:
+        if target.endswith("a.mp4.json"):
+            raise ConnectionError("reset")
+        upload(self, source, target, **rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "put_file", refuses)
+        assert main(DUB) == 3
+    assert stored() == {"report.jsonl", "a.mp4", ".mfv2a/report.jsonl/a.mp4.claim"}
+    assert main(DUB) == 0
+    assert stored() == {"report.jsonl", "a.mp4"}
+
+
+def test_a_dozen_urls_are_told_apart(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    names = [f"memory://in/{number}.mp4" for number in range(12)]
+    for number in range(12):
+        put(f"{number}.mp4", text="no video")
+    assert main(["dub", *names, "--out", "memory://out", *TINY]) == 3
+    assert sorted(line["source"] for line in report()) == sorted(names)
+    assert b"mfv2a-stage" not in capsysbinary.readouterr().err
+
+
+def test_several_workers_deliver(tmp_path: Path) -> None:
+    for name in "abc":
+        make_video(Path("store/in") / f"{name}.mp4", seconds=0.3)
+    url = f"file://{tmp_path}/store"
+    assert main(["dub", f"{url}/in", "--out", f"{url}/out", "--device", "cpu,cpu", *TINY]) == 0
+    made = {path.name for path in Path("store/out").rglob("*") if path.is_file()}
+    assert made == {"report.jsonl", "a.mp4", "b.mp4", "c.mp4"}
+
+
 def test_a_network_that_fails_once_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     put("a.mp4")
     fetch, calls = MemoryFileSystem.get_file, []

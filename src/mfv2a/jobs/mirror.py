@@ -23,7 +23,7 @@ from mfv2a.jobs.report import REPORT_NAME, SHARD_REPORTS, absolute, encode_json,
 from mfv2a.media.remote import Remote, RemoteFile, is_stand_in, is_url, stand_in
 from mfv2a.records import ItemResult
 
-MARKERS, CLAIM = ".mfv2a", ".claim"
+MARKERS, CLAIM, MARKER = ".mfv2a", ".claim", ".json"
 _STAGE = "mfv2a-stage-"
 
 
@@ -60,8 +60,8 @@ class Mirror:
 
     def let_go(self, source: Path) -> None:
         """Puts the stand-in back."""
-        if any(absolute(source).is_relative_to(folder) for folder, _ in self.inputs):
-            with suppress(OSError):
+        with suppress(OSError):
+            if any(absolute(source).is_relative_to(folder) for folder, _ in self.inputs) and not is_stand_in(source):
                 _let_go(source)
 
     def deliver(self, result: ItemResult) -> None:
@@ -81,7 +81,7 @@ class Mirror:
             _put_bytes(remote, b"".join(map(encode_json, claims)), marker + CLAIM, folder)
             for path in made:
                 remote.put(path, _place(path, folder))
-            _put_bytes(remote, encode_json(record), f"{marker}.json", folder)
+            _put_bytes(remote, encode_json(record), marker + MARKER, folder)
         except MediaError:
             for path in made:
                 path.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ class Mirror:
             _let_go(path)
 
     def commit(self) -> None:
-        """Makes the report there whole, and removes the markers that it holds.
+        """Makes the report there whole, and removes the markers that it holds; a claim without a marker stays.
 
         Raises:
             MediaError: it cannot be written there; the markers stay, and the next run takes them.
@@ -100,7 +100,9 @@ class Mirror:
         folder, remote = self.out
         remote.put(folder / self.report, self.report)
         markers = Remote(remote.at(f"{MARKERS}/{self.report}"))
-        markers.remove(file.relative for file in markers.files())
+        names = {file.relative for file in markers.files()}
+        kept = {name for name in names if name.endswith(CLAIM) and name.removesuffix(CLAIM) + MARKER not in names}
+        markers.remove(sorted(names - kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _stage(root: Path, arguments: Sequence[str], out: str, report: str) -> Stage
         if not is_url(argument):
             words.append(argument)
             continue
-        folder = root / "in" / str(len(inputs))
+        folder = root / "in" / f"{len(inputs):06}"  # none begins as another: names are replaced in texts
         remote, files, named = _find(argument, folder)
         _mirror_videos(remote, [file for file in files if not _is_below(remote.at(file.relative), out)], folder, named)
         inputs.append((folder, remote))

@@ -226,6 +226,7 @@ class DubStages:
             details=describe(item, draft, track, seconds, self._out, made),
         )
         if self._deliver is not None:
+            self._begin(item, "upload")
             start = time.perf_counter()
             self._deliver(result)
             seconds["upload"] = time.perf_counter() - start
