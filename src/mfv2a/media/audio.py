@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.ffmpeg import compile_command, run_ffmpeg
+from mfv2a.media.packets import sounded
 from mfv2a.media.probe import check_readable, has_disposition, open_media
 from mfv2a.media.resampling import BLOCK_SAMPLES, resample
 from mfv2a.media.spool import forget
@@ -92,23 +93,13 @@ def _read_with_ffmpeg(path: Path) -> tuple[NDArray[np.float32], int]:
         rate = int(track.codec_context.sample_rate)
         resampler = av.AudioResampler(format="fltp", layout=track.codec_context.layout, rate=rate)
         try:
-            for frame in _sounds(container, track):
+            for frame in sounded(container, track):
                 blocks.extend(np.asarray(out.to_ndarray(), dtype=np.float32) for out in resampler.resample(frame))
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(path, "has sound that cannot be decoded", detail=str(error)) from error
     if not blocks:
         raise MediaError(path, "has sound that cannot be decoded")
     return np.ascontiguousarray(np.concatenate(blocks, axis=1).T), rate
-
-
-def _sounds(container: Any, track: Any) -> Iterator[Any]:
-    """Decode frames, stepping over damaged packets; at the end a None to empty the resampler."""
-    for packet in container.demux(track):
-        try:
-            yield from packet.decode()
-        except av.InvalidDataError:
-            continue
-    yield None
 
 
 class FittedSound:

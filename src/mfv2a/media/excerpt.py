@@ -5,15 +5,14 @@ This file does not know who listens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
+from mfv2a.media.packets import sounded
 from mfv2a.media.patience import check_patience
 from mfv2a.media.probe import has_disposition, open_media
 from mfv2a.records import Audio
@@ -44,7 +43,7 @@ def read_excerpt(path: Path | str, sample_rate_hz: int, longest_s: float) -> Aud
         track = next((one for one in tracks if has_disposition(one, "default")), tracks[0])
         resampler = av.AudioResampler(format="fltp", layout=track.codec_context.layout, rate=sample_rate_hz)
         try:
-            for frame in _sounds(container, track):
+            for frame in sounded(container, track):
                 check_patience()
                 for part in resampler.resample(frame):
                     blocks.append(part.to_ndarray().mean(axis=0, dtype=np.float32))  # FFmpeg's own mix is no mean
@@ -57,13 +56,3 @@ def read_excerpt(path: Path | str, sample_rate_hz: int, longest_s: float) -> Aud
         raise MediaError(path, "has sound that cannot be decoded")
     samples = np.clip(np.nan_to_num(np.concatenate(blocks)[:most]), -1.0, 1.0)
     return Audio(samples=samples, sample_rate_hz=sample_rate_hz)
-
-
-def _sounds(container: Any, track: Any) -> Iterator[Any]:
-    """Frames of a track, stepping over damaged packets; at the end a None to empty the resampler."""
-    for packet in container.demux(track):
-        try:
-            yield from packet.decode()
-        except av.InvalidDataError:
-            continue
-    yield None

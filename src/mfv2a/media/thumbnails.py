@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
 from mfv2a.media.hdr import tone_table
+from mfv2a.media.packets import decoded
 from mfv2a.media.patience import check_patience
 from mfv2a.media.probe import choose_picture, open_media
 
@@ -99,7 +100,7 @@ def _frames_at(container: Any, picture: Any, duration_s: float) -> Iterator[Any]
 def _passed(container: Any, picture: Any, start_s: float, wanted: Sequence[float]) -> Iterator[Any]:
     """Decodes once from the beginning: for each wanted time the frame that is shown then."""
     left, shown, interval_s = list(wanted), None, 1 / float(picture.average_rate or 25)
-    for count, frame in enumerate(_decoded(container, picture)):
+    for count, frame in enumerate(decoded(container, picture)):
         check_patience()
         time_s = count * interval_s if frame.time is None else frame.time - start_s
         while left and shown is not None and left[0] < time_s:
@@ -110,22 +111,6 @@ def _passed(container: Any, picture: Any, start_s: float, wanted: Sequence[float
         shown = frame
     if shown is not None:
         yield from [shown] * len(left)
-
-
-def _decoded(container: Any, picture: Any) -> Iterator[Any]:
-    """Decodes one stream, stepping over packets that cannot be decoded."""
-    packets = container.demux(picture)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (av.FFmpegError, OSError):
-            return
-        if packet is None:
-            return
-        try:
-            yield from packet.decode()
-        except av.FFmpegError:
-            continue
 
 
 def _turns(frame: Any) -> int:

@@ -21,6 +21,7 @@ from mfv2a.errors import MediaError
 from mfv2a.media.blend import PIECE_SAMPLES
 from mfv2a.media.containers import MuxPlan
 from mfv2a.media.ffmpeg import find_ffmpeg
+from mfv2a.media.packets import decoded
 from mfv2a.media.probe import open_media
 from mfv2a.media.resampling import resampled
 from mfv2a.media.spool import forget, silence
@@ -154,25 +155,13 @@ def _blocks(container: Any, index: int) -> Iterator[tuple[float | None, int, NDA
     if track.codec_context is None:
         return
     resampler, made_for = None, None
-    packets = container.demux(track)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (av.FFmpegError, OSError):
-            return
-        if packet is None:
-            return
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            continue
-        for frame in frames:
-            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if resampler is None or kind != made_for:
-                layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
-                resampler, made_for = av.AudioResampler(format="fltp", layout=layout, rate=frame.sample_rate), kind
-            for out in resampler.resample(frame):
-                yield frame.time, frame.sample_rate, np.nan_to_num(out.to_ndarray().T)
+    for frame in decoded(container, track):
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or kind != made_for:
+            layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
+            resampler, made_for = av.AudioResampler(format="fltp", layout=layout, rate=frame.sample_rate), kind
+        for out in resampler.resample(frame):
+            yield frame.time, frame.sample_rate, np.nan_to_num(out.to_ndarray().T)
 
 
 def _place(track: NDArray[np.float32], wave: NDArray[np.float32], start: int) -> None:
