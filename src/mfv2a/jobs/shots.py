@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from mfv2a.media.cuts import decode_shots
 from mfv2a.media.hardware import DecodeDevice, choose_decoder
 from mfv2a.media.motion import MotionMeter
 from mfv2a.media.patience import check_patience
-from mfv2a.media.spool import Spool, forget
+from mfv2a.media.spool import forget, kept
 from mfv2a.records import Audio, FrameRequest, VideoInfo
 
 if TYPE_CHECKING:
@@ -190,15 +190,10 @@ def sound_of_shots(
                 fade_out=fade if k + 1 < len(draft.works) else 0,
             )
 
-    if draft.duration_s <= LONG_S:
-        return Audio(samples=np.concatenate(list(pieces())), sample_rate_hz=sample_rate_hz)
-    with ExitStack() as stack:
+    is_long = draft.duration_s > LONG_S
+    if is_long:
         folder.mkdir(parents=True, exist_ok=True)
-        spool = stack.enter_context(Spool(folder))
-        for piece in pieces():
-            check_patience()
-            spool.append(piece)
-        return Audio(samples=spool.array(), sample_rate_hz=sample_rate_hz)
+    return Audio(samples=kept(pieces(), folder if is_long else None), sample_rate_hz=sample_rate_hz)
 
 
 def edged(samples: NDArray[np.float32], length: int, *, fade_in: int, fade_out: int) -> Iterator[NDArray[np.float32]]:
