@@ -185,3 +185,14 @@ def test_a_pipe_is_not_waited_for(here: Path) -> None:
     found = find_videos(["pipe.mp4", "in"], Path("out"))
     assert tree(found) == {"in/a.mp4": "a.mp4"}
     assert found.missing == ((Path("pipe.mp4"), "not a regular file"),)
+
+
+def test_videos_behind_a_link_into_the_output_folder_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").touch()
+    (tmp_path / "out" / "sub").mkdir(parents=True)
+    (tmp_path / "out" / "sub" / "b.mp4").touch()
+    (tmp_path / "videos" / "linked").symlink_to(tmp_path / "out" / "sub")
+    discovery = find_videos([str(tmp_path / "videos")], tmp_path / "out")
+    assert [str(each.relative) for each in discovery.found] == ["a.mp4"]
+    assert "1 left out" in discovery.notes[0]

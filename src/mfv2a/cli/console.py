@@ -75,6 +75,8 @@ def error_line(error: Mfv2aError) -> str:
 
 def printable(text: str) -> str:
     """Keeps a text on one line and in UTF-8: control characters and undecodable bytes become escapes."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
@@ -202,21 +202,26 @@ class _Finder:
             return
         before = len(self.found)
         left_out = 0
-        for path in self._walk(folder, {_real(folder)}):
-            whole = str(absolute(path))
-            if whole in self._written or _real(path).is_relative_to(self._out_real):
+        root, whole_root = str(folder), os.path.abspath(folder)  # noqa: PTH100 - symlinks are kept
+        for relative, linked in self._walk(folder, "", {_real(folder)}, linked=False):
+            whole = os.path.join(whole_root, relative)  # noqa: PTH118 - a hundred thousand Paths are slow
+            if whole in self._written or (linked and _real(Path(whole)).is_relative_to(self._out_real)):
                 left_out += 1
             else:
-                self.found.setdefault(whole, (str(path), str(path.relative_to(folder))))
+                self.found.setdefault(whole, (os.path.join(root, relative), relative))  # noqa: PTH118
         if left_out:
             self.notes.append(f"{folder}: {left_out} left out because mfv2a wrote them")
         elif len(self.found) == before:
             self.notes.append(f"{folder} holds no videos")
 
-    def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
-        """Yields the videos below a folder by name; a folder reached again, as in a loop, is not entered."""
+    def _walk(self, folder: Path, relative: str, seen: set[Path], *, linked: bool) -> Iterator[tuple[str, bool]]:
+        """Yields the videos below a folder by name, and whether a link leads to each.
+
+        A folder that is reached again, as in a loop, is not entered.
+        """
         try:
-            entries = sorted(folder.iterdir())
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             self.missing.append((folder, f"the folder cannot be read: {error.strerror}"))
             return
@@ -224,14 +229,16 @@ class _Finder:
         for entry in entries:
             if entry.name.startswith("."):  # hidden: temporary names, and what other systems leave (._clip.mp4)
                 continue
-            if entry.is_dir():
-                real = _real(entry)
+            place = os.path.join(relative, entry.name)  # noqa: PTH118
+            by_link = linked or entry.is_symlink()
+            if _leads(entry.is_dir):
+                real = _real(Path(entry.path))
                 above = _real(folder).is_relative_to(real)  # a link to a parent: the way round a loop
                 if real not in seen and not above and real != self._out_real:
                     seen.add(real)
-                    yield from self._walk(entry, seen)
-            elif entry.suffix.lower() in VIDEO_SUFFIXES and (entry.is_file() or entry.is_symlink()):
-                yield entry
+                    yield from self._walk(Path(entry.path), place, seen, linked=by_link)
+            elif _suffix(entry.name) in VIDEO_SUFFIXES and (entry.is_symlink() or _leads(entry.is_file)):
+                yield place, by_link
 
     def _read_report(self, folder: Path) -> None:
         if folder not in self._reports_read:
@@ -241,8 +248,21 @@ class _Finder:
 
 def bare_name(relative: str) -> str:
     """A place in the output tree without the suffix of a video: what all of its outputs begin with."""
-    stem, suffix = os.path.splitext(relative)  # noqa: PTH122 - a hundred thousand Paths are slow
-    return stem if suffix.lower() in VIDEO_SUFFIXES else relative
+    suffix = _suffix(relative)
+    return relative[: -len(suffix)] if suffix in VIDEO_SUFFIXES else relative
+
+
+def _suffix(name: str) -> str:
+    """The suffix in lower case, with its dot."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a hundred thousand Paths are slow
+
+
+def _leads(asked: Callable[[], bool]) -> bool:
+    """What an entry of a folder says of where it leads; a link into nowhere, or in a circle, leads nowhere."""
+    try:
+        return asked()
+    except OSError:
+        return False
 
 
 def _real(path: Path) -> Path:

@@ -92,7 +92,7 @@ def already_done(
     same = (
         Path(record["name"]) == output_name(found.relative, output.suffix, variant)
         and _is_unchanged(found.source, details, facts)
-        and record.get("settings") == json.loads(json.dumps(settings))
+        and _are_same(record.get("settings"), settings)
         and _size_bytes(output) == details.get("output_bytes")
         and (not options.also_wav or _size_bytes(output.with_suffix(".wav")) == details.get("wav_bytes"))
         and _has_all_beside(options, details)
@@ -100,6 +100,11 @@ def already_done(
     if not same:
         return None
     return skipped(found.source, output, record)
+
+
+def _are_same(recorded: object, settings: Mapping[str, Any]) -> bool:
+    """Whether a record's settings are these, as JSON has them: a tuple is a list there."""
+    return bool(recorded == settings) or recorded == json.loads(json.dumps(settings))
 
 
 def _has_all_beside(options: PlanOptions, details: Mapping[str, Any]) -> bool:

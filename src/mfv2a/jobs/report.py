@@ -18,6 +18,7 @@ from typing import Any
 
 from mfv2a import __version__
 from mfv2a.errors import StartError
+from mfv2a.jobs.lines import Lines
 from mfv2a.records import ItemResult
 
 REPORT_NAME = "report.jsonl"
@@ -60,14 +61,14 @@ def result_record(result: ItemResult, folder: Path, named: Callable[[str], str] 
     Returns:
         A JSON-ready dict.
     """
-    output = None if result.output is None else absolute(result.output)
-    name = None
+    output = None if result.output is None else os.path.abspath(result.output)  # noqa: PTH100 - as in `absolute`
+    name = output
     if output is not None:
-        root = absolute(folder)
-        name = output.relative_to(root).as_posix() if output.is_relative_to(root) else str(output)
+        root = os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118 - a hundred thousand Paths are slow
+        name = output.removeprefix(root).replace(os.sep, "/") if output.startswith(root) else output
     return {
-        "source": named(str(absolute(result.source))),
-        "output": None if output is None else named(str(output)),
+        "source": named(os.path.abspath(result.source)),  # noqa: PTH100
+        "output": None if output is None else named(output),
         "name": name,
         "status": result.status,
         "error": result.error,
@@ -190,22 +191,21 @@ class Report:
         self._source_of: dict[str, str] = {}
         paths = report_paths(folder)
         self._paths = [self._path, *(path for path in paths if path != self._path)]
+        self._files = [Lines(path) for path in self._paths]
         for path in paths:
             for place, record in _lines(path):
                 self._remember(record, place, self._paths.index(path))
 
     def last(self, source: Path, variant: int = 1) -> Mapping[str, Any] | None:
         """The newest record of a source and variant, None if the report does not know it."""
-        place = self._last.get(_key(self._named(str(absolute(source))), variant))
+        place = self._last.get(_key(self._named(os.path.abspath(source)), variant))  # noqa: PTH100
         if place is None:
             return None
         with self._lock:
             if place in self._recent:
                 return self._recent[place]
         try:
-            with self._paths[place % _FILES].open("rb") as file:
-                file.seek(place // _FILES)
-                record = _record(file.readline())
+            record = _record(self._files[place % _FILES].read(place // _FILES))
         except OSError:
             return None
         with self._lock:
@@ -251,7 +251,7 @@ class Report:
         if result.status == "skipped" and self._knows(result, record):
             return record
         try:
-            place = self._append_line(encode_json(record), lasting=result.status != "skipped")
+            place = self._files[0].add(encode_json(record), lasting=result.status != "skipped")
         except OSError as error:
             full = error.errno in DISK_FULL
             reason = "the disk is full" if full else error.strerror or str(error)
@@ -271,21 +271,6 @@ class Report:
         self._last[_key(source, _variant(record))] = place * _FILES + number
         for path in _made_files(record, self._root):
             self._source_of[path] = source
-
-    def _append_line(self, line: bytes, *, lasting: bool) -> int:
-        """Writes a line, to the disk itself if it shall last; returns where it begins."""
-        with self._path.open("ab+") as file:
-            place = file.tell()
-            if place > 0:
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # a crash cut the last line: start a fresh one
-                    line = b"\n" + line
-                    place += 1
-            file.write(line)
-            file.flush()
-            if lasting:
-                os.fsync(file.fileno())
-        return place
 
 
 def _variant(record: Mapping[str, Any]) -> int:
