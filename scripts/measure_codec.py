@@ -5,7 +5,7 @@
 
 For each way back to a wave: the share of sounds whose first tag is still among the first three, the share of the
 first five tags that are still there, kernel (MMD^2, unbiased) and Frechet distance of the tagger's embeddings to the
-true sounds, multi-resolution STFT distance, difference of level, seconds of work a second of sound. The tagger takes no part
+true sounds, multi-resolution STFT distance, difference of level, seconds of work a second of sound. The tagger has no part
 in training. 95 % intervals by bootstrap over the sounds. The ways: the mel as it is, and decoded from latents, each by
 Griffin-Lim alone and after the post-net, and the decoded mel with the true phase, which no decoder knows.
 """

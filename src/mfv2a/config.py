@@ -70,7 +70,8 @@ class ObjectiveConfig:
     """The generator's loss.
 
     Attributes:
-        name: "flow-matching", "meanflow", "alphaflow" (MeanFlow without a derivative) or "distill" (a teacher's).
+        name: "flow-matching", "meanflow", "alphaflow" (MeanFlow without a derivative), "distill" (a teacher's) or
+            "energy" (one step alone, by the energy score of two draws; rows with r = t learn flow matching).
         time_mean, time_std: of the normal under the logit-normal times.
         equal_share: share of rows with r = t; full_share: of the others, share with r = 0 and t = 1.
         power: p of the adaptive weight; jvp_ramp_steps: steps over which the derivative's term grows to 1.
@@ -86,7 +87,7 @@ class ObjectiveConfig:
         drop_both, drop_video, drop_text: shares of rows whose conditions are replaced by the empty features.
     """
 
-    name: Literal["flow-matching", "meanflow", "alphaflow", "distill"] = "meanflow"
+    name: Literal["flow-matching", "meanflow", "alphaflow", "distill", "energy"] = "meanflow"
     time_mean: float = -0.4
     time_std: float = 1.0
     equal_share: float = 0.75
@@ -111,8 +112,9 @@ class ObjectiveConfig:
             raise ConfigError(f"alpha must lie above 0 and at most at 1, not {self.alpha}")
         if (self.name == "distill") != bool(self.teacher):
             raise ConfigError('name = "distill" and teacher = ... go together')
-        if self.name == "distill" and (self.omega, self.kappa) != (1.0, 0.0):
-            raise ConfigError("omega and kappa are not for distill", hint="teacher_cfg guides the teacher")
+        if self.name in ("distill", "energy") and (self.omega, self.kappa) != (1.0, 0.0):
+            hint = "teacher_cfg guides the teacher" if self.name == "distill" else "it has no velocity to guide"
+            raise ConfigError(f"omega and kappa are not for {self.name}", hint=hint)
         self._check_guidance()
 
     def _check_guidance(self) -> None:
@@ -121,8 +123,8 @@ class ObjectiveConfig:
         if len(self.guidance) != 2 or not 0 < self.guidance[0] <= self.guidance[1]:
             told = list(self.guidance)
             raise ConfigError(f"guidance is a lowest and a highest weight, not {told}", hint="guidance = [1.0, 7.0]")
-        if self.name == "flow-matching" or self.omega != 1.0:
-            what = "flow-matching" if self.name == "flow-matching" else "omega"
+        if self.name in ("flow-matching", "energy") or self.omega != 1.0:
+            what = "omega" if self.omega != 1.0 else self.name
             raise ConfigError(f"guidance = ... does not go with {what}", hint="each row's weight guides its target")
         if not 0 <= self.kappa < 1:
             raise ConfigError(f"kappa must lie at 0 or above and below 1, not {self.kappa}")

@@ -16,9 +16,11 @@ from mfv2a.flow.objective import (
     adaptive_weight,
     alphaflow_loss,
     distill_loss,
+    energy_score,
     flow_matching_loss,
     meanflow_loss,
     meanflow_terms,
+    sequence_distance,
 )
 from mfv2a.flow.path import interpolate, sample_times
 from mfv2a.flow.sampler import sample
@@ -259,3 +261,31 @@ def test_matched_guidance_of_one_is_none(noise):
     strong = guide(doubled, 4.5, rescale=False, match=True)(z, r=time, t=time)
     assert torch.allclose((z - strong).std((1, 2)), (z - z * 0.5).std((1, 2)), rtol=1e-4)
     assert not torch.allclose(strong, z * 0.5, atol=0.1)
+
+
+def test_the_energy_score_of_a_normal_variable_is_its_closed_form():
+    """E|X - Y| = 2 s / sqrt(pi) for independent normals of deviation s, s sqrt(2 / pi) from their mean."""
+    generator = torch.Generator().manual_seed(2)
+    true, one, other = (3 + 2 * torch.randn(200_000, 1, generator=generator, dtype=torch.float64) for _ in range(3))
+
+    def mean(a, b):
+        return energy_score(a, b, true, lambda c, d: (c - d).abs()[:, 0]).mean().item()
+
+    right, centre = mean(one, other), torch.full_like(true, 3.0)
+    assert right == pytest.approx(2 / math.sqrt(math.pi), rel=0.01)
+    assert mean(centre, centre) == pytest.approx(2 * math.sqrt(2 / math.pi), rel=0.01)
+    assert right < mean(3 + 0.5 * (one - 3), 3 + 0.5 * (other - 3))
+    assert right < mean(3 + 1.5 * (one - 3), 3 + 1.5 * (other - 3))
+
+
+def test_the_distance_of_sequences_counts_noise_alike_on_each_scale_and_what_lasts_more():
+    a = torch.zeros(2, 64, 20)
+    steady = sequence_distance(a, a + 0.5)
+    # single values, stretches of 1, 4 and 16 frames, and the means over 4, 16 and 64
+    expected = 0.5 * (1 + 3 + 2 + 4 + 8) / 7
+    assert torch.allclose(steady, torch.full((2,), expected), rtol=1e-4)
+    noise = torch.randn(4, 64, 500, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(sequence_distance(noise, torch.zeros_like(noise)), torch.full((4,), 0.97), atol=0.05)
+    assert torch.allclose(
+        sequence_distance(a[:, :3], a[:, :3] + 0.5), torch.full((2,), 0.5 * (1 + 1 + 3**0.5) / 3), rtol=1e-4
+    )

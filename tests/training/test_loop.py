@@ -152,8 +152,9 @@ def generator_batch(rows=6):
         ObjectiveConfig(name="alphaflow", equal_share=0.5),
         ObjectiveConfig(name="distill", teacher="given", equal_share=0.5),
         ObjectiveConfig(name="distill", teacher="given", distill_by="alphaflow", teacher_cfg=1.0),
+        ObjectiveConfig(name="energy", equal_share=0.5),
     ],
-    ids=["flow", "meanflow", "equal-times", "guided", "alphaflow", "distill", "distill-alphaflow"],
+    ids=["flow", "meanflow", "equal-times", "guided", "alphaflow", "distill", "distill-alphaflow", "energy"],
 )
 def test_every_objective_trains_the_generator(objective):
     torch.manual_seed(0)

@@ -1,13 +1,15 @@
-"""Training losses: flow matching, MeanFlow, alpha-Flow, distillation.
+"""Training losses: flow matching, MeanFlow, alpha-Flow, distillation, the energy score of one step.
 
 Each takes a velocity callable and gives a loss per sample.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mfv2a.flow.guidance import Velocity
@@ -234,3 +236,49 @@ def distill_loss(
     if alpha is None:
         return meanflow_loss(velocity, frozen, z, v, r, t, rows=rows, power=power, jvp_scale=jvp_scale)
     return alphaflow_loss(velocity, frozen, z, v, r, t, alpha=alpha, rows=rows, power=power)
+
+
+def energy_score(one: Tensor, other: Tensor, true: Tensor, distance: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """How far two draws are from what is true, less how far they are from each other, per sample [B].
+
+    (d(x, y) + d(x', y) - d(x, x')) / 2, with d a Euclidean norm of the difference or a sum of such norms of linear
+    parts of it, is a proper scoring rule: on average, draws from the distribution of what is true make it least. The
+    mean of all answers, which a squared difference rewards, does not.
+
+    Args:
+        one: a draw x [B, ...].
+        other: one with noise of its own, x' [B, ...].
+        true: y [B, ...].
+        distance: d, of two such tensors to [B].
+
+    Source: Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 2007, section 4.3;
+    as the loss of a sampler of few steps: De Bortoli et al., "Distributional Diffusion Models with Scoring Rules",
+    arXiv 2502.02483.
+    """
+    return (distance(one, true) + distance(other, true) - distance(one, other)) / 2
+
+
+SPANS = (1, 4, 16)
+"""Frames of the stretches of latents that `sequence_distance` looks at, beside single values and the whole."""
+
+
+def sequence_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Distance of sequences [B, N, C] for the energy score, on several scales of time: [B].
+
+    The mean of root mean squares of the difference: of single values, of stretches of frames, of the means over these
+    stretches and over all frames (times the root of their length, so that noise counts alike at each scale).
+    """
+    gap = (a - b).float().transpose(1, 2)  # [B, C, N]
+    frames = gap.shape[-1]
+    terms = [_root(gap.square()).mean((1, 2))]
+    for span in (*(span for span in SPANS if span < frames), frames):
+        if span < frames:
+            terms.append(_root(F.avg_pool1d(gap.square(), span).mean(1)).mean(1))
+        if span > 1:
+            terms.append(_root(F.avg_pool1d(gap, span).square().mean(1)).mean(1) * span**0.5)
+    return torch.stack(terms).mean(0)
+
+
+def _root(square: Tensor) -> Tensor:
+    """A root with a gradient where there is no difference."""
+    return (square + 1e-6).sqrt()

@@ -18,7 +18,16 @@ from mfv2a.config import ObjectiveConfig
 from mfv2a.data.batch import TrainingBatch, drop_conditions
 from mfv2a.errors import ConfigError
 from mfv2a.flow.guidance import Velocity, guide, guided_target
-from mfv2a.flow.objective import alphaflow_loss, distill_loss, flow_matching_loss, meanflow_loss
+from mfv2a.flow.objective import (
+    adaptive_weight,
+    alphaflow_loss,
+    distill_loss,
+    energy_score,
+    flow_matching_loss,
+    mean_square,
+    meanflow_loss,
+    sequence_distance,
+)
 from mfv2a.flow.path import interpolate, sample_times
 from mfv2a.flow.sampler import ignore_interval, sample
 from mfv2a.models.mmaudio import Conditions, MMAudio
@@ -79,7 +88,7 @@ def draw_guidance(objective: ObjectiveConfig, rows: int, generator: torch.Genera
 
 
 class GeneratorTask:
-    """Flow matching, MeanFlow, alpha-Flow or distillation on latents, jointly with video, text, both or neither.
+    """One of the objectives on latents, jointly with video, text, both or neither.
 
     Args:
         network: the generator; `latent_mean` and `latent_std` already set.
@@ -123,6 +132,8 @@ class GeneratorTask:
         x = self._normalized(full)
         e = torch.randn(total, *x.shape[1:], generator=generator)[here].to(x)
         times = {"mean": o.time_mean, "std": o.time_std, "generator": generator}
+        if o.name == "energy":
+            return self._energy_loss(dropped, x, e, generator, here, total)
         if o.name == "flow-matching":
             t = sample_times(total, equal_share=1.0, **times)[1][here].to(x)  # type: ignore[arg-type]
             z, v = interpolate(x, e, t)
@@ -140,6 +151,36 @@ class GeneratorTask:
         # Weighted by rows over parts and processes, this adds up to the mean over the rows with r < t.
         mse_apart = error[apart].sum().item() * total / (len(x) * among) if among else 0.0
         return weighted.mean(), {"mse": error.mean().item(), "mse_apart": mse_apart}
+
+    def _energy_loss(
+        self,
+        dropped: TrainingBatch,
+        x: Tensor,
+        e: Tensor,
+        generator: torch.Generator,
+        here: Tensor,
+        total: int,
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Two sounds of one step each for most rows, by the energy score; flow matching, twice, for the others."""
+        o = self.objective
+        again = torch.randn(total, *x.shape[1:], generator=generator)[here].to(x)
+        equal = torch.rand(total, generator=generator) < o.equal_share
+        still = equal[here].to(x.device)
+        times = {"mean": o.time_mean, "std": o.time_std, "generator": generator}
+        drawn = [sample_times(total, equal_share=1.0, **times)[1][here].to(x) for _ in range(2)]  # type: ignore[arg-type]
+        t = torch.cat([torch.where(still, each, 1.0) for each in drawn])
+        r = torch.where(still.repeat(2), t, 0.0)
+        z, v = interpolate(x.repeat(2, 1, 1), torch.cat([e, again]), t)
+        both = TrainingBatch(**{name: torch.cat([getattr(dropped, name)] * 2) for name in FIELDS})
+        u = bind_conditions(self.generator_network, both, call=self.call)(z, r=r, t=t)
+        one, other = (z - u).chunk(2)
+        score = energy_score(one, other, x, sequence_distance)
+        mse = mean_square(u, v).unflatten(0, (2, -1)).mean(0)
+        loss = torch.where(still, adaptive_weight(mse, power=o.power), score)
+        # Weighted by rows over parts and processes, these add up to the means over the rows of each kind.
+        moved, held = (total / (len(x) * max(1, int(kind.sum()))) for kind in (~equal, equal))
+        told = {"energy_score": (~still * score).sum().item() * moved, "mse": (still * mse).sum().item() * held}
+        return loss.mean(), told
 
     def _average_loss(
         self,

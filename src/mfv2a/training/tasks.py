@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mfv2a.flow.objective import energy_score
 from mfv2a.models.compact import SyncEncoder
 from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.mel import MelSpectrogram
@@ -128,29 +129,10 @@ PATCHES = ((1, 1), (2, 2), (4, 4), (1, 8), (16, 2), (8, 16), (80, 1))
 """Bands and frames that are judged together: by itself, a bin says nothing of grain or of stripes."""
 
 
-def energy_score(one: Tensor, other: Tensor, true: Tensor) -> Tensor:
-    """How far two draws are from what is true, less how far they are from each other: a scalar.
-
-    It is the mean, over patches of several sizes, of |x - y| / 2 + |x' - y| / 2 - |x - x'| / 2, where | | is the root
-    mean square of a patch. A proper scoring rule: on average, draws from the distribution of what is true make it
-    least; the mean of all answers, which the absolute difference alone would reward, does not.
-
-    Args:
-        one: a draw x [B, M, F].
-        other: one with noise of its own, x' [B, M, F].
-        true: y [B, M, F].
-
-    Source: Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 2007, section 4.3.
-    """
-
-    def distance(a: Tensor, b: Tensor, patch: tuple[int, int]) -> Tensor:
-        return (F.avg_pool2d((a - b).square()[:, None], patch) + 1e-6).sqrt().mean()
-
-    scores = [
-        (distance(one, true, patch) + distance(other, true, patch) - distance(one, other, patch)) / 2
-        for patch in PATCHES
-    ]
-    return torch.stack(scores).mean()
+def patch_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Distance of mels [B, M, F] for the energy score: the mean root mean square of patches of several sizes, [B]."""
+    square = (a - b).square()[:, None]
+    return torch.stack([(F.avg_pool2d(square, size) + 1e-6).sqrt().mean((1, 2, 3)) for size in PATCHES]).mean(0)
 
 
 class PostNetTask:
@@ -175,7 +157,7 @@ class PostNetTask:
         size = (2 * len(mel), self.network.config.noise_dim, mel.shape[-1])  # type: ignore[union-attr]
         noise = torch.randn(size, generator=generator).to(mel)  # type: ignore[arg-type]
         one, other = self.network(decoded.repeat(2, 1, 1), noise).chunk(2)
-        score = energy_score(one, other, mel)
+        score = energy_score(one, other, mel, patch_distance).mean()
         grain = (one - decoded).std() / (mel - decoded).std()
         return score, {"energy_score": score.item(), "l1": (mel - decoded).abs().mean().item(), "grain": grain.item()}
 
