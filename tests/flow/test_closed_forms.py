@@ -278,14 +278,15 @@ def test_the_energy_score_of_a_normal_variable_is_its_closed_form():
     assert right < mean(3 + 1.5 * (one - 3), 3 + 1.5 * (other - 3))
 
 
-def test_the_distance_of_sequences_counts_noise_alike_on_each_scale_and_what_lasts_more():
+def test_the_distance_of_sequences_looks_at_each_scale_of_time():
     a = torch.zeros(2, 64, 20)
     steady = sequence_distance(a, a + 0.5)
     # single values, stretches of 1, 4 and 16 frames, and the means over 4, 16 and 64
-    expected = 0.5 * (1 + 3 + 2 + 4 + 8) / 7
+    expected = 0.5 * (1 + 3 + 4**0.25 + 16**0.25 + 64**0.25) / 7
     assert torch.allclose(steady, torch.full((2,), expected), rtol=1e-4)
     noise = torch.randn(4, 64, 500, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(sequence_distance(noise, torch.zeros_like(noise)), torch.full((4,), 0.97), atol=0.05)
+    expected = (0.798 + 3 + 4**-0.25 + 16**-0.25 + 64**-0.25) / 7
+    assert torch.allclose(sequence_distance(noise, torch.zeros_like(noise)), torch.full((4,), expected), atol=0.02)
     assert torch.allclose(
-        sequence_distance(a[:, :3], a[:, :3] + 0.5), torch.full((2,), 0.5 * (1 + 1 + 3**0.5) / 3), rtol=1e-4
+        sequence_distance(a[:, :3], a[:, :3] + 0.5), torch.full((2,), 0.5 * (1 + 1 + 3**0.25) / 3), rtol=1e-4
     )

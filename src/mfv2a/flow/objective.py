@@ -266,7 +266,8 @@ def sequence_distance(a: Tensor, b: Tensor) -> Tensor:
     """Distance of sequences [B, N, C] for the energy score, on several scales of time: [B].
 
     The mean of root mean squares of the difference: of single values, of stretches of frames, of the means over these
-    stretches and over all frames (times the root of their length, so that noise counts alike at each scale).
+    stretches and over all frames. Means count the fourth root of their length, halfway between the square root, by
+    which noise would count alike on each scale, and one, by which what lasts would.
     """
     gap = (a - b).float().transpose(1, 2)  # [B, C, N]
     frames = gap.shape[-1]
@@ -275,7 +276,7 @@ def sequence_distance(a: Tensor, b: Tensor) -> Tensor:
         if span < frames:
             terms.append(_root(F.avg_pool1d(gap.square(), span).mean(1)).mean(1))
         if span > 1:
-            terms.append(_root(F.avg_pool1d(gap, span).square().mean(1)).mean(1) * span**0.5)
+            terms.append(_root(F.avg_pool1d(gap, span).square().mean(1)).mean(1) * span**0.25)
     return torch.stack(terms).mean(0)
 
 
