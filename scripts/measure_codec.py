@@ -1,13 +1,13 @@
 """What is left of real sounds after the codec and the decoder to wave: what the tagger hears, distances, time.
 
-    python scripts/measure_codec.py --sounds sfx                          the held-out recordings, 4 s each
-    python scripts/measure_codec.py --sounds sfx --post-net runs/postnet  with another post-net than the shipped one
+    python scripts/measure_codec.py --sounds sfx                    the held-out recordings, 4 s each
+    python scripts/measure_codec.py --sounds sfx --vae runs/vae     with another codec than the shipped one
 
 For each way back to a wave: the share of sounds whose first tag is still among the first three, the share of the
 first five tags that are still there, kernel (MMD^2, unbiased) and Frechet distance of the tagger's embeddings to the
-true sounds, multi-resolution STFT distance, difference of level, seconds of work a second of sound. The tagger has no part
-in training. 95 % intervals by bootstrap over the sounds. The ways: the mel as it is, and decoded from latents, each by
-Griffin-Lim alone and after the post-net, and the decoded mel with the true phase, which no decoder knows.
+true sounds, multi-resolution STFT distance, difference of level, seconds of work a second of sound. The tagger has no
+part in training. 95 % intervals by bootstrap over the sounds. The ways: the mel as it is, and decoded from latents, by
+Griffin-Lim, and with the true phase, which no decoder to wave knows.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from mfv2a.jobs.items import load_sounds
 from mfv2a.loader import load_pipeline
 from mfv2a.models.griffinlim import GriffinLim
 from mfv2a.models.mel import MelSpectrogram
-from mfv2a.models.postnet import PostNet, RefinedVocoder
 from mfv2a.models.vae import VAE
 from mfv2a.models.weights import load_network
 from mfv2a.models.yamnet import Tagger
@@ -95,17 +94,13 @@ def describe(made: list[Tensor], true: list[Tensor], seconds: float, tagger: Tag
     }
 
 
-def networks(vae_run: Path | None, post_net_run: Path | None) -> tuple[VAE, PostNet | None]:
-    """The codec and the post-net of these runs, or the shipped ones; no post-net where none ships."""
-    pipeline = load_pipeline("embedded", device="cpu")
-    vae, vocoder = pipeline.vae, pipeline.vocoder
-    post_net = vocoder.post_net if isinstance(vocoder, RefinedVocoder) else None
-    if vae_run:
-        vae = cast(VAE, load_network(vae_run / "final.safetensors", "vae")[0])
-        vae.fold_weights()
-    if post_net_run:
-        post_net = cast(PostNet, load_network(post_net_run / "final.safetensors", "postnet")[0])
-    return cast(VAE, vae), post_net
+def codec(run: Path | None) -> VAE:
+    """The codec of a run, or the shipped one."""
+    if run is None:
+        return cast(VAE, load_pipeline("embedded", device="cpu").vae)
+    vae = cast(VAE, load_network(run / "final.safetensors", "vae")[0])
+    vae.fold_weights()
+    return vae
 
 
 def main() -> None:
@@ -114,11 +109,10 @@ def main() -> None:
     parser.add_argument("--sounds", default="sfx", help="folder of labelled sounds")
     parser.add_argument("--most", type=int, default=1000, help="so many sounds at most")
     parser.add_argument("--vae", type=Path, help="run of another codec than the shipped one")
-    parser.add_argument("--post-net", type=Path, help="run of another post-net than the shipped one")
     words = parser.parse_args()
     torch.set_num_threads(1)
     tagger, mel_of, plain = Tagger.from_assets(), MelSpectrogram(), GriffinLim()
-    vae, post_net = networks(words.vae, words.post_net)
+    vae = codec(words.vae)
     true = held_out(words.sounds, words.most)
     known = embed_sounds([wave.numpy() for wave in true], tagger, sample_rate_hz=RATE_HZ)[:, :MEANS]
     with torch.inference_mode():
@@ -127,12 +121,9 @@ def main() -> None:
         ways: dict[str, Callable[[int], Tensor]] = {
             "mel, Griffin-Lim": lambda k: plain(mels[k])[0],
             "decoded, Griffin-Lim": lambda k: plain(decoded[k])[0],
+            "mel, true phase": lambda k: with_true_phase(plain, mels[k], true[k]),
             "decoded, true phase": lambda k: with_true_phase(plain, decoded[k], true[k]),
         }
-        if post_net is not None:
-            refine = post_net.refine
-            ways["decoded, post-net, Griffin-Lim"] = lambda k: plain(refine(decoded[k]))[0]
-            ways["decoded, post-net, true phase"] = lambda k: with_true_phase(plain, refine(decoded[k]), true[k])
         for name, way in ways.items():
             start = time.perf_counter()
             made = [way(k)[: len(wave)] for k, wave in enumerate(true)]

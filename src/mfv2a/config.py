@@ -205,12 +205,12 @@ class RunConfig:
         log_every: steps between log lines.
         precision: "float32", or "bfloat16" autocast (fast only where the processor has bf16 arithmetic).
         init: weights file to start from; for a generator also the name of a public MMAudio model.
-        components: weights files the task leans on (`vae`, the codec, for a post-net).
+        components: weights files the task leans on (a vocoder's or generator's codec).
         model: sizes of the network; what is not named is as in `init`, where that is a public model.
         sources, objective, optimizer, validation: see there.
     """
 
-    task: Literal["vae", "sync", "postnet", "vocoder", "generator"]
+    task: Literal["vae", "sync", "vocoder", "generator"]
     out: str
     steps: int
     minutes: float = 0.0

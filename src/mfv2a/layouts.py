@@ -5,7 +5,7 @@ Here the hub's files meet the networks; names of models and devices are resolved
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -223,26 +223,24 @@ def compact_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, r
     wanted = {"generator": entry} | {role: find_component(entry, role) for role in entry.components}
     if missing := {"vae", "sync"} - set(wanted):
         raise ConfigError(f"{entry.name} needs components {', '.join(sorted(missing))}", hint="see checkpoints.toml")
-    return _compact(lambda role: weights.load_network(_file_of(wanted[role]), role)[0], wanted, device, dtype)
+    return _compact(
+        lambda role: weights.load_network(_file_of(wanted[role]), role)[0], "vocoder" in wanted, device, dtype
+    )
 
 
 def tiny_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
     """The embedded model's twin for tests."""
     networks = _tiny_networks()
-    return _compact(networks.__getitem__, networks, device, dtype)
+    return _compact(networks.__getitem__, "vocoder" in networks, device, dtype)
 
 
-def _compact(load: Callable[[str], Any], roles: Container[str], device: torch.device, dtype: torch.dtype) -> Parts:
+def _compact(load: Callable[[str], Any], has_vocoder: bool, device: torch.device, dtype: torch.dtype) -> Parts:
     def decoders() -> tuple[Any, Any]:
         from mfv2a.models.griffinlim import GriffinLim
-        from mfv2a.models.postnet import RefinedVocoder
 
         vae = load("vae")
         vae.fold_weights()
-        vocoder = load("vocoder") if "vocoder" in roles else GriffinLim()
-        if "postnet" in roles:
-            vocoder = RefinedVocoder(load("postnet"), vocoder)
-        return vae.to(device), vocoder.to(device)
+        return vae.to(device), (load("vocoder") if has_vocoder else GriffinLim()).to(device)
 
     def encoders() -> CompactEncoders:
         from mfv2a.models.text import TextEncoder

@@ -74,7 +74,7 @@ class Checkpoint:
     """
 
     name: str
-    role: Literal["generator", "vae", "postnet", "vocoder", "clip", "sync", "text", "tokenizer", "judge", "config"]
+    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer", "judge", "config"]
     licence: str
     licence_url: str
     path: str = ""

@@ -21,12 +21,12 @@ MAX_STRETCH = 0.25  # of log speed
 
 
 def build_sources(config: RunConfig) -> list[Source]:
-    """The sources of a run of the codec, sync encoder, post-net or vocoder (the generator has its own room).
+    """The sources of a run of the codec, sync encoder or vocoder (the generator has its own room).
 
     Raises:
         ConfigError: a source that cannot feed the task.
     """
-    makers = {"vae": _mel_draw, "postnet": _mel_draw, "sync": _sync_draw, "vocoder": _wave_draw}
+    makers = {"vae": _mel_draw, "sync": _sync_draw, "vocoder": _wave_draw}
     return [Source(makers[config.task](config, source), source.weight) for source in config.sources]
 
 

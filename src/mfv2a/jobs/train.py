@@ -18,11 +18,11 @@ from mfv2a.jobs.networks import load_teacher, make_network
 from mfv2a.jobs.runlog import RunLog, StopFlag
 from mfv2a.loader import pick_device
 from mfv2a.models.mel import MelSpectrogram
-from mfv2a.models.weights import load_network, save_network
+from mfv2a.models.weights import save_network
 from mfv2a.training.loop import Training
 from mfv2a.training.state import checkpoint_paths
 from mfv2a.training.step import GeneratorTask
-from mfv2a.training.tasks import PostNetTask, SyncTask, Task, VAETask, VocoderTask
+from mfv2a.training.tasks import SyncTask, Task, VAETask, VocoderTask
 from mfv2a.training.team import Team, join_team
 from mfv2a.training.validation import Validation
 from mfv2a.training.wrapping import recompute_blocks, whole
@@ -131,18 +131,7 @@ def _task(config: RunConfig, network: Any, teacher: Any) -> Task:
         return SyncTask(network)
     if config.task == "vocoder":
         return VocoderTask(network, MelSpectrogram())
-    if config.task == "postnet":
-        return PostNetTask(network, _codec(config))
     return GeneratorTask(network, config.objective, total=config.batch_size, teacher=teacher, compiled=config.compile)
-
-
-def _codec(config: RunConfig) -> Any:
-    path = config.components.get("vae")
-    if path is None:
-        raise ConfigError("a post-net completes a codec's mel", hint='name its weights: components = { vae = "FILE" }')
-    vae: Any = load_network(Path(path), "vae")[0]
-    vae.fold_weights()
-    return vae
 
 
 def _validation(config: RunConfig, network: Any, team: Team) -> Validation | None:

@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mfv2a.models.convnext import ConvNeXtBlock
-
 
 @dataclass(frozen=True, kw_only=True)
 class ISTFTConfig:
@@ -36,6 +34,23 @@ class ISTFTConfig:
         return cls(dim=16, depth=1)
 
 
+class _Block(nn.Module):
+    """Depthwise convolution along time, then a pointwise MLP."""
+
+    def __init__(self, dim: int, scale: float) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(dim, dim, 7, padding=3, groups=dim)
+        self.norm = nn.LayerNorm(dim)
+        self.up, self.down = nn.Linear(dim, 3 * dim), nn.Linear(3 * dim, dim)
+        self.gain = nn.Parameter(torch.full((dim,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, D, F] to [B, D, F]."""
+        h = self.norm(self.depthwise(x).transpose(1, 2))
+        out: Tensor = x + (self.gain * self.down(F.gelu(self.up(h)))).transpose(1, 2)
+        return out
+
+
 class ISTFTVocoder(nn.Module):
     """Log10-mel to waveform.
 
@@ -51,7 +66,7 @@ class ISTFTVocoder(nn.Module):
         self.hop = config.hop
         self.stem = nn.Conv1d(config.num_bands, config.dim, 7, padding=3)
         self.norm = nn.LayerNorm(config.dim)
-        self.blocks = nn.ModuleList(ConvNeXtBlock(config.dim, 1 / config.depth) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(_Block(config.dim, 1 / config.depth) for _ in range(config.depth))
         self.last_norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, config.n_fft + 2)
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)

@@ -7,9 +7,8 @@ from typing import TypedDict
 from mfv2a.models.bigvgan import BigVGAN
 from mfv2a.models.griffinlim import GriffinLim
 from mfv2a.models.istft import ISTFTVocoder
-from mfv2a.models.postnet import RefinedVocoder
 
-Vocoder = GriffinLim | ISTFTVocoder | RefinedVocoder | BigVGAN
+Vocoder = GriffinLim | ISTFTVocoder | BigVGAN
 SPECTRA_S = 30.0
 NETWORK_S = 20.0  # of a network, which needs far more memory than iterations over spectra
 

@@ -20,13 +20,11 @@ from mfv2a.errors import CheckpointError
 from mfv2a.models.compact import SyncConfig, SyncEncoder
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
-from mfv2a.models.postnet import PostNet, PostNetConfig
 from mfv2a.models.vae import VAE, VAEConfig
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "vae": (VAE, VAEConfig),
     "sync": (SyncEncoder, SyncConfig),
-    "postnet": (PostNet, PostNetConfig),
     "vocoder": (ISTFTVocoder, ISTFTConfig),
     "generator": (MMAudio, MMAudioConfig),
 }

@@ -1,4 +1,4 @@
-"""What is learned besides the generator: the mel codec, the sync encoder, the post-net and the vocoder.
+"""What is learned besides the generator: the mel codec, the sync encoder and the vocoder.
 
 A task holds a network and turns a batch into a loss. Batches are mappings of stacked tensors.
 """
@@ -12,11 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mfv2a.flow.objective import energy_score
 from mfv2a.models.compact import SyncEncoder
 from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.mel import MelSpectrogram
-from mfv2a.models.postnet import PostNet
 from mfv2a.models.vae import VAE
 
 Batch = Mapping[str, Tensor]
@@ -123,46 +121,3 @@ class VocoderTask:
         distance = spectral_distance(decoded, wave[:, : decoded.shape[1]])
         energy = (self.mel(decoded) - mel).abs().mean()
         return distance + 2 * energy, {"mrstft": distance.item(), "mel": energy.item()}
-
-
-PATCHES = ((1, 1), (2, 2), (4, 4), (1, 8), (16, 2), (8, 16), (80, 1))
-"""Bands and frames that are judged together: by itself, a bin says nothing of grain or of stripes."""
-
-
-def patch_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Distance of mels [B, M, F] for the energy score: the mean root mean square of patches of several sizes, [B]."""
-    square = (a - b).square()[:, None]
-    return torch.stack([(F.avg_pool2d(square, size) + 1e-6).sqrt().mean((1, 2, 3)) for size in PATCHES]).mean(0)
-
-
-class PostNetTask:
-    """Two draws around the decoded mel against the true one, by the energy score.
-
-    Args:
-        network: the post-net.
-        vae: the codec whose decoded mel it completes; it stays as it is.
-        disturbed: share of the rows whose latents get noise, as those of a generator have; `amount`: at most so much of
-            the latents' own deviation.
-    """
-
-    def __init__(self, network: PostNet, vae: VAE, *, disturbed: float = 0.3, amount: float = 0.15) -> None:
-        self.network: nn.Module = network
-        self.vae, self.disturbed, self.amount = vae, disturbed, amount
-
-    def loss(self, batch: Batch, *, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Loss on mel [B, M, F]."""
-        mel = batch["mel"]
-        with torch.no_grad():
-            decoded = self.vae.decode(self._latents(mel, generator))
-        size = (2 * len(mel), self.network.config.noise_dim, mel.shape[-1])  # type: ignore[union-attr]
-        noise = torch.randn(size, generator=generator).to(mel)  # type: ignore[arg-type]
-        one, other = self.network(decoded.repeat(2, 1, 1), noise).chunk(2)
-        score = energy_score(one, other, mel, patch_distance).mean()
-        grain = (one - decoded).std() / (mel - decoded).std()
-        return score, {"energy_score": score.item(), "l1": (mel - decoded).abs().mean().item(), "grain": grain.item()}
-
-    def _latents(self, mel: Tensor, generator: torch.Generator) -> Tensor:
-        latent = self.vae.encode(mel)[0]
-        chosen, share = (torch.rand(len(mel), 1, 1, generator=generator).to(mel) for _ in range(2))
-        noise = torch.randn(latent.shape, generator=generator).to(latent)
-        return latent + (chosen < self.disturbed) * share * self.amount * latent.std() * noise
