@@ -32,10 +32,10 @@ _LAP_S = 0.01  # more than the resampler's filter reaches
 _MARGIN_DB = 0.1  # a gain that moves lifts what lies between the samples a little
 _CLOSE_LU = 0.05
 _ROUNDS = 4
-_CHUNK_S = 30.0
+_CHUNK_S = 8.0
 _STEP_S = BLOCK_S / 4  # from one of the meter's blocks to the next
 _LEAD_S = 1  # until the meter's filters have forgotten what was before
-_METER_S = 60  # whole seconds: pieces begin where blocks begin, at any rate
+_METER_S = 12  # whole seconds: pieces begin where blocks begin, at any rate
 _GATE_LUFS, _GATE_LU = -70.0, -10.0
 
 Held = Literal["", "silent", "gain", "peak"]
