@@ -3,6 +3,7 @@
     python scripts/true_shape.py small                 20 steps of mf-small-16k-vggsound, 2 rows
     python scripts/true_shape.py large                 2 steps of distill-mmaudio-large-44k, 1 row, bf16, recompute
     python scripts/true_shape.py small --steps 2 --rows 1 --clip examples/videos/stream.mp4
+    python scripts/true_shape.py small --precision float32 --dtype float32      where bfloat16 is only imitated
 
 Training is that of `scripts/measure_training.py`: seconds a step, peak memory, loss. Its weights then go through
 `mfv2a models export` and `mfv2a dub --model`; encoders and decoders are of the public sizes with random weights, since
@@ -42,6 +43,7 @@ def train(options: argparse.Namespace, weights: Path) -> None:
     steps, rows = options.steps or steps, options.rows or rows
     command = [sys.executable, str(ROOT / "scripts/measure_training.py"), str(ROOT / "examples/runs" / run)]
     command += ["--steps", str(steps), "--rows", str(rows), "--no-warmup", "--save", str(weights), *words]
+    command += ["--precision", options.precision] if options.precision else []
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     say("train", **json.loads(done.stdout))
 
@@ -107,6 +109,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="instead of the size's own")
     parser.add_argument("--rows", type=int, default=0, help="instead of the size's own")
     parser.add_argument("--clip", type=Path, default=ROOT / "examples/videos/stream.mp4")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of training, instead of the run's own")
     parser.add_argument("--dtype", default="bfloat16", help="of encoders and generator in the dub")
     parser.add_argument("--folder", type=Path, help="where to put the weights meanwhile; else the system's own place")
     options = parser.parse_args()
