@@ -62,7 +62,7 @@ DOORS = {
     "scenedetect": {"media"},
     "fsspec": {"media"},
     "huggingface_hub": {"hub"},
-    "numba": {"scenes"},
+    "numba": {"scenes", "models"},
     "tokenizers": {"models"},
     "transformers": {"models"},
     "torchaudio": {"models", "pipeline", "decoding"},
