@@ -132,9 +132,9 @@ class Pipeline:
                 self._statistics = net.latent_mean[0, 0].float(), net.latent_std[0, 0].float()
         return self._statistics
 
-    def look(self, duration_s: float, *, semantics: bool = True) -> Look:
+    def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> Look:
         """Begins to look at a clip that comes bit by bit; see `Encoders.look`."""
-        return self.encoders.look(duration_s, semantics=semantics)
+        return self.encoders.look(duration_s, semantics=semantics, reuse=reuse)
 
     @torch.inference_mode()
     def prepare(
@@ -176,6 +176,7 @@ class Pipeline:
             quiet=not asked and clip is not None and seen.confidence < 1 and not seen.recognized and not seen.strikes_s,
             clip=seen.clip,
             sync=seen.sync,
+            reused=seen.reused,
         )
 
     @torch.inference_mode()

@@ -57,6 +57,7 @@ def bench(
     ] = None,
     cfg: options.CfgOption = None,
     rescale: options.RescaleOption = None,
+    reuse_frames: options.ReuseFramesOption = None,
     model: options.ModelOption = "",
     seed: options.SeedOption = 0,
     random_weights: Annotated[
@@ -187,6 +188,7 @@ def bench(
             model=options.model_name(model),
             cfg_strength=cfg,
             rescale=rescale,
+            reuse_frames=reuse_frames,
             seed=seed,
             batch_size=batch_size,
             device=device,

@@ -59,6 +59,19 @@ def sample_rate(text: str) -> int | Literal["model"]:
     return "model" if text == "model" else int(text)
 
 
+ReuseFramesOption = Annotated[
+    float | None,
+    typer.Option(
+        "--reuse-frames",
+        min=0.0,
+        max=255.0,
+        help="Encode no picture that differs from the last encoded one by this much or less, in levels of 255 where "
+        "it differs most: calm videos get faster, the report tells the error. Try 2.",
+        show_default="off, every picture is encoded",
+        metavar="TOL",
+        rich_help_panel=SAMPLING,
+    ),
+]
 ModelOption = Annotated[
     str,
     typer.Option(

@@ -212,3 +212,8 @@ class Synchformer(nn.Module):
             parts.append(self(torch.stack(segments).to(weight.device, weight.dtype)))
         out: Tensor = torch.cat(parts).flatten(0, 1).unflatten(0, (len(frames), -1))
         return out
+
+    def encode_segments(self, segments: Tensor, *, chunk: int = 8) -> Tensor:
+        """Features [n, 8, D] of segments [n, 16, 3, H, W] in [-1, 1], so many at a time."""
+        weight = self.cls_token
+        return torch.cat([self(part.to(weight.device, weight.dtype)) for part in segments.split(chunk)])
