@@ -169,6 +169,7 @@ def bench(
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     low_memory: options.LowMemoryOption = False,
+    compile_generator: options.CompileOption = False,
     sample_rate: options.SampleRateOption = "48000",
     as_json: Annotated[
         bool, typer.Option("--json", help="A JSON document on stdout.", rich_help_panel=options.TALK)
@@ -194,6 +195,7 @@ def bench(
             device=device,
             dtype=dtype,
             low_memory=low_memory,
+            compile=compile_generator,
             sample_rate_hz=options.sample_rate(sample_rate),
         ),
         random_weights=random_weights,

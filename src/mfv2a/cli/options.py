@@ -222,6 +222,15 @@ LowMemoryOption = Annotated[
         "--low-memory", help="Hold encoders, generator and decoders one after the other.", rich_help_panel=MACHINE
     ),
 ]
+CompileOption = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Let torch compile the generator when it first runs, which takes minutes and is kept for later runs: for "
+        "long batches of many steps. Measure it with `mfv2a bench`.",
+        rich_help_panel=MACHINE,
+    ),
+]
 SampleRateOption = Annotated[
     str,
     typer.Option(

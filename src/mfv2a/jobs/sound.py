@@ -39,6 +39,7 @@ class SoundOptions:
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" or the name of a floating dtype.
         low_memory: hold encoders, generator and decoders one after the other instead of all at once.
+        compile: let torch compile the generator when it first runs.
         sample_rate_hz: rate of the sound, "model" for the model's own.
         loudness_lufs: integrated loudness of each sound, None to leave it as the model makes it.
     """
@@ -55,6 +56,7 @@ class SoundOptions:
     device: str = "auto"
     dtype: str = "auto"
     low_memory: bool = False
+    compile: bool = False
     sample_rate_hz: int | Literal["model"] = 48_000
     loudness_lufs: float | None = None
 
@@ -90,6 +92,7 @@ class SoundOptions:
             dtype=self.dtype,
             random_weights=random_weights,
             low_memory=self.low_memory,
+            compiled=self.compile,
         )
 
     def check(self, info: Any, *, pictures: bool, negatives: bool = False) -> None:
