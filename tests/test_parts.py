@@ -70,6 +70,7 @@ def test_the_generator_alone_is_compiled_and_only_if_that_is_asked_for(monkeypat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.filterwarnings("ignore")
 def test_a_compiled_generator_gives_the_same_latents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MFV2A_HOME", str(tmp_path))

@@ -66,7 +66,7 @@ ReuseFramesOption = Annotated[
         min=0.0,
         max=255.0,
         help="Encode no picture that differs from the last encoded one by this much or less, in levels of 255 where "
-        "it differs most: calm videos get faster, the report tells the error. Try 2.",
+        "it differs most: calm videos get faster, the report tells the error. Try 4.",
         show_default="off, every picture is encoded",
         metavar="TOL",
         rich_help_panel=SAMPLING,

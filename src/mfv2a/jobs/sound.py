@@ -67,7 +67,7 @@ class SoundOptions:
             raise ConfigError(f"--batch-size {self.batch_size} cannot work", hint="use 1 or more")
         if self.reuse_frames is not None and not 0 <= self.reuse_frames < 255:
             raise ConfigError(
-                f"--reuse-frames {self.reuse_frames:g} cannot work", hint="use 0 to 255 levels, such as 2"
+                f"--reuse-frames {self.reuse_frames:g} cannot work", hint="use 0 to 255 levels, such as 4"
             )
         if self.cfg_strength is not None and not (math.isfinite(self.cfg_strength) and self.cfg_strength >= 0):
             raise ConfigError(f"--cfg {self.cfg_strength} cannot work", hint="use 0 or more; 1 is no guidance")

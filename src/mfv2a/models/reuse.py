@@ -23,7 +23,7 @@ def picture_difference(first: Pictures, second: Pictures) -> float:
     """How much two pictures, or two stacks of as many, differ where they differ most.
 
     It is the mean absolute difference of a patch of 16 x 16 px over its pixels and colours, the largest of all
-    patches: what a decoder leaves of noise is averaged away, a small thing that moves is not.
+    patches: grain raises it evenly by a few levels, a small thing that moves by tens.
 
     Args:
         first: [..., H, W, 3] uint8.
