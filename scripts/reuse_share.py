@@ -10,6 +10,7 @@ two that are encoded to measure the error.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def main() -> None:
             whole = sum(TFLOP[each.name] * each.seen for each in facts)
             done = sum(TFLOP[each.name] * (each.seen - each.reused + (each.difference > 0)) for each in facts)
             told = ", ".join(f"{each.name} {each.reused}/{each.seen} (to {each.difference:.2f})" for each in facts)
-            print(f"{path.name} at {tolerance:g}: {told}; {whole / done:.2f} times less")
+            sys.stdout.write(f"{path.name} at {tolerance:g}: {told}; {whole / done:.2f} times less\n")
 
 
 if __name__ == "__main__":
