@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -57,6 +57,11 @@ def model_name(text: str) -> str:
 def sample_rate(text: str) -> int | Literal["model"]:
     """Turns the checked word of --sample-rate into its value in Hz, or `model`."""
     return "model" if text == "model" else int(text)
+
+
+def machine(device: str, dtype: str, low_memory: bool, compile_generator: bool) -> dict[str, Any]:
+    """What `SoundOptions` takes of the options of the machine."""
+    return {"device": device, "dtype": dtype, "low_memory": low_memory, "compile": compile_generator}
 
 
 ReuseFramesOption = Annotated[

@@ -23,7 +23,6 @@ from mfv2a.media.video import decode_video
 from mfv2a.records import Clip, VideoInfo
 
 if TYPE_CHECKING:
-    from mfv2a.encoders.protocol import Look
     from mfv2a.pipeline import Pipeline, Seen
 
 log = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ def see_video(
     """
     device = choose_decoder(decode_device)
 
-    def look() -> Look:
+    def look() -> Any:
         return pipeline.look(info.duration_s, semantics=semantics, reuse=reuse)
 
     try:
@@ -79,7 +78,7 @@ def see_video(
 def _see(
     info: VideoInfo,
     pipeline: Pipeline,
-    make_look: Callable[[], Look],
+    make_look: Callable[[], Any],
     threads: int,
     device: Literal["cpu", "cuda"],
     turn: AbstractContextManager[Any],
