@@ -105,7 +105,7 @@ def _see(
     begin("features")
     before = time.perf_counter()
     with turn:
-        seen = look.seen()
+        seen: Seen = look.seen()
     end = time.perf_counter()
     looking_s += end - before
     if seconds is not None:
