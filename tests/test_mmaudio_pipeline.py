@@ -246,6 +246,50 @@ def test_without_semantics_the_times_are_kept_and_the_names_are_not(small):
     assert not torch.allclose(a, small.sample([unseen], SampleOptions(steps=1))[0], atol=1e-3)
 
 
+def test_a_calm_clip_is_encoded_less_often_and_says_with_what_error(small, monkeypatch):
+    calm = {name: np.repeat(frames[:1], len(frames), 0) for name, frames in clip(8.0).frames.items()}
+    calm["clip"][40:] += 1
+    calm["sync"][120:] += 1
+    encoded = {"clip": 0, "sync": 0}
+    count = {"clip": small.encoders.clip.visual.forward, "sync": small.encoders.sync.forward}
+    for name, net in (("clip", small.encoders.clip.visual), ("sync", small.encoders.sync)):
+
+        def forward(frames, name=name):
+            encoded[name] += len(frames)
+            return count[name](frames)
+
+        monkeypatch.setattr(net, "forward", forward)
+
+    def look(reuse, frames):
+        encoded.update(clip=0, sync=0)
+        eyes = small.look(8.0, reuse=reuse)
+        for name, some in frames.items():
+            eyes.add(name, some)
+        return eyes.seen()
+
+    whole = look(None, calm)
+    assert (encoded, whole.reused) == ({"clip": 64, "sync": 24}, ())
+    seen = look(2.0, calm)
+    assert encoded == {"clip": 2, "sync": 2}  # the first, and the one whose error is measured
+    facts = {each.name: each for each in seen.reused}
+    for name, number in (("clip", 64), ("sync", 24)):
+        given, true = getattr(seen, name), getattr(whole, name)
+        assert given.shape == true.shape
+        assert (facts[name].seen, facts[name].reused, facts[name].difference) == (number, number - 1, 1.0)
+        assert 0 < (given - true).abs().max() < 1
+        each = (given - true).unflatten(0, (number, -1)).flatten(1).norm(dim=1)
+        worst = (each / true.unflatten(0, (number, -1)).flatten(1).norm(dim=1)).max()
+        assert facts[name].error == pytest.approx(worst.item(), rel=0.5)
+    exact = look(0.0, calm)
+    assert encoded == {"clip": 3, "sync": 4}
+    assert torch.allclose(exact.clip, whole.clip, atol=1e-5)
+    assert torch.allclose(exact.sync, whole.sync, atol=1e-5)
+    busy = look(2.0, clip(8.0).frames)
+    assert [each.reused for each in busy.reused] == [0, 0]
+    assert torch.allclose(busy.sync, look(None, clip(8.0).frames).sync, atol=1e-5)
+    assert small.prepare(seen, duration_s=8.0).reused == seen.reused
+
+
 def test_a_pickled_file_is_converted_once_and_a_damaged_copy_is_passed_over(home, small):
     folder = home_folder() / "converted"
     copies = {path.name.split("-")[0]: path for path in folder.iterdir()}

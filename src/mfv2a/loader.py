@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mfv2a.errors import CheckpointError, ConfigError, DeviceError
 from mfv2a.packages import find_model
 from mfv2a.records import ModelInfo
-from mfv2a.register import Checkpoint, files_of, find_component
+from mfv2a.register import Checkpoint, files_of, find_component, home_folder
 
 if TYPE_CHECKING:
     import torch
@@ -115,6 +115,7 @@ def load_pipeline(
     random_weights: bool = False,
     low_memory: bool = False,
     generator: bool = True,
+    compiled: bool = False,
 ) -> Pipeline:
     """Load a model and its encoders.
 
@@ -125,6 +126,7 @@ def load_pipeline(
         random_weights: none of its files, but networks of its sizes with random weights, to measure with.
         low_memory: hold encoders, generator and decoders one after the other instead of all at once.
         generator: False leaves it out, for encoding alone: its file need not be there.
+        compiled: let torch compile the generator when it first runs, see `mfv2a.parts.compiled`.
 
     Raises:
         ConfigError: unknown model or dtype, or one whose sizes only its files know.
@@ -140,9 +142,12 @@ def load_pipeline(
             hint="mfv2a models list tells which models run",
         )
     from mfv2a import layouts
+    from mfv2a.parts import compiled as compile_generator
     from mfv2a.pipeline import Pipeline
 
     parts = layouts.LAYOUTS[entry.layout](entry, target, number, random_weights)
     if not generator:
         parts = replace(parts, loads={role: load for role, load in parts.loads.items() if role != "generator"})
+    elif compiled:
+        parts = compile_generator(parts, home_folder() / "compiled")
     return Pipeline.of_parts(info, parts, frugal=low_memory)

@@ -19,6 +19,7 @@ from mfv2a.encoders.protocol import STRIKE_FPS, Encoders, Look, Shrink, see
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import at_instant, sample, spread
 from mfv2a.generators import Generator, Jobs, bind_generator, number_type
+from mfv2a.models.arithmetic import products_for
 from mfv2a.models.mmaudio import MMAudioConfig
 from mfv2a.models.vae import VAE
 from mfv2a.models.vocoders import NETWORK_S, Vocoder, cut_for
@@ -132,9 +133,9 @@ class Pipeline:
                 self._statistics = net.latent_mean[0, 0].float(), net.latent_std[0, 0].float()
         return self._statistics
 
-    def look(self, duration_s: float, *, semantics: bool = True) -> Look:
+    def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> Look:
         """Begins to look at a clip that comes bit by bit; see `Encoders.look`."""
-        return self.encoders.look(duration_s, semantics=semantics)
+        return self.encoders.look(duration_s, semantics=semantics, reuse=reuse)
 
     @torch.inference_mode()
     def prepare(
@@ -176,6 +177,7 @@ class Pipeline:
             quiet=not asked and clip is not None and seen.confidence < 1 and not seen.recognized and not seen.strikes_s,
             clip=seen.clip,
             sync=seen.sync,
+            reused=seen.reused,
         )
 
     @torch.inference_mode()
@@ -218,7 +220,9 @@ class Pipeline:
         exact = isinstance(sizes, MMAudioConfig) and sizes.noise_at_zero
         clock = torch.float64 if exact and self.device.type != "mps" else torch.float32  # MPS knows no float64
         noise = partial(self._noise, jobs, lengths.latents)
-        return sample(velocity, noise(0), steps=steps, time_dtype=clock, renoise=shares, fresh=noise)
+        start = noise(0)
+        with products_for(start):
+            return sample(velocity, start, steps=steps, time_dtype=clock, renoise=shares, fresh=noise)
 
     def _noise(self, jobs: Jobs, length: int, step: int) -> Tensor:
         """Noise [B, N, C] of a step; the clip's own noise field is that of step 0."""

@@ -151,6 +151,25 @@ class ItemResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reused:
+    """How many of a clip's features were taken over from a picture that hardly differs, see `mfv2a.models.reuse`.
+
+    Attributes:
+        name: of the features.
+        seen: pictures, or stacks of them, that have features.
+        reused: of these, how many have another one's.
+        difference: the largest from the picture whose features were taken, in levels of 255.
+        error: ||taken - true|| / ||true|| of the features where the difference is largest.
+    """
+
+    name: str
+    seen: int
+    reused: int = 0
+    difference: float = 0.0
+    error: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """What is known of a model without loading it.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from mfv2a.errors import ConfigError
+from mfv2a.records import Reused
 from mfv2a.timeline import Window
 
 QUIET_PEAK = 0.02
@@ -71,6 +72,7 @@ class Work:
         text: what the prompt says, or None.
         negative: what guidance steers away from, or None.
         offset: first latent's place in the noise field; not 0 for a later shot of a clip.
+        reused: how much of its features was taken over from pictures that hardly differ; () if that was not asked for.
     """
 
     duration_s: float
@@ -85,6 +87,7 @@ class Work:
     text: Words | None = None
     negative: Words | None = None
     offset: int = 0
+    reused: tuple[Reused, ...] = ()
 
     def gain(self, peak: float) -> float:
         """What holds a wave with this largest magnitude down: 1 unless it is too loud, or a quiet work's."""
@@ -100,3 +103,4 @@ class Seen:
     strikes_s: tuple[float, ...] = ()
     clip: Tensor | None = None
     sync: Tensor | None = None
+    reused: tuple[Reused, ...] = ()

@@ -368,6 +368,26 @@ def test_a_loudness_is_reached_in_the_file_and_part_of_what_a_rerun_compares(
     assert "loudness_lufs" not in settings_of("a.mp4")
 
 
+def test_pictures_that_hardly_differ_share_what_is_recognised_if_that_is_asked_for() -> None:
+    make_video(Path("in/a.mov"), seconds=4.0)
+    command = ["dub", "in", "--out", "out", *TINY, "--audio-codec", "pcm"]
+    assert main(command) == 0
+    for _ in range(2):
+        assert main([*command, "--reuse-frames", "254", "--cache", "kept"]) == 0
+    assert main([*command, "--reuse-frames", "254", "--cache", "kept", "--overwrite"]) == 0
+    lines = report()
+    assert [line["status"] for line in lines] == ["ok", "ok", "skipped", "ok"]
+    assert [line["settings"].get("reuse_frames") for line in lines] == [None, 254.0, 254.0, 254.0]  # type: ignore[attr-defined]
+    assert "reused_features" not in lines[0]["details"]  # type: ignore[operator]
+    facts = lines[1]["details"]["reused_features"]["image"]  # type: ignore[index]
+    assert (facts["seen"], facts["reused"]) == (4, 3)
+    assert 0 < facts["difference"] < 254
+    assert facts["error"] > 0
+    assert lines[3]["details"]["cached_features"] is True  # type: ignore[index]
+    assert lines[3]["details"]["reused_features"] == lines[1]["details"]["reused_features"]  # type: ignore[index]
+    assert main([*command, "--reuse-frames", "255"]) == 2
+
+
 def test_without_semantics_nothing_is_recognised_and_a_rerun_knows(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     from mfv2a.encoders.compact import CompactEncoders
 

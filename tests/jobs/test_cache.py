@@ -99,6 +99,8 @@ def test_the_key_holds_all_that_decides_what_is_seen(pipeline: Pipeline, monkeyp
         usual,
         FeatureCache(Path("kept"), encoders="y", pipeline=pipeline).key(info),
         FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, semantics=False).key(info),
+        FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, reuse=0.0).key(info),
+        FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, reuse=2.0).key(info),
         FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, decode_device="cuda").key(info),
         FeatureCache(Path("kept"), encoders="x", pipeline=pipeline).key(replace(info, duration_s=9.0)),
     }
@@ -107,7 +109,7 @@ def test_the_key_holds_all_that_decides_what_is_seen(pipeline: Pipeline, monkeyp
     monkeypatch.setattr(module, "PREPROCESSING", module.PREPROCESSING - 1)
     monkeypatch.setattr(pipeline, "dtype", torch.float16)
     keys.add(FeatureCache(Path("kept"), encoders="x", pipeline=pipeline).key(info))
-    assert len(keys) == 7
+    assert len(keys) == 9
 
 
 def test_models_that_share_their_encoders_share_their_features() -> None:

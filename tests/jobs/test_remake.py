@@ -78,7 +78,7 @@ def test_the_shell_and_the_command_read_hostile_names_and_prompts(name: str, tmp
 
 def test_every_setting_has_its_option() -> None:
     info = describe_model("embedded")
-    sound = SoundOptions(loudness_lufs=-23.0, semantics=False)
+    sound = SoundOptions(loudness_lufs=-23.0, semantics=False, reuse_frames=2.0)
     options = DubOptions(
         out=Path("out"),
         sound=sound,
@@ -101,6 +101,7 @@ def test_the_options_are_those_of_the_record() -> None:
         cfg_strength=2.5,
         rescale=False,
         semantics=False,
+        reuse_frames=0.5,
         seed=7,
         dtype="float32",
         sample_rate_hz=16000,
@@ -114,8 +115,10 @@ def test_the_options_are_those_of_the_record() -> None:
     words = shlex.split(command + str(seed))
     assert words[:4] == ["cd", "/in", "&&", "mfv2a"]
     read = options_of(words[5:])
-    assert {name: read[name] for name in ("steps", "cfg", "rescale", "no_video_semantics", "seed", "dtype")} == {
-        **{"steps": 4, "cfg": 2.5, "rescale": False, "no_video_semantics": True},
+    assert {
+        name: read[name] for name in ("steps", "cfg", "rescale", "no_video_semantics", "seed", "dtype", "reuse_frames")
+    } == {
+        **{"steps": 4, "cfg": 2.5, "rescale": False, "no_video_semantics": True, "reuse_frames": 0.5},
         **{"seed": 8, "dtype": "float32"},
     }
     assert (read["sample_rate"], read["loudness"], read["audio_codec"]) == ("16000", "-23", "flac")

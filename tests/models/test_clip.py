@@ -140,3 +140,15 @@ def test_a_damaged_vocabulary_is_a_checkpoint_error(tmp_path):
             CLIPTokenizer.from_file(path)
     with pytest.raises(CheckpointError, match=r"nothing\.txt"):
         CLIPTokenizer.from_file(tmp_path / "nothing.txt")
+
+
+def test_a_wide_layer_some_rows_at_a_time_is_the_same_map(monkeypatch):
+    from mfv2a.models import attention
+    from mfv2a.models.clip import _MLP
+
+    torch.manual_seed(0)
+    layer, x = _MLP(16), 4 * torch.randn(3, 5, 16)
+    whole = layer(x)  # with derivatives asked for: as it is written
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 4)
+    with torch.inference_mode():
+        assert torch.allclose(layer(x), whole, atol=1e-5)

@@ -57,6 +57,7 @@ def bench(
     ] = None,
     cfg: options.CfgOption = None,
     rescale: options.RescaleOption = None,
+    reuse_frames: options.ReuseFramesOption = None,
     model: options.ModelOption = "",
     seed: options.SeedOption = 0,
     random_weights: Annotated[
@@ -168,6 +169,7 @@ def bench(
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     low_memory: options.LowMemoryOption = False,
+    compile_generator: options.CompileOption = False,
     sample_rate: options.SampleRateOption = "48000",
     as_json: Annotated[
         bool, typer.Option("--json", help="A JSON document on stdout.", rich_help_panel=options.TALK)
@@ -187,11 +189,13 @@ def bench(
             model=options.model_name(model),
             cfg_strength=cfg,
             rescale=rescale,
+            reuse_frames=reuse_frames,
             seed=seed,
             batch_size=batch_size,
             device=device,
             dtype=dtype,
             low_memory=low_memory,
+            compile=compile_generator,
             sample_rate_hz=options.sample_rate(sample_rate),
         ),
         random_weights=random_weights,

@@ -65,6 +65,9 @@ _FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "RTF": lambda entry: f"{entry['rtf']:.3f}",
     "cost of an hour": lambda entry: _number(entry["cost_per_video_hour"], ".4g"),
     "quality": _quality,
+    "reused": lambda entry: ", ".join(
+        f"{x['name']} {x['reused']}/{x['seen']}, error {x['error']:.2g}" for x in entry.get("reused", ())
+    ),
     "total / first": lambda entry: _number(entry.get("ratio", {}).get("total"), ".2f"),
     "sample / first": lambda entry: _number(entry.get("ratio", {}).get("sample"), ".2f"),
     "sampled clips/s": lambda entry: ", ".join(f"{x['clips_per_s']:.3g} x{x['batch']}" for x in entry["sampled"]),

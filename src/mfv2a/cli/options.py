@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -59,6 +59,24 @@ def sample_rate(text: str) -> int | Literal["model"]:
     return "model" if text == "model" else int(text)
 
 
+def machine(device: str, dtype: str, low_memory: bool, compile_generator: bool) -> dict[str, Any]:
+    """What `SoundOptions` takes of the options of the machine."""
+    return {"device": device, "dtype": dtype, "low_memory": low_memory, "compile": compile_generator}
+
+
+ReuseFramesOption = Annotated[
+    float | None,
+    typer.Option(
+        "--reuse-frames",
+        min=0.0,
+        max=255.0,
+        help="Encode no picture that differs from the last encoded one by this much or less, in levels of 255 where "
+        "it differs most: calm videos get faster, the report tells the error. Try 4.",
+        show_default="off, every picture is encoded",
+        metavar="TOL",
+        rich_help_panel=SAMPLING,
+    ),
+]
 ModelOption = Annotated[
     str,
     typer.Option(
@@ -207,6 +225,15 @@ LowMemoryOption = Annotated[
     bool,
     typer.Option(
         "--low-memory", help="Hold encoders, generator and decoders one after the other.", rich_help_panel=MACHINE
+    ),
+]
+CompileOption = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Let torch compile the generator when it first runs, which takes minutes and is kept for later runs: for "
+        "long batches of many steps. Measure it with `mfv2a bench`.",
+        rich_help_panel=MACHINE,
     ),
 ]
 SampleRateOption = Annotated[

@@ -15,6 +15,7 @@ from torch import Tensor
 from mfv2a.encoders.protocol import Shrink
 from mfv2a.models.compact import SyncEncoder
 from mfv2a.models.efficientnet import ImageRecognizer
+from mfv2a.models.reuse import Reuse
 from mfv2a.models.text import TextEncoder
 from mfv2a.records import FrameRequest
 from mfv2a.timeline import SequenceSpec, find_strikes
@@ -56,9 +57,9 @@ class CompactEncoders:
         """Token vectors [L, D] of each prompt."""
         return [Words(tokens) for tokens in self.text.encode(list(prompts))[0]]
 
-    def look(self, duration_s: float, *, semantics: bool = True) -> CompactLook:
+    def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> CompactLook:
         """What is recognised, sync features, when something strikes, and how sure all that is; see `Encoders.look`."""
-        return CompactLook(self.sync, self.recognizer() if semantics else None)
+        return CompactLook(self.sync, self.recognizer() if semantics else None, reuse)
 
     @torch.inference_mode()
     def strike_curve(self, seen: Seen) -> NDArray[np.float32] | None:
@@ -85,12 +86,15 @@ class CompactLook:
     Args:
         sync: motion -> sync features.
         recognizer: of pictures, None to go by motion alone.
+        reuse: largest difference between pictures that share what is recognised, None for no sharing.
     """
 
-    def __init__(self, sync: SyncEncoder, recognizer: ImageRecognizer | None) -> None:
+    def __init__(self, sync: SyncEncoder, recognizer: ImageRecognizer | None, reuse: float | None = None) -> None:
         self._sync, self._recognizer = sync, recognizer
         self._motion: list[NDArray[np.float32]] = []
         self._probs: list[Tensor] = []
+        shares = recognizer is not None and reuse is not None
+        self._reuse = Reuse("image", reuse, recognizer.classify) if shares else None  # type: ignore[arg-type, union-attr]
 
     @torch.inference_mode()
     def add(self, name: str, frames: NDArray[Any]) -> None:
@@ -98,7 +102,8 @@ class CompactLook:
         if name == "motion":
             self._motion.append(frames)
         elif self._recognizer is not None:
-            self._probs.append(self._recognizer.classify(frames))
+            classify = self._recognizer.classify if self._reuse is None else self._reuse.features
+            self._probs.append(classify(frames))
 
     def shorten(self, duration_s: float) -> None:
         """Features reach as far as frames came; see `Look.shorten`."""
@@ -128,4 +133,5 @@ class CompactLook:
             confidence=sure,
             recognized=names,
             strikes_s=tuple(round(float(k) / COMPACT.sync_rate_hz, 3) for k in strikes),
+            reused=() if self._reuse is None else (self._reuse.facts(),),
         )

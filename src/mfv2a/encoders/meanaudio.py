@@ -44,7 +44,7 @@ class MeanAudioEncoders:
             for k in range(len(prompts))
         ]
 
-    def look(self, duration_s: float, *, semantics: bool = True) -> Look:
+    def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> Look:
         """Nothing can be seen.
 
         Raises:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,6 +26,7 @@ from mfv2a.models.preprocess import (
     shrink_clip,
     shrink_sync,
 )
+from mfv2a.models.reuse import Reuse, cut_segments
 from mfv2a.models.synchformer import Synchformer
 from mfv2a.records import FrameRequest
 from mfv2a.timeline import SequenceSpec
@@ -84,9 +86,9 @@ class MMAudioEncoders:
         tokens = self.tokenizer.encode(prompts).to(self.clip.positional_embedding.device)
         return [Words(self.clip.encode_text(row[None])[0]) for row in tokens]
 
-    def look(self, duration_s: float, *, semantics: bool = True) -> MMAudioLook:
+    def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> MMAudioLook:
         """CLIP vectors and sync features; see `Encoders.look`. A clip that is too short goes on with its last frame."""
-        return MMAudioLook(self, duration_s, semantics)
+        return MMAudioLook(self, duration_s, semantics, reuse)
 
     def strike_curve(self, seen: Seen) -> None:
         """It has features of when, and does not tell what strikes; see `Encoders.strike_curve`."""
@@ -99,9 +101,12 @@ class MMAudioLook:
         encoders: the networks.
         duration_s: how far the features shall reach.
         semantics: look for what is seen, too.
+        reuse: largest difference between pictures, or segments of them, that share their features, None for no sharing.
     """
 
-    def __init__(self, encoders: MMAudioEncoders, duration_s: float, semantics: bool) -> None:
+    def __init__(
+        self, encoders: MMAudioEncoders, duration_s: float, semantics: bool, reuse: float | None = None
+    ) -> None:
         self._encoders, self._semantics = encoders, semantics
         overlap, at_once = SEGMENT - STRIDE, SEGMENTS_AT_ONCE * STRIDE
         counts = self._counts(duration_s)
@@ -110,6 +115,10 @@ class MMAudioLook:
             "sync": Pieces(at_once + overlap, at_once, counts["sync"]),
         }
         self._parts: dict[str, list[Tensor]] = {name: [] for name in self._pieces}
+        self._reuses: dict[str, Reuse] = {}
+        if reuse is not None:
+            looks: dict[str, Callable[[NDArray[np.uint8]], Tensor]] = {"clip": self._vectors, "sync": self._segments}
+            self._reuses = {name: Reuse(name, reuse, look) for name, look in looks.items()}
 
     @torch.inference_mode()
     def add(self, name: str, frames: NDArray[Any]) -> None:
@@ -134,11 +143,23 @@ class MMAudioLook:
         for name in names:
             self._parts[name] += [self._encode(name, piece) for piece in self._pieces[name].rest()]
         found = {name: torch.cat(self._parts[name]) for name in names}
-        return Seen(clip=found.get("clip"), sync=found["sync"], confidence=1.0)
+        facts = tuple(self._reuses[name].facts() for name in names if self._reuses)
+        return Seen(clip=found.get("clip"), sync=found["sync"], confidence=1.0, reused=facts)
 
     def _encode(self, name: str, piece: NDArray[Any]) -> Tensor:
         """Features of a piece [t, S, S, 3]: vectors [t, D], or those [y, D] of the segments in it."""
-        pixels = unit_frames(piece)[None]
+        if name in self._reuses:
+            pictures = piece if name == "clip" else cut_segments(piece, SEGMENT, STRIDE)
+            found = self._reuses[name].features(pictures)
+            return found if name == "clip" else found.flatten(0, 1)
         if name == "clip":
-            return self._encoders.clip.encode_image(pixels)[0]
-        return self._encoders.sync.encode(pixels * 2 - 1)[0]
+            return self._vectors(piece)
+        return self._encoders.sync.encode(unit_frames(piece)[None] * 2 - 1)[0]
+
+    def _vectors(self, pictures: NDArray[np.uint8]) -> Tensor:
+        """Vectors [t, D] of pictures [t, S, S, 3]."""
+        return self._encoders.clip.encode_image(unit_frames(pictures)[None])[0]
+
+    def _segments(self, segments: NDArray[np.uint8]) -> Tensor:
+        """Features [n, 8, D] of segments [n, 16, S, S, 3]."""
+        return self._encoders.sync.encode_segments(unit_frames(segments) * 2 - 1)

@@ -34,12 +34,14 @@ class Encoders(Protocol):
     def encode_text(self, prompts: Sequence[str]) -> list[Words]:
         """What the prompts say, one after the other."""
 
-    def look(self, duration_s: float, *, semantics: bool = True) -> Look:
+    def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> Look:
         """Begins to look at a clip.
 
         Args:
             duration_s: how far its features shall reach.
             semantics: look for what is seen, too, and not only for when it moves.
+            reuse: largest difference between pictures that share their features, in levels of 255 (see
+                `mfv2a.models.reuse`); None to encode every picture.
 
         Raises:
             ConfigError: the model sees no pictures.
@@ -73,5 +75,5 @@ def see(encoders: Encoders, clip: Clip, duration_s: float, *, semantics: bool = 
 
 
 def unit_frames(frames: NDArray[np.uint8]) -> Tensor:
-    """Frames [T, S, S, 3] uint8 as [T, 3, S, S] float32 in [0, 1]."""
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+    """Frames [..., S, S, 3] uint8 as [..., 3, S, S] float32 in [0, 1]."""
+    return torch.from_numpy(frames).movedim(-1, -3).float() / 255

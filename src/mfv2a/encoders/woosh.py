@@ -73,7 +73,7 @@ class WooshEncoders:
             Words(self.text(row[None], kept[None])[0, : int(kept.sum())]) for row, kept in zip(ids, mask, strict=True)
         ]
 
-    def look(self, duration_s: float, *, semantics: bool = True) -> WooshLook:
+    def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> WooshLook:
         """A sync feature a frame; see `Encoders.look`. A clip that is too short goes on with its last frame.
 
         What is seen and when are one here: without semantics there would be nothing left, so they stay.
@@ -83,7 +83,7 @@ class WooshEncoders:
         """
         if self.sync is None:
             raise ConfigError("this model makes sound from words alone", hint="use mfv2a tta, or another --model")
-        return WooshLook(WooshSync(self.sync, self.spec.extent(duration_s).sync), self.spec)
+        return WooshLook(WooshSync(self.sync, self.spec.extent(duration_s).sync, reuse=reuse), self.spec)
 
     def strike_curve(self, seen: Seen) -> None:
         """It has features of when, and does not tell what strikes; see `Encoders.strike_curve`."""
@@ -112,4 +112,5 @@ class WooshLook:
     @torch.inference_mode()
     def seen(self) -> Seen:
         """The features; see `Look.seen`."""
-        return Seen(sync=self._sync.features(), confidence=1.0)
+        features = self._sync.features()
+        return Seen(sync=features, confidence=1.0, reused=self._sync.reused())

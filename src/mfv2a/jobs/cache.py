@@ -22,6 +22,7 @@ from mfv2a.errors import StartError
 from mfv2a.jobs.drafts import Shot
 from mfv2a.jobs.seed import whole_digest
 from mfv2a.media.temporary import part_path
+from mfv2a.records import Reused
 
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline
@@ -50,6 +51,7 @@ class FeatureCache:
         encoders: identifies the networks that see, see `mfv2a.loader.encoder_digest`.
         pipeline: says which frames it asks for, and in which numbers it counts.
         semantics: what is seen is looked for, too, and not only when it moves.
+        reuse: largest difference between pictures that share their features, None for no sharing.
         decode_device: where videos are decoded: a GPU's frames differ in their last bits.
         most_bytes: bound of all entries together.
 
@@ -64,6 +66,7 @@ class FeatureCache:
         encoders: str,
         pipeline: Pipeline,
         semantics: bool = True,
+        reuse: float | None = None,
         decode_device: str = "cpu",
         most_bytes: int = DEFAULT_BYTES,
     ) -> None:
@@ -78,6 +81,7 @@ class FeatureCache:
             "dtype": str(pipeline.dtype),
             "semantics": semantics,
             "decode_device": decode_device,
+            **({} if reuse is None else {"reuse": reuse}),
         }
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +124,7 @@ class FeatureCache:
                         strikes_s=tuple(each["strikes_s"]),
                         clip=tensors.get(f"clip{tail}"),
                         sync=tensors.get(f"sync{tail}"),
+                        reused=tuple(Reused(**reused) for reused in each.get("reused", ())),
                     ),
                 )
                 for tail, each in zip(_tails(), [{**facts, "start_s": 0.0}, *facts.get("later", [])], strict=False)
@@ -199,7 +204,9 @@ class FeatureCache:
 def _facts(shot: Shot) -> dict[str, Any]:
     """What of a shot is no tensor, JSON-ready."""
     seen = shot.seen
-    facts = {"confidence": seen.confidence, "recognized": seen.recognized, "strikes_s": seen.strikes_s}
+    facts: dict[str, Any] = {"confidence": seen.confidence, "recognized": seen.recognized, "strikes_s": seen.strikes_s}
+    if seen.reused:
+        facts["reused"] = [asdict(reused) for reused in seen.reused]
     return facts | ({"start_s": shot.start_s} if shot.start_s else {})
 
 

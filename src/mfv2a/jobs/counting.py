@@ -18,6 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from mfv2a.models.snake import count_filtered_snake
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -60,7 +62,10 @@ def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
     return int(sdpa_flop_count(query, key, value))
 
 
-_ALSO = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+_ALSO = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.mfv2a.filtered_snake: count_filtered_snake,
+}
 
 
 def _size(values: Iterable[Any]) -> int:

@@ -129,6 +129,18 @@ class Draft:
         return tuple(dict.fromkeys(name for work in self.works for name in work.recognized))
 
     @property
+    def reused(self) -> dict[str, dict[str, float]]:
+        """By the features' names: how many were taken over from pictures that hardly differ, and the largest error."""
+        found: dict[str, dict[str, float]] = {}
+        for reused in (each for work in self.works for each in work.reused):
+            facts = found.setdefault(reused.name, {"seen": 0, "reused": 0, "difference": 0.0, "error": 0.0})
+            facts["seen"] += reused.seen
+            facts["reused"] += reused.reused
+            facts["difference"] = max(facts["difference"], round(reused.difference, 3))
+            facts["error"] = max(facts["error"], round(reused.error, 6))
+        return found
+
+    @property
     def strikes_s(self) -> tuple[float, ...]:
         """When something strikes, on the clip's clock."""
         if len(self.works) == 1:

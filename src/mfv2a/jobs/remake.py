@@ -32,6 +32,7 @@ OPTIONS: Mapping[str, Words] = {
     "cfg_strength": _with("--cfg"),
     "rescale": _switch("--rescale", "--no-rescale"),
     "semantics": lambda value: [] if value else ["--no-video-semantics"],
+    "reuse_frames": _with("--reuse-frames"),
     "dtype": _with("--dtype"),
     "sample_rate_hz": _with("--sample-rate"),
     "loudness_lufs": _with("--loudness"),

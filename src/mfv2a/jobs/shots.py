@@ -44,6 +44,7 @@ def see_shots(
     pipeline: Pipeline,
     *,
     semantics: bool = True,
+    reuse: float | None = None,
     threads: int = 0,
     decode_device: DecodeDevice = "cpu",
     turn: AbstractContextManager[Any] | None = None,
@@ -56,6 +57,7 @@ def see_shots(
         info: the probe of the video.
         pipeline: says which frames it needs, and has the encoders.
         semantics: look for what is seen, too, and not only for when it moves.
+        reuse: largest difference between pictures of a shot that share their features; None for no sharing.
         threads: of the decoder.
         decode_device: where the video is decoded.
         turn: held while a network runs.
@@ -71,7 +73,8 @@ def see_shots(
         StoppedError, OverdueError: the work shall end.
     """
     start, device = time.perf_counter(), choose_decoder(decode_device)
-    watcher = _Watcher(info, pipeline, semantics, turn or nullcontext())
+    look = partial(pipeline.look, semantics=semantics, reuse=reuse)
+    watcher = _Watcher(info, pipeline, look, turn or nullcontext())
     decode = partial(decode_shots, info, pipeline.frame_requests, threads=threads)
     try:
         decode(watcher.begin, watcher.end, device=device)
@@ -79,7 +82,7 @@ def see_shots(
         if device == "cpu" or decode_device == "cuda":
             raise
         log.warning("%s: could not be decoded on the GPU; the processor tries", info.path)
-        watcher = _Watcher(info, pipeline, semantics, turn or nullcontext())
+        watcher = _Watcher(info, pipeline, look, turn or nullcontext())
         decode(watcher.begin, watcher.end, device="cpu")
     begin("features")
     if seconds is not None:
@@ -90,10 +93,12 @@ def see_shots(
 class _Watcher:
     """Looks at one shot after the other."""
 
-    def __init__(self, info: VideoInfo, pipeline: Pipeline, semantics: bool, turn: AbstractContextManager[Any]) -> None:
+    def __init__(
+        self, info: VideoInfo, pipeline: Pipeline, look: Callable[[float], Any], turn: AbstractContextManager[Any]
+    ) -> None:
         self.shots: list[Shot] = []
         self.looking_s = 0.0
-        self._info, self._pipeline, self._semantics, self._turn = info, pipeline, semantics, turn
+        self._info, self._pipeline, self._begin_look, self._turn = info, pipeline, look, turn
         self._start_s = 0.0
         self._look: Any = None
 
@@ -101,7 +106,7 @@ class _Watcher:
         """A shot begins."""
         self._start_s = start_s
         with self._turn:
-            self._look = self._pipeline.look(self._info.duration_s - start_s, semantics=self._semantics)
+            self._look = self._begin_look(self._info.duration_s - start_s)
         requests: dict[str, FrameRequest] = dict(self._pipeline.frame_requests)
         return {name: partial(self._take, name, MotionMeter()) for name in requests}
 

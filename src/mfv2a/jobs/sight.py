@@ -33,6 +33,7 @@ def see_video(
     pipeline: Pipeline,
     *,
     semantics: bool = True,
+    reuse: float | None = None,
     threads: int = 0,
     decode_device: DecodeDevice = "cpu",
     turn: AbstractContextManager[Any] | None = None,
@@ -45,6 +46,7 @@ def see_video(
         info: the probe of the video.
         pipeline: says which frames it needs, and has the encoders.
         semantics: look for what is seen, too, and not only for when it moves.
+        reuse: largest difference between pictures that share their features, see `Encoders.look`; None for no sharing.
         threads: of the decoder; 0 for as many as there are cores.
         decode_device: where the video is decoded; what a GPU fails at on "auto" the processor tries again.
         turn: held while a network runs, for a device that runs one at a time.
@@ -60,19 +62,23 @@ def see_video(
         StoppedError, OverdueError: the work shall end (see `media.patience`).
     """
     device = choose_decoder(decode_device)
+
+    def look() -> Any:
+        return pipeline.look(info.duration_s, semantics=semantics, reuse=reuse)
+
     try:
-        return _see(info, pipeline, semantics, threads, device, turn or nullcontext(), seconds, begin)
+        return _see(info, pipeline, look, threads, device, turn or nullcontext(), seconds, begin)
     except MediaError:
         if device == "cpu" or decode_device == "cuda":
             raise
         log.warning("%s: could not be decoded on the GPU; the processor tries", info.path)
-    return _see(info, pipeline, semantics, threads, "cpu", turn or nullcontext(), seconds, begin)
+    return _see(info, pipeline, look, threads, "cpu", turn or nullcontext(), seconds, begin)
 
 
 def _see(
     info: VideoInfo,
     pipeline: Pipeline,
-    semantics: bool,
+    make_look: Callable[[], Any],
     threads: int,
     device: Literal["cpu", "cuda"],
     turn: AbstractContextManager[Any],
@@ -92,14 +98,14 @@ def _see(
         looking_s += time.perf_counter() - before
 
     with turn:
-        look = pipeline.look(info.duration_s, semantics=semantics)
+        look = make_look()
     looking_s = time.perf_counter() - start
     sinks = {name: partial(take, name) for name in pipeline.frame_requests}
     decode_video(info.path, pipeline.frame_requests, info=info, on_frames=sinks, threads=threads, device=device)
     begin("features")
     before = time.perf_counter()
     with turn:
-        seen = look.seen()
+        seen: Seen = look.seen()
     end = time.perf_counter()
     looking_s += end - before
     if seconds is not None:

@@ -32,11 +32,14 @@ class SoundOptions:
         cfg_strength: guidance weight, None for the model's own.
         rescale: scalar rescaling of the guidance, None for the model's own.
         semantics: go by what is seen, too, and not only by when it moves.
+        reuse_frames: largest difference between pictures that share their features, in levels of 255; None to encode
+            every picture.
         seed: the run's seed.
         batch_size: windows sampled together.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" or the name of a floating dtype.
         low_memory: hold encoders, generator and decoders one after the other instead of all at once.
+        compile: let torch compile the generator when it first runs.
         sample_rate_hz: rate of the sound, "model" for the model's own.
         loudness_lufs: integrated loudness of each sound, None to leave it as the model makes it.
     """
@@ -47,11 +50,13 @@ class SoundOptions:
     cfg_strength: float | None = None
     rescale: bool | None = None
     semantics: bool = True
+    reuse_frames: float | None = None
     seed: int = 0
     batch_size: int = 8
     device: str = "auto"
     dtype: str = "auto"
     low_memory: bool = False
+    compile: bool = False
     sample_rate_hz: int | Literal["model"] = 48_000
     loudness_lufs: float | None = None
 
@@ -60,6 +65,10 @@ class SoundOptions:
             raise ConfigError(f"--steps {self.steps} cannot work", hint="use 1 or more; 1 is the fastest")
         if self.batch_size < 1:
             raise ConfigError(f"--batch-size {self.batch_size} cannot work", hint="use 1 or more")
+        if self.reuse_frames is not None and not 0 <= self.reuse_frames < 255:
+            raise ConfigError(
+                f"--reuse-frames {self.reuse_frames:g} cannot work", hint="use 0 to 255 levels, such as 4"
+            )
         if self.cfg_strength is not None and not (math.isfinite(self.cfg_strength) and self.cfg_strength >= 0):
             raise ConfigError(f"--cfg {self.cfg_strength} cannot work", hint="use 0 or more; 1 is no guidance")
         softest, loudest = LOUDNESS_LUFS
@@ -83,6 +92,7 @@ class SoundOptions:
             dtype=self.dtype,
             random_weights=random_weights,
             low_memory=self.low_memory,
+            compiled=self.compile,
         )
 
     def check(self, info: Any, *, pictures: bool, negatives: bool = False) -> None:
@@ -137,7 +147,8 @@ class SoundOptions:
             info: the model's description.
         """
         level = {} if self.loudness_lufs is None else {"loudness_lufs": self.loudness_lufs}
-        blind = {} if self.semantics else {"semantics": False}
+        seen: dict[str, Any] = {} if self.semantics else {"semantics": False}
+        seen |= {} if self.reuse_frames is None else {"reuse_frames": self.reuse_frames}
         return {
             "model": info.name,
             "digest": info.digest,
@@ -149,7 +160,7 @@ class SoundOptions:
             "dtype": self.dtype,
             "sample_rate_hz": self.rate_hz(info),
             **level,
-            **blind,
+            **seen,
         }
 
     def doubts(self, info: Any, *, negatives: bool = False) -> Iterator[str]:

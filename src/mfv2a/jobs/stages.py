@@ -173,6 +173,7 @@ class DubStages:
             item.info,
             self._pipeline,
             semantics=self._sound.semantics,
+            reuse=self._sound.reuse_frames,
             threads=self._decoder_threads,
             decode_device=self._decode_device,
             turn=self._device,

@@ -144,6 +144,7 @@ def _open_cache(options: DubOptions, pipeline: Pipeline, decode_device: str) -> 
         encoders=encoder_digest(options.sound.model),
         pipeline=pipeline,
         semantics=options.sound.semantics,
+        reuse=options.sound.reuse_frames,
         decode_device=decode_device,
         most_bytes=options.cache_bytes,
     )

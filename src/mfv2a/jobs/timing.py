@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from mfv2a.jobs.seed import clip_seed, content_key
 if TYPE_CHECKING:
     from mfv2a.jobs.bench import BenchOptions
     from mfv2a.pipeline import Pipeline
-    from mfv2a.records import VideoInfo
+    from mfv2a.records import Reused, VideoInfo
 
 STAGES = ("decode", "features", "sample", "vae", "vocoder", "mux", "other")
 
@@ -71,7 +71,8 @@ class Bench:
         cuda = pipeline.device.type == "cuda"
         if cuda:
             torch.cuda.reset_peak_memory_stats(pipeline.device)
-        runs = [self.run(setting) for _ in range(options.warmup + options.repeats)][options.warmup :]
+        told = [self.run(setting) for _ in range(options.warmup + options.repeats)][options.warmup :]
+        runs, reused = [seconds for seconds, _ in told], told[-1][1]
         seconds = {
             name: {
                 "median": float(np.median([run[name] for run in runs])),
@@ -91,6 +92,7 @@ class Bench:
             "nfe": (setting.steps or 1) * (2 if pipeline.info.guides(cfg) else 1),
             "seconds": seconds,
             "repeats": runs,
+            "reused": [asdict(each) for each in reused],
             "rtf": rtf,
             "cost_per_video_hour": None if options.price is None else options.price * rtf,
             "sampled": self.sample_together(setting),
@@ -106,8 +108,8 @@ class Bench:
 
             torch.cuda.synchronize(self.pipeline.device)
 
-    def run(self, setting: Setting) -> dict[str, float]:
-        """One whole dub, a stopwatch in its hand."""
+    def run(self, setting: Setting) -> tuple[dict[str, float], tuple[Reused, ...]]:
+        """One whole dub, a stopwatch in its hand: its seconds, and what was taken over from pictures before."""
         from mfv2a.jobs.sight import see_video
         from mfv2a.media.mux import mux_audio, plan_mux
 
@@ -115,7 +117,7 @@ class Bench:
         rate_hz = sound.rate_hz(pipeline.info)
         plan = plan_mux(info, "auto")
         seed = clip_seed(sound.seed, content_key(info.path))
-        seen = see_video(info, pipeline, semantics=sound.semantics, seconds=watch.seconds)
+        seen = see_video(info, pipeline, semantics=sound.semantics, reuse=sound.reuse_frames, seconds=watch.seconds)
         with watch.stage("features"):
             work = pipeline.prepare(seen, negative_prompt=sound.negative_prompt, duration_s=info.duration_s, seed=seed)
         with watch.stage("sample"):
@@ -127,7 +129,7 @@ class Bench:
             audio = pipeline.finish(work, wave, sample_rate_hz=rate_hz)
         with watch.stage("mux"):
             mux_audio(info, audio, self.folder / f"dubbed{plan.suffix}", plan)
-        return watch.stop()
+        return watch.stop(), work.reused
 
     def count(self, setting: Setting, seconds: dict[str, Any], peaks: dict[str, Any]) -> dict[str, Any]:
         """Operations and bytes of the stages that are networks, against the peaks, by their fastest run."""
@@ -136,7 +138,7 @@ class Bench:
 
         sound, pipeline, info = self.options.sound, self.pipeline, self.info
         costs: dict[str, Cost] = {}
-        seen, looked = count(lambda: see_video(info, pipeline, semantics=sound.semantics))
+        seen, looked = count(lambda: see_video(info, pipeline, semantics=sound.semantics, reuse=sound.reuse_frames))
         work, prepared = count(lambda: pipeline.prepare(seen, duration_s=info.duration_s, seed=sound.seed))
         costs["features"] = looked + prepared
         latents, costs["sample"] = count(lambda: pipeline.sample([work], setting.sampler(sound)))

@@ -129,6 +129,8 @@ def describe(
         **level_dbfs(audio.samples),
         **track.facts,
     }
+    if draft.reused:
+        details["reused_features"] = draft.reused
     if "cache" in seconds:
         details["cached_features"] = True
     if item.mix_track is not None or item.beside:

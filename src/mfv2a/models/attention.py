@@ -1,10 +1,24 @@
-"""Self-attention as torch stores it: the towers of CLIP and Synchformer are made of it."""
+"""What the towers of CLIP and Synchformer are made of: self-attention as torch stores it, and maps row by row."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+ROWS_AT_ONCE = 4096
+"""Rows of a wide layer that a processor takes at a time, which bounds the memory between its two maps."""
+
+
+def map_rows(change: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A map of each token on its own, [..., D] to [..., D']; on a processor some rows at a time."""
+    if x.device.type != "cpu" or torch.is_grad_enabled():
+        return change(x)
+    rows = x.flatten(0, -2)
+    out: Tensor = torch.cat([change(part) for part in rows.split(ROWS_AT_ONCE)]).unflatten(0, x.shape[:-1])
+    return out
 
 
 class PackedAttention(nn.Module):

@@ -21,8 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
-
-TAPS = 12
+from mfv2a.models.snake import TAPS, can_fuse, filtered_snake
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +103,12 @@ class SnakeBeta(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, D, S] to [B, D, S]."""
-        waves = torch.sin(x * self.alpha.exp()[:, None]).square()
-        return torch.addcmul(x, waves, (self.beta.exp() + 1e-9).reciprocal()[:, None])
+        frequency, gain = self.waves()
+        return torch.addcmul(x, torch.sin(x * frequency[:, None]).square(), gain[:, None])
+
+    def waves(self) -> tuple[Tensor, Tensor]:
+        """Frequency in radians and gain of each channel, [D] each."""
+        return self.alpha.exp(), (self.beta.exp() + 1e-9).reciprocal()
 
 
 class _Filter(nn.Module):
@@ -144,7 +147,11 @@ class AntiAliased(nn.Module):
         self.downsample = _Downsample()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, D, S] to [B, D, S]."""
+        """Map [B, D, S] to [B, D, S]; in one pass where `snake.can_fuse` says so."""
+        if can_fuse(x):
+            up, down = 2 * self.upsample.filter, self.downsample.lowpass.filter
+            fused: Tensor = filtered_snake(x, *self.act.waves(), up, down)
+            return fused
         out: Tensor = self.downsample(self.act(self.upsample(x)))
         return out
 

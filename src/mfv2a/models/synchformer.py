@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
-from mfv2a.models.attention import PackedAttention
+from mfv2a.models.arithmetic import products_for
+from mfv2a.models.attention import PackedAttention, map_rows
 
 EPS = 1e-6
 
@@ -103,8 +104,7 @@ class _MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, N, D] to [B, N, D]."""
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return out
+        return map_rows(lambda rows: self.fc2(F.gelu(self.fc1(rows))), x)
 
 
 class _Block(nn.Module):
@@ -201,7 +201,7 @@ class Synchformer(nn.Module):
         Raises:
             ConfigError: fewer frames than a segment has.
         """
-        c, weight = self.config, self.cls_token
+        c = self.config
         count = (frames.shape[1] - c.segment) // c.stride + 1
         if count < 1:
             raise ConfigError(f"sync features need {c.segment} frames at least, not {frames.shape[1]}")
@@ -209,6 +209,12 @@ class Synchformer(nn.Module):
         parts = []
         for start in range(0, len(places), chunk):
             segments = [frames[video, at : at + c.segment] for video, at in places[start : start + chunk]]
-            parts.append(self(torch.stack(segments).to(weight.device, weight.dtype)))
+            parts.append(self.encode_segments(torch.stack(segments), chunk=chunk))
         out: Tensor = torch.cat(parts).flatten(0, 1).unflatten(0, (len(frames), -1))
         return out
+
+    def encode_segments(self, segments: Tensor, *, chunk: int = 8) -> Tensor:
+        """Features [n, 8, D] of segments [n, 16, 3, H, W] in [-1, 1], so many at a time."""
+        weight = self.cls_token
+        with products_for(weight):
+            return torch.cat([self(part.to(weight.device, weight.dtype)) for part in segments.split(chunk)])

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from mfv2a.errors import ConfigError
 from mfv2a.models.pieces import Pieces
+from mfv2a.models.reuse import Reuse, cut_segments
 from mfv2a.models.synchformer import Synchformer
+from mfv2a.records import Reused
 
 WOOSH_FPS, WOOSH_PX = 24.0, 224
 """Frames a second, and the side to which the whole picture is squeezed."""
@@ -30,15 +32,17 @@ class WooshSync:
         net: the encoder; the public one takes 224 x 224.
         count: frames T in all; where fewer come, the last one is repeated.
         at_once: segments encoded at a time, which bounds the memory.
+        reuse: largest difference between segments that share their features, None for no sharing.
     """
 
-    def __init__(self, net: Synchformer, count: int, *, at_once: int = 8) -> None:
+    def __init__(self, net: Synchformer, count: int, *, at_once: int = 8, reuse: float | None = None) -> None:
         c = net.config
         self._net, self._count, self._at_once = net, count, at_once
         overlap = c.segment - c.stride
         self._pieces = Pieces(c.stride * at_once + overlap, c.stride * at_once, self._wanted(count))
         self._parts: list[Tensor] = []
         self._began = False
+        self._reuse = None if reuse is None else Reuse("sync", reuse, self._segments)
 
     def add(self, frames: NDArray[np.uint8]) -> None:
         """Takes the next frames.
@@ -77,11 +81,33 @@ class WooshSync:
             self._encode(piece)
         return torch.cat(self._parts)[: self._count]
 
+    def reused(self) -> tuple[Reused, ...]:
+        """How much was taken over from segments that hardly differ; () if that was not asked for."""
+        return () if self._reuse is None else (self._reuse.facts(),)
+
     def _encode(self, piece: NDArray[np.uint8]) -> None:
-        pixels = torch.from_numpy(piece).permute(0, 3, 1, 2) / 127.5 - 1
-        if not self._parts:
-            pixels[: self._net.config.segment] = 0
+        c, first = self._net.config, not self._parts
+        if self._reuse is not None and not first:
+            self._parts.append(self._reuse.features(cut_segments(piece, c.segment, c.stride)).flatten(0, 1))
+            return
+        # The grey before the first frame is no picture's: its segments are encoded, whatever comes.
+        grey = c.segment // c.stride * c.stride if self._reuse is not None else 0
+        own = piece[: grey + c.segment - c.stride] if grey else piece
+        pixels = _pixels(own)
+        if first:
+            pixels[: c.segment] = 0
         self._parts.append(self._net.encode(pixels[None], chunk=self._at_once)[0])
+        if grey and len(piece) >= grey + c.segment:
+            self._encode(piece[grey:])
+
+    def _segments(self, segments: NDArray[np.uint8]) -> Tensor:
+        """Features [n, 8, D] of segments [n, 16, H, W, 3]."""
+        return self._net.encode_segments(_pixels(segments), chunk=self._at_once)
+
+
+def _pixels(frames: NDArray[np.uint8]) -> Tensor:
+    """Frames [..., H, W, 3] as [..., 3, H, W] float32 in [-1, 1]."""
+    return torch.from_numpy(frames).movedim(-1, -3) / 127.5 - 1
 
 
 def encode_woosh(net: Synchformer, frames: Tensor, *, at_once: int = 8) -> Tensor:
