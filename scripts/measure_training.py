@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ import torch
 from mfv2a.config import RunConfig, load_toml
 from mfv2a.data.dataset import Arrays, Source, StepDataset, batches
 from mfv2a.jobs.networks import network_config
+from mfv2a.models.arithmetic import products_for
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.weights import save_network
 from mfv2a.training.loop import Training
@@ -64,7 +66,23 @@ def drawn_network(config: RunConfig, **changes: Any) -> MMAudio:
     return network
 
 
-def measure(config: RunConfig, save: Path | None, *, average: bool) -> dict[str, Any]:
+def halve(teacher: MMAudio) -> MMAudio:
+    """A teacher kept in bfloat16 beside a student in float32; where that is only imitated, products are float32's."""
+
+    def wide(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            with torch.no_grad(), products_for(teacher.latent_mean):
+                return inner(*args, **options)
+
+        return call
+
+    teacher.to(torch.bfloat16)
+    for name in ("forward", "encode_conditions", "fill_missing"):
+        setattr(teacher, name, wide(getattr(teacher, name)))
+    return teacher
+
+
+def measure(config: RunConfig, save: Path | None, *, average: bool, half_teacher: bool) -> dict[str, Any]:
     """Run the steps of a run; gives seconds a step, peak memory and losses."""
     network = drawn_network(config)
     if config.recompute:
@@ -72,7 +90,8 @@ def measure(config: RunConfig, save: Path | None, *, average: bool) -> dict[str,
     teacher = None
     if config.objective.teacher:
         number = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-        teacher = drawn_network(config, average=False, guided=False).to(number).requires_grad_(False)
+        teacher = drawn_network(config, average=False, guided=False).requires_grad_(False)
+        teacher = halve(teacher) if half_teacher else teacher.to(number)
     task = GeneratorTask(network, config.objective, total=config.batch_size, teacher=teacher, compiled=config.compile)
     dataset = StepDataset([Source(partial(made_row, network.config))], batch_size=config.batch_size, seed=config.seed)
     ends: list[float] = []
@@ -90,8 +109,12 @@ def measure(config: RunConfig, save: Path | None, *, average: bool) -> dict[str,
         training.ema.update = lambda *_: None  # type: ignore[assignment, method-assign]
     began = time.perf_counter()
     training.run()
+    peak_gib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
     if save is not None:
-        save_network(save, "generator", network, state=training.ema.state, facts={"steps": training.step})
+        state, facts = training.ema.state, {"steps": training.step}
+        del training, task, teacher  # a large network is copied once to be saved
+        network.zero_grad(set_to_none=True)
+        save_network(save, "generator", network, state=state, facts=facts)
     times = np.diff([began, *ends])
     steady = times[1:] if len(times) > 1 else times
     return {
@@ -101,7 +124,7 @@ def measure(config: RunConfig, save: Path | None, *, average: bool) -> dict[str,
         "steps": config.steps,
         "seconds_first": round(float(times[0]), 2),
         "seconds_a_step": round(float(np.median(steady)), 3),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "peak_gib": peak_gib,
         "loss": [round(record["loss"], 4) for record in records],
         "mse": [round(record["mse"], 4) for record in records],
         "average": average,
@@ -145,6 +168,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="instead of the run's")
     parser.add_argument("--no-warmup", action="store_true", help="the full learning rate from the first step")
     parser.add_argument("--no-average", action="store_true", help="without the moving average: a copy less")
+    parser.add_argument("--half-teacher", action="store_true", help="keep a teacher in bfloat16 beside float32")
     parser.add_argument("--recompute", action="store_true", help="activations computed again, as the run's recompute")
     parser.add_argument("--compile", action="store_true", help="the forward pass by torch.compile")
     parser.add_argument("--save", type=Path, help="write the average's weights here")
@@ -159,7 +183,7 @@ def main() -> None:
         run = changed(config, options, next(iter(options.objective), ""), out)
         told = {
             "run": options.run.name,
-            **measure(run, options.save, average=not options.no_average),
+            **measure(run, options.save, average=not options.no_average, half_teacher=options.half_teacher),
             "precision": run.precision,
         }
     told["objective_settings"] = {
