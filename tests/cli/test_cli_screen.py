@@ -136,7 +136,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two videos and a file that is none."""
     folder = tmp_path_factory.mktemp("videos")
     for name in ("one.mp4", "a name that is longer than a terminal of forty columns.mp4"):
-        make_video(folder / "in" / name, seconds=0.3)
+        make_video(folder / "in" / name, seconds=1.5)
     (folder / "in" / "bad.mp4").write_text("no video")
     return folder
 
@@ -146,7 +146,7 @@ def test_a_terminal_shows_stages_and_keeps_the_lines_of_results(videos: Path) ->
     shown, _ = in_terminal(["dub", "in", "--out", "all", "--model", "tiny"], videos)
     assert COLOURS.search(shown)
     text = ESCAPES.sub("", shown)
-    assert re.search(r"decode +(one|a name)", text)
+    assert re.search(r"(decode|features|sample|vae|vocoder|mux) +(one|a name)", text)  # whichever the screen caught
     assert "loading the model" in text
     assert "1 failed" in text
     lines = re.split(r"[\r\n]+", text)

@@ -237,7 +237,7 @@ def test_a_report_that_could_not_be_written_loses_no_output(
 ) -> None:
     import errno
 
-    from mfv2a.jobs.report import Report
+    from mfv2a.jobs.lines import Lines
 
     def full(*_: object, **__: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -245,7 +245,7 @@ def test_a_report_that_could_not_be_written_loses_no_output(
     make_video(Path("in/a.mp4"), seconds=0.3)
     make_video(Path("else/b.mp4"), seconds=0.3)
     with monkeypatch.context() as patch:
-        patch.setattr(Report, "_append_line", full)
+        patch.setattr(Lines, "add", full)
         assert main(["dub", "in", "--out", "out", *TINY]) == 4
     assert Path("out/a.mp4").exists()
     assert main(["dub", "else", "--out", "out", *TINY]) == 0  # a run over other files forgets nothing
