@@ -205,7 +205,8 @@ class RunConfig:
         log_every: steps between log lines.
         precision: "float32", or "bfloat16" autocast (fast only where the processor has bf16 arithmetic).
         init: weights file to start from; for a generator also the name of a public MMAudio model.
-        components: weights files the task leans on (a vocoder's or generator's codec).
+        components: weights files the task leans on (`vae`: a codec whose mel a vocoder is to invert too).
+        adversarial: weight of the adversarial loss of a codec or vocoder, 0 for none.
         model: sizes of the network; what is not named is as in `init`, where that is a public model.
         sources, objective, optimizer, validation: see there.
     """
@@ -230,6 +231,7 @@ class RunConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     init: str = ""
     components: Mapping[str, str] = field(default_factory=dict)
+    adversarial: float = 0.0
     model: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[SourceConfig, ...] = ()
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -249,6 +251,8 @@ class RunConfig:
             wanted += ["accumulate"] * (self.accumulate > 1) + ["validation"] * (self.validation.every > 0)
             if wanted:
                 raise ConfigError(f"{wanted[0]} is for a generator alone, not for task = {self.task!r}")
+        if self.adversarial and self.task not in ("vae", "vocoder"):
+            raise ConfigError(f"adversarial is for a vae or vocoder, not for task = {self.task!r}")
         if self.model.get("guided") and not self.objective.guidance:
             raise ConfigError(
                 "a network that takes the weight of guidance learns it from a range of them",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from mfv2a.jobs.networks import load_teacher, make_network
 from mfv2a.jobs.runlog import RunLog, StopFlag
 from mfv2a.loader import pick_device
 from mfv2a.models.mel import MelSpectrogram
-from mfv2a.models.weights import save_network
+from mfv2a.models.vae import VAE
+from mfv2a.models.weights import load_network, save_network
+from mfv2a.training.adversarial import maker_state
 from mfv2a.training.loop import Training
 from mfv2a.training.state import checkpoint_paths
 from mfv2a.training.step import GeneratorTask
@@ -55,9 +57,8 @@ def train(config: RunConfig, report: Report, *, resume: bool = False) -> Path | 
     torch.manual_seed(config.seed)
     if resume and not checkpoint_paths(Path(config.out)):
         raise CheckpointError(f"{config.out} holds no checkpoint to go on from", hint="leave out --resume to begin")
-    # Only a generator's rows are dealt and drawn by their numbers; the small tasks stay where they were tested.
-    device = pick_device(config.device) if config.task == "generator" else torch.device("cpu")
-    with join_team(device) as team:
+    with join_team(pick_device(config.device)) as team:
+        # Only a generator's rows are dealt and drawn by their numbers.
         if team.size > 1 and config.task != "generator":
             raise ConfigError(f"a {config.task} is trained by one process", hint="start it without torchrun")
         path = _train(config, team, report)
@@ -78,6 +79,7 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
     if config.recompute:
         recompute_blocks(network)
     task = _task(config, network, None if teacher is None else teacher.to(team.device))
+    task.network.to(team.device)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     with StopFlag() as stop, RunLog(out, write=team.first) as log:
@@ -98,7 +100,7 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
         stop.raise_again()
         return checkpoint_paths(out)[0]
     facts = {"steps": training.step, "seconds": round(training.seconds), "run": _plain(asdict(config))}
-    state = {name: whole(tensor) for name, tensor in training.ema.state.items()}
+    state = {name: whole(tensor) for name, tensor in maker_state(training.ema.state).items()}
     path = out / "final.safetensors"
     return save_network(path, config.task, network, state=state, facts=facts) if team.first else path
 
@@ -126,11 +128,18 @@ def _sources(config: RunConfig) -> list[Source]:
 
 def _task(config: RunConfig, network: Any, teacher: Any) -> Task:
     if config.task == "vae":
-        return VAETask(network)
+        return VAETask(network, adversarial=config.adversarial)
     if config.task == "sync":
         return SyncTask(network)
     if config.task == "vocoder":
-        return VocoderTask(network, MelSpectrogram())
+        device = next(network.parameters()).device
+        codec = config.components.get("vae")
+        return VocoderTask(
+            network,
+            MelSpectrogram().to(device),
+            codec=None if codec is None else cast(VAE, load_network(Path(codec), "vae")[0]).to(device),
+            adversarial=config.adversarial,
+        )
     return GeneratorTask(network, config.objective, total=config.batch_size, teacher=teacher, compiled=config.compile)
 
 

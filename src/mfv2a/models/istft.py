@@ -79,7 +79,7 @@ class ISTFTVocoder(nn.Module):
         x = self.norm(x.transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
-        log_magnitude, phase = self.head(self.last_norm(x.transpose(1, 2))).transpose(1, 2).chunk(2, 1)
+        log_magnitude, phase = self.head(self.last_norm(x.transpose(1, 2))).float().transpose(1, 2).chunk(2, 1)
         spectrum = torch.polar(log_magnitude.clamp(max=5.0).exp(), phase)
         wave = torch.istft(spectrum, c.n_fft, c.hop, window=self.window, length=(frames + 1) * c.hop)
         return wave[:, c.hop // 2 : c.hop // 2 + frames * c.hop].clamp(-1, 1)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mfv2a.config import OptimizerConfig, RunConfig
 from mfv2a.errors import ConfigError, DivergenceError
+from mfv2a.training.adversarial import rated_weights
 from mfv2a.training.ema import EMA
 from mfv2a.training.state import load_state, save_state, step_generator
 from mfv2a.training.tasks import Task
@@ -75,9 +76,9 @@ class Training:
         o = self.config.optimizer
         self.wrapped = Wrapped(self.task.network, self.team, self.config.parallel)
         self.ema = EMA(self.task.network, o.ema)
-        weights = [weight for weight in self.task.network.parameters() if weight.requires_grad]
+        groups = rated_weights(self.task.network, o.learning_rate)
         self.optimizer = torch.optim.AdamW(
-            weights, lr=o.learning_rate, betas=(0.9, o.beta2), eps=o.eps, weight_decay=o.weight_decay
+            groups, lr=o.learning_rate, betas=(0.9, o.beta2), eps=o.eps, weight_decay=o.weight_decay
         )
         facts = load_state(Path(self.config.out), self.task.network, self.ema, self.optimizer)
         if facts is not None:
@@ -103,15 +104,15 @@ class Training:
         Raises:
             DivergenceError: a loss was not finite; the weights are those before that step.
         """
-        last_saved = time.monotonic()
+        began = last_saved = time.monotonic()
         self.task.network.train()
         if not self.finished():
             for batch in self.batches(self.step):
-                began = time.monotonic()
                 self._advance({name: tensor.to(self.team.device) for name, tensor in batch.items()})
                 self._measure()
-                spent = self.seconds + time.monotonic() - began
-                due = time.monotonic() - last_saved > 60 * self.config.checkpoint_minutes
+                now = time.monotonic()
+                spent, began = self.seconds + now - began, now
+                due = now - last_saved > 60 * self.config.checkpoint_minutes
                 told = [self.should_stop(), *((spent, due) if self.team.first else (0.0, 0.0))]
                 stop, self.seconds, save = self.team.add_up([float(value) for value in told])
                 if self.finished() or stop:
@@ -140,7 +141,7 @@ class Training:
     def _advance(self, batch: Mapping[str, Tensor]) -> None:
         rate = learning_rate(self.config.optimizer, self.step, self.progress())
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         self.optimizer.zero_grad(set_to_none=True)
         loss, numbers = self._gradient(batch)
         weights = self.task.network.parameters()

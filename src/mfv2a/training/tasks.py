@@ -1,6 +1,7 @@
 """What is learned besides the generator: the mel codec, the sync encoder and the vocoder.
 
-A task holds a network and turns a batch into a loss. Batches are mappings of stacked tensors.
+A task holds a network and turns a batch into a loss. Batches are mappings of stacked tensors. Codec and vocoder may
+learn against a discriminator, which keeps the grain that means lose; their network is then a `Contest`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.models.compact import SyncEncoder
+from mfv2a.models.discriminators import MelDiscriminator, WaveDiscriminator
 from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.mel import MelSpectrogram
 from mfv2a.models.vae import VAE
+from mfv2a.training.adversarial import Contest, adversarial_losses
 
 Batch = Mapping[str, Tensor]
 
@@ -35,22 +38,29 @@ class VAETask:
     Args:
         network: the codec; `data_mean` and `data_std` already set.
         kl_weight: weight of the mean divergence per latent value.
+        adversarial: weight of the adversarial loss, 0 for none.
     """
 
-    def __init__(self, network: VAE, *, kl_weight: float = 5e-4) -> None:
-        self.network: nn.Module = network
-        self.vae, self.kl_weight = network, kl_weight
+    def __init__(self, network: VAE, *, kl_weight: float = 5e-4, adversarial: float = 0.0) -> None:
+        self.vae, self.kl_weight, self.adversarial = network, kl_weight, adversarial
+        self.contest = Contest(network, MelDiscriminator()) if adversarial else None
+        self.network: nn.Module = self.contest or network
 
     def loss(self, batch: Batch, *, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Loss on mel [B, M, F]."""
         mel = batch["mel"]
         mean, std = self.vae.encode(mel)
         latent = mean + std * torch.randn(mean.shape, generator=generator).to(mean)
-        difference = (self.vae.decode(latent) - mel) / self.vae.data_std
+        decoded = self.vae.decode(latent)
+        difference = (decoded - mel) / self.vae.data_std
         divergence = 0.5 * (mean.square() + std.square() - 1 - 2 * std.clamp(min=1e-8).log()).mean()
         rebuilt = difference.abs().mean()
         loss = rebuilt + 0.5 * difference.square().mean() + self.kl_weight * divergence
-        return loss, {"l1": rebuilt.item(), "kl": divergence.item(), "latent_std": mean.std().item()}
+        numbers = {"l1": rebuilt.item(), "kl": divergence.item(), "latent_std": mean.std().item()}
+        if self.contest is None:
+            return loss, numbers
+        pair = ((x - self.vae.data_mean) / self.vae.data_std for x in (decoded, mel))
+        return _contested(loss, numbers, self.adversarial, self.contest.discriminator, *pair)
 
 
 class SyncTask:
@@ -107,17 +117,46 @@ class VocoderTask:
     Args:
         network: the vocoder.
         mel: the front end it inverts.
+        codec: the codec whose decoded mel the vocoder is to invert too, in every second row; without gradients.
+        adversarial: weight of the adversarial loss, 0 for none.
     """
 
-    def __init__(self, network: ISTFTVocoder, mel: MelSpectrogram) -> None:
-        self.network: nn.Module = network
-        self.mel = mel
+    def __init__(
+        self, network: ISTFTVocoder, mel: MelSpectrogram, *, codec: VAE | None = None, adversarial: float = 0.0
+    ) -> None:
+        self.vocoder, self.mel, self.codec, self.adversarial = network, mel, codec, adversarial
+        self.contest = Contest(network, WaveDiscriminator()) if adversarial else None
+        self.network: nn.Module = self.contest or network
 
     def loss(self, batch: Batch, *, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Loss on waves [B, S]."""
         wave = batch["wave"]
         mel = self.mel(wave)
-        decoded = self.network(mel)
-        distance = spectral_distance(decoded, wave[:, : decoded.shape[1]])
+        decoded = self.vocoder(self._seen(mel, generator))
+        wave = wave[:, : decoded.shape[1]]
+        distance = spectral_distance(decoded, wave)
         energy = (self.mel(decoded) - mel).abs().mean()
-        return distance + 2 * energy, {"mrstft": distance.item(), "mel": energy.item()}
+        loss, numbers = distance + 2 * energy, {"mrstft": distance.item(), "mel": energy.item()}
+        if self.contest is None:
+            return loss, numbers
+        return _contested(loss, numbers, self.adversarial, self.contest.discriminator, decoded, wave)
+
+    @torch.no_grad()
+    def _seen(self, mel: Tensor, generator: torch.Generator) -> Tensor:
+        """The mel that the vocoder sees: of every second row what the codec leaves of it."""
+        if self.codec is None:
+            return mel
+        mean, std = self.codec.encode(mel[::2])
+        latent = mean + std * torch.randn(mean.shape, generator=generator).to(mean)
+        seen = mel.clone()
+        seen[::2] = self.codec.decode(latent).to(mel)
+        return seen
+
+
+def _contested(
+    loss: Tensor, numbers: dict[str, float], weight: float, discriminator: nn.Module, made: Tensor, true: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """A loss with the losses of maker and discriminator added, and the numbers with theirs."""
+    maker, judge = adversarial_losses(discriminator, made, true)
+    told = {"maker": maker.item(), "discriminator": judge.item()}
+    return loss + weight * maker + judge, numbers | told
