@@ -16,15 +16,23 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mfv2a.models.upstream import random_public
 
 ROUNDS = 5
+ATTENTION = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
+    "math": SDPBackend.MATH,
+}
 
 
 def fastest(work: Callable[[], Any], device: torch.device) -> float:
@@ -79,7 +87,7 @@ def cases(device: torch.device) -> Iterator[Case]:
                 "text": rand(clips, 77, 1024),
             }
             yield f"{name}, {clips} clips, one evaluation", "mmaudio", size, evaluate, inputs
-    for size, bands, frames in (("16k", 80, 500), ("v2_44k", 128, 690)):
+    for size, bands, frames in (("16k", 80, 500), ("44k", 128, 690)):
         yield f"BigVGAN {size}, 8 s", "bigvgan", size, lambda n, x: n(x["mel"]), {"mel": rand(1, bands, frames)}
 
 
@@ -133,12 +141,14 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--compile", action="store_true", help="also encoders and vocoders with compiled blocks")
+    parser.add_argument("--attention", default="", choices=("", "flash", "efficient", "cudnn", "math"))
     parser.add_argument("--only", default="", help="networks whose name holds this")
     words = parser.parse_args()
     device, dtype = torch.device(words.device), getattr(torch, words.dtype)
     most = peak(device, dtype)
     sys.stdout.write(json.dumps({"peak_tflop_per_s": round(most / 1e12, 1), "dtype": words.dtype}) + "\n")
-    with torch.inference_mode():
+    kernels = {"": nullcontext(), **{name: sdpa_kernel(kind) for name, kind in ATTENTION.items()}}
+    with torch.inference_mode(), kernels[words.attention]:
         for case in cases(device):
             if words.only not in case[0]:
                 continue

@@ -207,6 +207,7 @@ class RunConfig:
         init: weights file to start from; for a generator also the name of a public MMAudio model.
         components: weights files the task leans on (`vae`: a codec whose mel a vocoder is to invert too).
         adversarial: weight of the adversarial loss of a codec or vocoder, 0 for none.
+        frozen: parts of the network, by name, whose weights stay as they are in `init`.
         model: sizes of the network; what is not named is as in `init`, where that is a public model.
         sources, objective, optimizer, validation: see there.
     """
@@ -232,6 +233,7 @@ class RunConfig:
     init: str = ""
     components: Mapping[str, str] = field(default_factory=dict)
     adversarial: float = 0.0
+    frozen: tuple[str, ...] = ()
     model: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[SourceConfig, ...] = ()
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)

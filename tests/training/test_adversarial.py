@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from mfv2a.config import OptimizerConfig, RunConfig, SourceConfig
 from mfv2a.errors import ConfigError
+from mfv2a.jobs.networks import make_network
 from mfv2a.models.discriminators import MelDiscriminator, WaveDiscriminator
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
 from mfv2a.models.mel import MelSpectrogram
 from mfv2a.models.vae import VAE, VAEConfig
+from mfv2a.models.weights import save_network
 from mfv2a.training.adversarial import DISCRIMINATOR_RATE, Contest, adversarial_losses, maker_state, rated_weights
 from mfv2a.training.loop import Training
 from mfv2a.training.tasks import VAETask, VocoderTask
@@ -127,3 +131,21 @@ def test_a_vocoder_sees_the_codecs_mel_in_every_second_row():
 def test_an_adversary_is_refused_where_there_is_none():
     with pytest.raises(ConfigError, match="adversarial is for a vae or vocoder"):
         RunConfig(task="sync", out="x", steps=1, adversarial=0.1, sources=(SourceConfig(type="scenes"),))
+
+
+def test_a_frozen_encoder_stays_and_the_rest_learns(tmp_path):
+    torch.manual_seed(0)
+    start = save_network(tmp_path / "start.safetensors", "vae", VAE(VAEConfig.tiny()))
+    config = replace(run_of(tmp_path / "run", 2), init=str(start), frozen=("encoder",), model={"dim": 8})
+    network = make_network(config)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    Training(config, VAETask(network, adversarial=0.1), mel_batches, lambda _: None).run()
+    moved = {name.split(".")[0] for name, tensor in network.state_dict().items() if not tensor.equal(before[name])}
+    assert moved == {"decoder"}
+
+
+def test_a_part_that_is_not_there_cannot_be_frozen(tmp_path):
+    config = replace(run_of(tmp_path, 1), frozen=("vocoder",), model={"dim": 8})
+    with pytest.raises(ConfigError, match="no part 'vocoder'") as caught:
+        make_network(config)
+    assert caught.value.hint == "it has encoder, decoder"

@@ -32,7 +32,8 @@ from mfv2a.records import FrameRequest
 from mfv2a.timeline import SequenceSpec
 from mfv2a.work import Seen, Words
 
-SEGMENTS_AT_ONCE = 8
+AT_ONCE = {"cpu": (16, 8), "cuda": (64, 24)}
+"""Pictures and segments that are encoded together: a GPU wants more of them."""
 
 
 def mmaudio_spec(sample_rate_hz: int, hop: int) -> SequenceSpec:
@@ -108,10 +109,12 @@ class MMAudioLook:
         self, encoders: MMAudioEncoders, duration_s: float, semantics: bool, reuse: float | None = None
     ) -> None:
         self._encoders, self._semantics = encoders, semantics
-        overlap, at_once = SEGMENT - STRIDE, SEGMENTS_AT_ONCE * STRIDE
+        self._device = encoders.sync.cls_token.device
+        pictures, segments = AT_ONCE["cpu" if self._device.type == "cpu" else "cuda"]
+        overlap, at_once = SEGMENT - STRIDE, segments * STRIDE
         counts = self._counts(duration_s)
         self._pieces = {
-            "clip": Pieces(SEGMENT, SEGMENT, counts["clip"]),
+            "clip": Pieces(pictures, pictures, counts["clip"]),
             "sync": Pieces(at_once + overlap, at_once, counts["sync"]),
         }
         self._parts: dict[str, list[Tensor]] = {name: [] for name in self._pieces}
@@ -154,12 +157,12 @@ class MMAudioLook:
             return found if name == "clip" else found.flatten(0, 1)
         if name == "clip":
             return self._vectors(piece)
-        return self._encoders.sync.encode(unit_frames(piece)[None] * 2 - 1)[0]
+        return self._encoders.sync.encode(unit_frames(piece, self._device)[None] * 2 - 1)[0]
 
     def _vectors(self, pictures: NDArray[np.uint8]) -> Tensor:
         """Vectors [t, D] of pictures [t, S, S, 3]."""
-        return self._encoders.clip.encode_image(unit_frames(pictures)[None])[0]
+        return self._encoders.clip.encode_image(unit_frames(pictures, self._device)[None])[0]
 
     def _segments(self, segments: NDArray[np.uint8]) -> Tensor:
         """Features [n, 8, D] of segments [n, 16, S, S, 3]."""
-        return self._encoders.sync.encode_segments(unit_frames(segments) * 2 - 1)
+        return self._encoders.sync.encode_segments(unit_frames(segments, self._device) * 2 - 1)

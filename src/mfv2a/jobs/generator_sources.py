@@ -18,6 +18,7 @@ from mfv2a.data.dataset import Arrays, FeatureSet, Source
 from mfv2a.data.manifest import STATISTICS
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.feature_sources import build_feature_sources, holds_complete_features
+from mfv2a.loader import pick_device
 
 SEEN_SHARE = 0.5
 VOICED_SHARE = 0.25
@@ -47,13 +48,13 @@ class Words:
         from mfv2a.models.text import TextEncoder
 
         unique = list(dict.fromkeys(texts))
-        encoder = TextEncoder.from_assets()
+        encoder = TextEncoder.from_assets().to(pick_device("auto"))
         tokens, pooled = [], []
         with torch.inference_mode():
             for start in range(0, len(unique), 64):
                 a, b = encoder.encode(unique[start : start + 64])
-                tokens.append(a.half().numpy())
-                pooled.append(b.half().numpy())
+                tokens.append(a.half().cpu().numpy())
+                pooled.append(b.half().cpu().numpy())
         return cls({text: i for i, text in enumerate(unique)}, np.concatenate(tokens), np.concatenate(pooled))
 
 

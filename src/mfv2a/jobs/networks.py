@@ -41,12 +41,23 @@ def network_config(config: RunConfig) -> dict[str, Any]:
 
 
 def make_network(config: RunConfig) -> nn.Module:
-    """The run's network with fresh weights, or those of `init`.
+    """The run's network with fresh weights, or those of `init`, and what of it is frozen.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or a part to be frozen that the network does not have.
         CheckpointError: weights that are missing or do not fit.
     """
+    network = _started(config)
+    for name in config.frozen:
+        try:
+            network.get_submodule(name).requires_grad_(False)
+        except AttributeError:
+            parts = ", ".join(child for child, _ in network.named_children())
+            raise ConfigError(f"a {config.task} has no part {name!r} to be frozen", hint=f"it has {parts}") from None
+    return network
+
+
+def _started(config: RunConfig) -> nn.Module:
     network = build_network(config.task, network_config(config))
     if config.task == "generator":
         network.initialize(torch.Generator().manual_seed(config.seed))  # type: ignore[operator]

@@ -14,6 +14,8 @@ from av.codec.hwaccel import HWAccel
 from mfv2a.errors import ConfigError
 
 DecodeDevice = Literal["auto", "cpu", "cuda"]
+# Before version 19 PyAV refuses such metadata unless told otherwise; since then it bears it and knows no such word.
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 @cache
@@ -26,12 +28,12 @@ def decoder_fault() -> str:
     return ""
 
 
-def accelerator(device: Literal["cpu", "cuda"]) -> Any:
-    """What `av.open` takes as its `hwaccel`: None for the processor.
+def opening(device: Literal["cpu", "cuda"]) -> dict[str, Any]:
+    """How `av.open` is asked to read a file for a device, and to bear metadata that is not UTF-8.
 
     A codec that the GPU does not know is decoded by the processor.
     """
-    return _cuda() if device == "cuda" else None
+    return {"hwaccel": _cuda() if device == "cuda" else None, **_LENIENT}
 
 
 def choose_decoder(device: DecodeDevice) -> Literal["cpu", "cuda"]:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import av
 
 from mfv2a.errors import MediaError
-from mfv2a.media.hardware import accelerator
+from mfv2a.media.hardware import opening
 from mfv2a.media.patience import check_patience
 from mfv2a.records import StreamInfo, VideoInfo
 
@@ -56,7 +56,7 @@ def open_media(path: Path, *, device: Literal["cpu", "cuda"] = "cpu") -> Iterato
     """
     check_readable(path)
     try:
-        container = av.open(f"file:{path}", metadata_errors="replace", hwaccel=accelerator(device))
+        container = av.open(f"file:{path}", **opening(device))
     except (av.FFmpegError, OSError, ValueError) as error:
         raise _not_media(path, error) from error
     try:

@@ -188,12 +188,12 @@ class Synchformer(nn.Module):
         out: Tensor = self.spatial_attn_agg(moments.flatten(0, 1)).unflatten(0, moments.shape[:2])
         return out
 
-    def encode(self, frames: Tensor, *, chunk: int = 8) -> Tensor:
+    def encode(self, frames: Tensor, *, chunk: int | None = None) -> Tensor:
         """Features of videos; frames at the end that fill no segment are left out.
 
         Args:
             frames: [B, T, 3, H, W] in [-1, 1] at 25 a second; the public model takes 224 x 224.
-            chunk: segments encoded at a time, which bounds the memory.
+            chunk: segments encoded at a time, which bounds the memory; by default 8, on a GPU 24.
 
         Returns:
             [B, 8 S, D] with S = (T - 16) // 8 + 1 segments.
@@ -206,15 +206,18 @@ class Synchformer(nn.Module):
         if count < 1:
             raise ConfigError(f"sync features need {c.segment} frames at least, not {frames.shape[1]}")
         places = [(video, c.stride * i) for video in range(len(frames)) for i in range(count)]
-        parts = []
+        parts, chunk = [], chunk or self._chunk()
         for start in range(0, len(places), chunk):
             segments = [frames[video, at : at + c.segment] for video, at in places[start : start + chunk]]
             parts.append(self.encode_segments(torch.stack(segments), chunk=chunk))
         out: Tensor = torch.cat(parts).flatten(0, 1).unflatten(0, (len(frames), -1))
         return out
 
-    def encode_segments(self, segments: Tensor, *, chunk: int = 8) -> Tensor:
+    def _chunk(self) -> int:
+        return 8 if self.cls_token.device.type == "cpu" else 24
+
+    def encode_segments(self, segments: Tensor, *, chunk: int | None = None) -> Tensor:
         """Features [n, 8, D] of segments [n, 16, 3, H, W] in [-1, 1], so many at a time."""
-        weight = self.cls_token
+        weight, parts = self.cls_token, segments.split(chunk or self._chunk())
         with products_for(weight):
-            return torch.cat([self(part.to(weight.device, weight.dtype)) for part in segments.split(chunk)])
+            return torch.cat([self(part.to(weight.device, weight.dtype)) for part in parts])
