@@ -24,6 +24,6 @@ class Cut(TypedDict):
 
 def cut_for(vocoder: Vocoder, sample_rate_hz: int) -> Cut:
     """The pieces that a vocoder takes at a time."""
-    network = isinstance(vocoder, BigVGAN)
+    network = not isinstance(vocoder, GriffinLim)  # sees some frames to either side alone
     chunk = round((NETWORK_S if network else SPECTRA_S) * sample_rate_hz / vocoder.hop)
     return Cut(chunk=chunk, overlap=32 if network else 8, hop=vocoder.hop, agree=network)

@@ -1,0 +1,161 @@
+"""What words alone give: rain that is heard as rain, labels found again, distances, sharpness and spread, by steps.
+
+    python scripts/measure_prompts.py --sounds sfx                      the embedded model, 1, 2, 4 and 25 steps
+    python scripts/measure_prompts.py --sounds sfx --model own --steps 1
+
+Prompts are labels of the held-out recordings (`embedded-sounds-heldout.tsv`, part "unseen recordings": other authors'
+recordings of the label were trained on) and of the part "unseen labels". One JSON line a number of steps and part:
+
+    rain in three    seeds of 10 in which "rain on tin roof", 8 s, has a kind of rain among the tagger's first three
+    labels found     share of sounds whose nearest label, of 20, is the one asked for; chance is .05. A label is the
+                     mean embedding of its true sounds
+    of true sounds   the same share of true ones, each left out of its label's mean
+    kernel, frechet  to the true sounds, of the tagger's embeddings (MMD^2, unbiased, Gaussian as wide as their median)
+    level, dB        of made sounds over true ones
+    sharpness        mean step of the log-mel from frame to frame and band to band, over that of true sounds
+    spread           mean distance of the log-mels' means over time of two seeds of a prompt, over that of two true
+                     sounds of one label
+
+95 % intervals by bootstrap over the sounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measure_codec import RATE_HZ, interval
+from numpy.typing import NDArray
+from split_sounds import HELD_OUT, LABELS, RECORDINGS
+
+from mfv2a.config import ExtractConfig, load_toml
+from mfv2a.data.sounds import arrange
+from mfv2a.evaluation.metrics import frechet_distance, gaussian_kernel_distance, median_distance
+from mfv2a.evaluation.tagger import embed_sounds
+from mfv2a.jobs.items import load_sounds, mel_of
+from mfv2a.loader import load_pipeline
+from mfv2a.models.yamnet import Tagger
+from mfv2a.pipeline import Pipeline, SampleOptions
+
+ROOT = Path(__file__).parents[1]
+SECONDS, ASKED, SEEDS, MEANS = 4.0, 20, 3, 1024
+RAIN = "rain on tin roof"
+Wave = NDArray[np.float32]
+
+
+def true_sounds(folder: str, part: str) -> dict[str, list[Wave]]:
+    """Arrangements of the held-out sounds of a part, by label: the 20 labels with the most files."""
+    rows = [line.split("\t") for line in HELD_OUT.read_text(encoding="utf-8").splitlines()]
+    wanted = {row[0] for row in rows if row[1] == part}
+    exclude = load_toml(ROOT / "examples/runs/embedded-1-sounds.toml", ExtractConfig).source.exclude
+    found = defaultdict(list)
+    for k, sound in enumerate(sorted(load_sounds(folder, "", exclude, str(HELD_OUT)), key=lambda sound: sound.file)):
+        if sound.file in wanted:
+            rng = np.random.default_rng([k, 5])
+            found[sound.label].append(arrange(sound, round(SECONDS * RATE_HZ), RATE_HZ, rng))
+    most = sorted(found, key=lambda label: (-len(found[label]), label))[:ASKED]
+    return {label: found[label] for label in sorted(most)}
+
+
+def make(pipeline: Pipeline, prompts: Sequence[tuple[str, int]], seconds: float, options: SampleOptions) -> list[Wave]:
+    """A sound [S] for each prompt and seed."""
+    waves = []
+    for prompt, seed in prompts:
+        work = pipeline.prepare(None, prompt=prompt, duration_s=seconds, seed=seed)
+        waves.append(np.asarray(pipeline.decode(work, pipeline.sample([work], options)[0]).samples, np.float32))
+    return waves
+
+
+def nearest(rows: NDArray[np.float32], means: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Number of the nearest mean, each column measured by its scale."""
+    apart = ((rows[:, None] - means[None]) / scale).astype(np.float64)
+    return np.square(apart).sum(-1).argmin(1)
+
+
+def sharpness(wave: Wave) -> float:
+    """Mean absolute step of the log-mel over time and over bands."""
+    mel = mel_of(wave)
+    return float(np.abs(np.diff(mel, axis=0)).mean() + np.abs(np.diff(mel, axis=1)).mean())
+
+
+def spread(groups: Sequence[Sequence[Wave]]) -> float:
+    """Mean distance between the sounds of a group, of their log-mels' means over time."""
+    apart = []
+    for group in groups:
+        colours = [mel_of(wave).mean(1) for wave in group]
+        apart += [float(np.abs(a - b).mean()) for a, b in combinations(colours, 2)]
+    return float(np.mean(apart))
+
+
+def level(wave: Wave) -> float:
+    """Of a sound, dBFS."""
+    return float(10 * np.log10(np.square(wave).mean() + 1e-12))
+
+
+def rain(pipeline: Pipeline, tagger: Tagger, options: SampleOptions) -> int:
+    """Of ten seeds, those heard as rain."""
+    waves = make(pipeline, [(RAIN, seed) for seed in range(10)], 8.0, options)
+    heard = [tagger.tag(wave, sample_rate_hz=RATE_HZ, top=3) for wave in waves]
+    return sum(any("rain" in name.lower() for name, _ in tags) for tags in heard)
+
+
+def measure(pipeline: Pipeline, tagger: Tagger, true: dict[str, list[Wave]], options: SampleOptions) -> dict[str, Any]:
+    """The numbers of one part at one number of steps."""
+    labels = list(true)
+    real = [embed_sounds(true[label], tagger, sample_rate_hz=RATE_HZ)[:, :MEANS] for label in labels]
+    known = np.concatenate(real)
+    scale, means = known.std(0) + 1e-3, np.stack([rows.mean(0) for rows in real])
+    left = []
+    for number, rows in enumerate(real):
+        for k in range(len(rows)) if len(rows) > 1 else ():
+            means_without = means.copy()
+            means_without[number] = np.delete(rows, k, 0).mean(0)
+            left.append(float(nearest(rows[k : k + 1], means_without, scale)[0] == number))
+    prompts = [(label, seed) for label in labels for seed in range(SEEDS)]
+    waves = make(pipeline, prompts, SECONDS, options)
+    rows = embed_sounds(waves, tagger, sample_rate_hz=RATE_HZ)[:, :MEANS]
+    asked = np.repeat(np.arange(len(labels)), SEEDS)
+    groups = [waves[k : k + SEEDS] for k in range(0, len(waves), SEEDS)]
+    all_true = [wave for label in labels for wave in true[label]]
+    return {
+        "labels": len(labels),
+        "sounds": len(waves),
+        "labels found": interval([float(hit) for hit in nearest(rows, means, scale) == asked]),
+        "of true sounds": interval(left),
+        "kernel": f"{gaussian_kernel_distance(rows, known, bandwidth=median_distance(known)):.4f}",
+        "frechet": f"{frechet_distance(rows, known):.1f}",
+        "level, dB": f"{np.mean([level(w) for w in waves]) - np.mean([level(w) for w in all_true]):.1f}",
+        "sharpness": f"{np.mean([sharpness(w) for w in waves]) / np.mean([sharpness(w) for w in all_true]):.2f}",
+        "spread": f"{spread(groups) / spread([true[label] for label in labels if len(true[label]) > 1]):.2f}",
+    }
+
+
+def main() -> None:
+    """Read the words, measure, print JSON lines."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sounds", default="sfx", help="folder of labelled sounds")
+    parser.add_argument("--model", default="embedded", help="name of a model, or a folder with one of your own")
+    parser.add_argument("--steps", type=int, action="append", help="sampler steps; several to compare")
+    words = parser.parse_args()
+    torch.set_num_threads(2)
+    tagger, pipeline = Tagger.from_assets(), load_pipeline(words.model, device="cpu")
+    parts = {part: true_sounds(words.sounds, part) for part in (RECORDINGS, LABELS)}
+    for steps in words.steps or [1, 2, 4, 25]:
+        options = SampleOptions(steps=steps)
+        sys.stdout.write(json.dumps({"steps": steps, "rain in three": rain(pipeline, tagger, options)}) + "\n")
+        for part, true in parts.items():
+            told = measure(pipeline, tagger, true, options)
+            sys.stdout.write(json.dumps({"steps": steps, "part": part, **told}) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
