@@ -144,12 +144,13 @@ def main() -> None:
     parser.add_argument("--sounds", default="sfx", help="folder of labelled sounds")
     parser.add_argument("--model", default="embedded", help="name of a model, or a folder with one of your own")
     parser.add_argument("--steps", type=int, action="append", help="sampler steps; several to compare")
+    parser.add_argument("--cfg", type=float, help="weight of guidance; the model's own if left out")
     words = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     tagger, pipeline = Tagger.from_assets(), load_pipeline(words.model, device="cpu")
     parts = {part: true_sounds(words.sounds, part) for part in (RECORDINGS, LABELS)}
     for steps in words.steps or [1, 2, 4, 25]:
-        options = SampleOptions(steps=steps)
+        options = SampleOptions(steps=steps, cfg_strength=pipeline.info.default_cfg if words.cfg is None else words.cfg)
         sys.stdout.write(json.dumps({"steps": steps, "rain in three": rain(pipeline, tagger, options)}) + "\n")
         for part, true in parts.items():
             told = measure(pipeline, tagger, true, options)

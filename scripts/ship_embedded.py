@@ -1,6 +1,6 @@
 """Put trained weights into the package as the embedded model, and their hashes into checkpoints.toml.
 
-    python scripts/ship_embedded.py --vae runs/vae --sync runs/sync --generator runs/meanflow
+    python scripts/ship_embedded.py --vae runs/decoder --vocoder runs/vocoder --sync runs/sync --generator runs/guided
 
 Takes `final.safetensors` of each run, stores it in half precision under src/mfv2a/assets/embedded (at most 24 MiB a
 file) and rewrites their digests there. A run that is left out keeps the file that is there.
@@ -20,9 +20,9 @@ from mfv2a.models.weights import file_digest, load_network, save_network
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = ROOT / "src" / "mfv2a" / "assets" / "embedded"
 REGISTER = ROOT / "checkpoints.toml"
-KINDS = ("generator", "vae", "sync")
+KINDS = ("generator", "vae", "sync", "vocoder")
 LIMIT_BYTES = 24 << 20
-KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "model", "objective", "optimizer")
+KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "adversarial", "model", "objective", "optimizer")
 
 
 def store(kind: str, run: Path) -> Path:
