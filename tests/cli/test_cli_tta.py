@@ -129,3 +129,15 @@ def test_a_folder_that_cannot_be_made_is_told(capsysbinary: pytest.CaptureFixtur
     Path("file").touch()
     assert main(["tta", "rain", "-o", "file/x.wav", *TINY]) == 3
     assert b"file" in capsysbinary.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("level", "hinted"), [(-120.0, True), (-66.0, True), (-64.0, False), (-20.0, False)])
+def test_a_sound_that_can_hardly_be_heard_is_told_with_what_to_try(level, hinted, monkeypatch, capsysbinary, tmp_path):
+    import mfv2a.jobs.tta as job
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "level_dbfs", lambda samples: {"rms_dbfs": level, "peak_dbfs": level})
+    assert main(["tta", "rain", "--model", "tiny", "--duration", "1", "--device", "cpu"]) == 0
+    told = capsysbinary.readouterr().err
+    assert (b"hardly to be heard: try --steps 4" in told) == hinted
+    assert f"{level:.0f} dBFS".encode() in told

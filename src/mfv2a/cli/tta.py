@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mfv2a.jobs.tta import Take
     from mfv2a.records import Audio
 
+FAINT_DBFS = -65.0
+
 EPILOG = """
 **Examples**
 
@@ -124,10 +126,15 @@ def tta(
         _show(take, audio, facts, as_json=as_json)
         talk.say(
             f"{console.printable(take.prompt[:80])}: {audio.duration_s:g} s in {facts['seconds']:.2f} s, "
-            f"{facts['rms_dbfs']:.0f} dBFS{choosing.told(facts)}"
+            f"{facts['rms_dbfs']:.0f} dBFS{choosing.told(facts)}{hint_if_faint(facts['rms_dbfs'])}"
         )
 
     make_sounds(read_prompts(prompts or []), wanted, begin=begin, done=done)
+
+
+def hint_if_faint(rms_dbfs: float) -> str:
+    """What to try where next to nothing can be heard; "" where something can."""
+    return "; hardly to be heard: try --steps 4, another --seed or other words" if rms_dbfs < FAINT_DBFS else ""
 
 
 def read_prompts(words: Sequence[str]) -> list[str]:
