@@ -1,13 +1,13 @@
 """What is left of real sounds after the codec and the decoder to wave: what the tagger hears, distances, time.
 
     python scripts/measure_codec.py --sounds sfx                    the held-out recordings, 4 s each
-    python scripts/measure_codec.py --sounds sfx --vae runs/vae     with another codec than the shipped one
+    python scripts/measure_codec.py --sounds sfx --vae runs/vae --vocoder runs/vocoder     others than the shipped ones
 
 For each way back to a wave: the share of sounds whose first tag is still among the first three, the share of the
 first five tags that are still there, kernel (MMD^2, unbiased) and Frechet distance of the tagger's embeddings to the
 true sounds, multi-resolution STFT distance, difference of level, seconds of work a second of sound. The tagger has no
 part in training. 95 % intervals by bootstrap over the sounds. The ways: the mel as it is, and decoded from latents, by
-Griffin-Lim, and with the true phase, which no decoder to wave knows.
+the vocoder, by Griffin-Lim, and with the true phase, which no decoder to wave knows.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from mfv2a.evaluation.tagger import embed_sounds
 from mfv2a.jobs.items import load_sounds
 from mfv2a.loader import load_pipeline
 from mfv2a.models.griffinlim import GriffinLim
+from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.mel import MelSpectrogram
 from mfv2a.models.vae import VAE
 from mfv2a.models.weights import load_network
@@ -94,13 +95,17 @@ def describe(made: list[Tensor], true: list[Tensor], seconds: float, tagger: Tag
     }
 
 
-def codec(run: Path | None) -> VAE:
-    """The codec of a run, or the shipped one."""
-    if run is None:
-        return cast(VAE, load_pipeline("embedded", device="cpu").vae)
-    vae = cast(VAE, load_network(run / "final.safetensors", "vae")[0])
-    vae.fold_weights()
-    return vae
+def networks(vae_run: Path | None, vocoder_run: Path | None) -> tuple[VAE, Callable[[Tensor], Tensor]]:
+    """Codec and vocoder of runs, or the shipped ones."""
+    shipped = load_pipeline("embedded", device="cpu", generator=False)
+    vae, vocoder = cast(VAE, shipped.vae), shipped.vocoder
+    if vae_run is not None:
+        vae = cast(VAE, load_network(vae_run / "final.safetensors", "vae")[0])
+        vae.fold_weights()
+    if vocoder_run is not None:
+        vocoder = cast(ISTFTVocoder, load_network(vocoder_run / "final.safetensors", "vocoder")[0])
+    assert vocoder is not None
+    return vae, vocoder
 
 
 def main() -> None:
@@ -109,16 +114,19 @@ def main() -> None:
     parser.add_argument("--sounds", default="sfx", help="folder of labelled sounds")
     parser.add_argument("--most", type=int, default=1000, help="so many sounds at most")
     parser.add_argument("--vae", type=Path, help="run of another codec than the shipped one")
+    parser.add_argument("--vocoder", type=Path, help="run of another vocoder than the shipped one")
     words = parser.parse_args()
     torch.set_num_threads(1)
     tagger, mel_of, plain = Tagger.from_assets(), MelSpectrogram(), GriffinLim()
-    vae = codec(words.vae)
+    vae, vocoder = networks(words.vae, words.vocoder)
     true = held_out(words.sounds, words.most)
     known = embed_sounds([wave.numpy() for wave in true], tagger, sample_rate_hz=RATE_HZ)[:, :MEANS]
     with torch.inference_mode():
         mels = [mel_of(wave[None]) for wave in true]
         decoded = [vae.decode(vae.encode(mel)[0]) for mel in mels]
         ways: dict[str, Callable[[int], Tensor]] = {
+            "mel, vocoder": lambda k: vocoder(mels[k])[0],
+            "decoded, vocoder": lambda k: vocoder(decoded[k])[0],
             "mel, Griffin-Lim": lambda k: plain(mels[k])[0],
             "decoded, Griffin-Lim": lambda k: plain(decoded[k])[0],
             "mel, true phase": lambda k: with_true_phase(plain, mels[k], true[k]),

@@ -7,8 +7,8 @@ Prompts are labels of the held-out recordings (`embedded-sounds-heldout.tsv`, pa
 recordings of the label were trained on) and of the part "unseen labels". One JSON line a number of steps and part:
 
     rain in three    seeds of 10 in which "rain on tin roof", 8 s, has a kind of rain among the tagger's first three
-    labels found     share of sounds whose nearest label, of 20, is the one asked for; chance is .05. A label is the
-                     mean embedding of its true sounds
+    labels found     share of sounds whose nearest label, of 20 or as many as there are, is the one asked for. A label
+                     is the mean embedding of its true sounds
     of true sounds   the same share of true ones, each left out of its label's mean
     kernel, frechet  to the true sounds, of the tagger's embeddings (MMD^2, unbiased, Gaussian as wide as their median)
     level, dB        of made sounds over true ones

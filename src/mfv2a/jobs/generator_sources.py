@@ -43,12 +43,12 @@ class Words:
     pooled: NDArray[np.float16]
 
     @classmethod
-    def encode(cls, texts: Sequence[str]) -> Words:
-        """Encode with the embedded text encoder."""
+    def encode(cls, texts: Sequence[str], device: str = "cpu") -> Words:
+        """Encode with the embedded text encoder, on a device."""
         from mfv2a.models.text import TextEncoder
 
         unique = list(dict.fromkeys(texts))
-        encoder = TextEncoder.from_assets().to(pick_device("auto"))
+        encoder = TextEncoder.from_assets().to(pick_device(device))
         tokens, pooled = [], []
         with torch.inference_mode():
             for start in range(0, len(unique), 64):
@@ -114,7 +114,7 @@ def build_generator_sources(config: RunConfig) -> list[Source]:
         raise ConfigError(f"{complete[0]} holds features of a public model, the other sources do not")
     sets = [(_load(source), source) for source in config.sources]
     texts = [text for stored, _ in sets for fact in stored.facts for text in _texts(fact)]
-    words = Words.encode(["", *texts])
+    words = Words.encode(["", *texts], config.device)
     labels = {fact[key] for stored, _ in sets for fact in stored.facts for key in ("label", "voice") if key in fact}
     sights = Sights.find(sorted(labels), words)
     return [Source(partial(_row, stored, words, sights, config.crop_s), source.weight) for stored, source in sets]

@@ -76,7 +76,8 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
     elif not config.init:
         _set_statistics(network, config, dataset)
     network.to(team.device)
-    torch.backends.cudnn.benchmark = team.device.type == "cuda"  # shapes are the same at each step
+    if team.device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # shapes are the same at each step
     if config.recompute:
         recompute_blocks(network)
     task = _task(config, network, None if teacher is None else teacher.to(team.device))
