@@ -48,6 +48,7 @@ def describe_model(name: str) -> ModelInfo:
         guidance=entry.guidance,
         default_renoise=entry.renoise,
         sees=entry.sees,
+        words_steps=entry.words_steps,
         digest=hashlib.sha256("".join(digests).encode()).hexdigest() if digests else "",
     )
 

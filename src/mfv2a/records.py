@@ -186,6 +186,7 @@ class ModelInfo:
         guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
         default_renoise: share of each step by which noise is topped up before it; () for none.
         sees: it takes pictures; else text alone.
+        words_steps: sampler steps for words alone, 0 for as many as with a picture.
     """
 
     name: str
@@ -202,6 +203,7 @@ class ModelInfo:
     guidance: Literal["none", "baked", "input"] = "none"
     default_renoise: tuple[float, ...] = ()
     sees: bool = True
+    words_steps: int = 0
 
     def guides(self, strength: float) -> bool:
         """Whether a guidance weight asks for the unconditional branch; to instantaneous models less than 1 is none."""

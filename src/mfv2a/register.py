@@ -64,7 +64,7 @@ class Checkpoint:
         components: role to name of the other weights the model needs.
         quality: a word for people, may be empty.
         kind: "average" (a flow map, serves one step) or "instantaneous" (a velocity, needs many).
-        steps, cfg: sampler settings where the user gives none.
+        steps, cfg: sampler settings where the user gives none; words_steps: steps for words alone, 0 for as many.
         guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
         sample_rate_hz, window_s: of its sound; longest stretch made in one go.
         rescale: scalar rescaling of the guidance where the user does not choose.
@@ -93,6 +93,7 @@ class Checkpoint:
     quality: str = ""
     kind: Literal["average", "instantaneous"] = "average"
     steps: int = 1
+    words_steps: int = 0
     cfg: float = 1.0
     guidance: Literal["none", "baked", "input"] = "none"
     sample_rate_hz: int = 16000
@@ -111,6 +112,8 @@ class Checkpoint:
             raise ConfigError(f"{self.name}: a generator needs a layout")
         if self.steps < 1:
             raise ConfigError(f"{self.name}: steps must be at least 1, not {self.steps}")
+        if self.words_steps < 0:
+            raise ConfigError(f"{self.name}: words_steps must be at least 0, not {self.words_steps}")
         if self.renoise and len(self.renoise) != self.steps:
             raise ConfigError(f"{self.name}: renoise needs a share for each of the {self.steps} steps")
 

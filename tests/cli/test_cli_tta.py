@@ -139,5 +139,12 @@ def test_a_sound_that_can_hardly_be_heard_is_told_with_what_to_try(level, hinted
     monkeypatch.setattr(job, "level_dbfs", lambda samples: {"rms_dbfs": level, "peak_dbfs": level})
     assert main(["tta", "rain", "--model", "tiny", "--duration", "1", "--device", "cpu"]) == 0
     told = capsysbinary.readouterr().err
-    assert (b"hardly to be heard: try --steps 4" in told) == hinted
+    assert (b"hardly to be heard: try another --seed" in told) == hinted
     assert f"{level:.0f} dBFS".encode() in told
+
+
+@pytest.mark.parametrize(("words", "steps"), [([], 4), (["--steps", "1"], 1)])
+def test_words_alone_take_the_steps_that_serve_them_unless_others_are_asked_for(words, steps, capsysbinary, tmp_path):
+    out = tmp_path / "rain.wav"
+    assert main(["tta", "rain", "--duration", "1", "--device", "cpu", "--json", "-o", str(out), *words]) == 0
+    assert json.loads(capsysbinary.readouterr().out)["settings"]["steps"] == steps

@@ -134,7 +134,7 @@ def tta(
 
 def hint_if_faint(rms_dbfs: float) -> str:
     """What to try where next to nothing can be heard; "" where something can."""
-    return "; hardly to be heard: try --steps 4, another --seed or other words" if rms_dbfs < FAINT_DBFS else ""
+    return "; hardly to be heard: try another --seed or other words" if rms_dbfs < FAINT_DBFS else ""
 
 
 def read_prompts(words: Sequence[str]) -> list[str]:

@@ -102,6 +102,8 @@ def make_sounds(
 
     takes = plan_takes(prompts, options)
     info = describe_model(options.sound.model)
+    if options.sound.steps is None and info.words_steps:
+        options = replace(options, sound=replace(options.sound, steps=info.words_steps))
     options.sound.check(info, pictures=False)
     rate_hz = options.sound.rate_hz(info)
     begin(info, rate_hz)
