@@ -14,45 +14,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mfv2a.jobs.machine import fastest, product_speed
 from mfv2a.models.upstream import random_public
-
-ROUNDS = 5
-ATTENTION = {
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "efficient": SDPBackend.EFFICIENT_ATTENTION,
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "math": SDPBackend.MATH,
-}
-
-
-def fastest(work: Callable[[], Any], device: torch.device) -> float:
-    """Seconds of the fastest run of several, after two that do not count."""
-    times = []
-    for _ in range(ROUNDS + 2):
-        start = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - start)
-    return min(times[2:])
-
-
-def peak(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP/s of a product of square matrices, random ones."""
-    side = 8192 if device.type == "cuda" else 1024
-    first, second = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    return 2 * side**3 / fastest(lambda: first @ second, device)
-
 
 Case = tuple[str, str, str, Callable[[nn.Module, dict[str, Tensor]], Tensor], dict[str, Tensor]]
 
@@ -106,6 +76,11 @@ def compile_blocks(network: nn.Module) -> None:
             module.compile()
 
 
+def waiting(device: torch.device) -> Callable[[], None]:
+    """What waits until a device has done its work."""
+    return torch.cuda.synchronize if device.type == "cuda" else lambda: None
+
+
 def measure(case: Case, device: torch.device, dtype: torch.dtype, most: float, compiled: bool) -> dict[str, Any]:
     """The numbers of one network."""
     name, kind, size, call, inputs = case
@@ -121,7 +96,7 @@ def measure(case: Case, device: torch.device, dtype: torch.dtype, most: float, c
     if compiled:
         compile_blocks(network)
         found = call(network, counted)
-    seconds = fastest(lambda: call(network, counted), device)
+    seconds = fastest(lambda: call(network, counted), waiting(device))
     speed = counter.get_total_flops() / seconds
     apart = float((found.float() - exact.float()).norm() / exact.float().norm())
     return {
@@ -141,14 +116,12 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--compile", action="store_true", help="also encoders and vocoders with compiled blocks")
-    parser.add_argument("--attention", default="", choices=("", "flash", "efficient", "cudnn", "math"))
     parser.add_argument("--only", default="", help="networks whose name holds this")
     words = parser.parse_args()
     device, dtype = torch.device(words.device), getattr(torch, words.dtype)
-    most = peak(device, dtype)
+    most = product_speed(device, dtype, waiting(device))
     sys.stdout.write(json.dumps({"peak_tflop_per_s": round(most / 1e12, 1), "dtype": words.dtype}) + "\n")
-    kernels = {"": nullcontext(), **{name: sdpa_kernel(kind) for name, kind in ATTENTION.items()}}
-    with torch.inference_mode(), kernels[words.attention]:
+    with torch.inference_mode():
         for case in cases(device):
             if words.only not in case[0]:
                 continue

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
+
     from mfv2a.pipeline import Pipeline
 
 IDENTITY = ("platform", "processor", "cores", "device", "dtype", "threads")
@@ -58,19 +60,26 @@ def measure_peaks(pipeline: Pipeline, synchronize: Callable[[], None]) -> dict[s
     import torch
 
     kind = "cuda" if pipeline.device.type == "cuda" else "cpu"
-    side = _SIDE[kind]
-    products = {}
-    for dtype in dict.fromkeys((torch.float32, pipeline.dtype)):
-        first, second = (torch.randn(side, side, device=pipeline.device).to(dtype) for _ in range(2))
-        seconds = _best(lambda a=first, b=second: a @ b, synchronize)  # type: ignore[misc]
-        products[str(dtype).removeprefix("torch.")] = 2 * side**3 / seconds / 1e9
+    dtypes = dict.fromkeys((torch.float32, pipeline.dtype))
+    products = {
+        str(dtype).removeprefix("torch."): product_speed(pipeline.device, dtype, synchronize) / 1e9 for dtype in dtypes
+    }
     source = torch.zeros(_COPY_BYTES[kind], dtype=torch.uint8, device=pipeline.device)
     target = torch.empty_like(source)
-    seconds = _best(lambda: target.copy_(source), synchronize)
+    seconds = fastest(lambda: target.copy_(source), synchronize)
     return {"gflop_per_s": products, "gbyte_per_s": 2 * _COPY_BYTES[kind] / seconds / 1e9}
 
 
-def _best(work: Callable[[], Any], synchronize: Callable[[], None]) -> float:
+def product_speed(device: torch.device, dtype: torch.dtype, synchronize: Callable[[], None]) -> float:
+    """Operations a second of a product of square matrices, as `measure_peaks` has them."""
+    import torch
+
+    side = _SIDE["cuda" if device.type == "cuda" else "cpu"]
+    first, second = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    return 2 * side**3 / fastest(lambda: first @ second, synchronize)
+
+
+def fastest(work: Callable[[], Any], synchronize: Callable[[], None]) -> float:
     """Seconds of the fastest of several runs, after one that does not count."""
     times = []
     for _ in range(_ROUNDS + 1):
