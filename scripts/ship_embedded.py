@@ -2,8 +2,9 @@
 
     python scripts/ship_embedded.py --vae runs/decoder --vocoder runs/vocoder --sync runs/sync --generator runs/guided
 
-Takes `final.safetensors` of each run, stores it in half precision under src/mfv2a/assets/embedded (at most 24 MiB a
-file) and rewrites their digests there. A run that is left out keeps the file that is there.
+Takes `final.safetensors` of each run, stores it in half precision, the generator in int8 with a scale a row, under
+src/mfv2a/assets/embedded (at most 24 MiB a file) and rewrites their digests there. A run that is left out keeps the
+file that is there.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "adversarial", "mod
 
 
 def store(kind: str, run: Path) -> Path:
-    """Write a run's weights in half precision, with what is worth knowing of the run but no paths."""
+    """Write a run's weights, made small, with what is worth knowing of the run but no paths."""
     network, facts = load_network(run / "final.safetensors", kind)
     kept = {name: facts.get("run", {}).get(name) for name in KEPT}
+    dtype = torch.int8 if kind == "generator" else torch.float16
     told = {"steps": facts.get("steps"), "seconds": facts.get("seconds"), "run": kept}
-    path = save_network(EMBEDDED / f"{kind}.safetensors", kind, network, facts=told, dtype=torch.float16)
+    path = save_network(EMBEDDED / f"{kind}.safetensors", kind, network, facts=told, dtype=dtype)
     path.chmod(0o644)  # safetensors writes files for their owner alone
     size = path.stat().st_size
     if size > LIMIT_BYTES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from mfv2a.errors import ConfigError
 from mfv2a.loader import load_pipeline
 from mfv2a.pipeline import SampleOptions
 from mfv2a.records import Clip
+from mfv2a.work import Seen
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +110,20 @@ def test_what_shows_nothing_is_held_down_to_quiet(pipeline):
     assert work.quiet
     assert work.confidence < 0.35
     assert work.strikes_s == ()
+    assert work.clip is None
+    assert work.sync is None
+    assert work.text is not None
     assert np.abs(make(pipeline, [work])[0]).max() <= 0.0201
+
+
+@pytest.mark.parametrize(("confidence", "quiet"), [(0.34, True), (0.36, False)])
+def test_what_is_hardly_recognised_does_not_sound_by_how_it_moves(pipeline, confidence, quiet):
+    seen = Seen(confidence=confidence, recognized=("water (valley)",), sync=torch.randn(50, 64))
+    work = pipeline.prepare(seen, duration_s=2.0)
+    assert work.quiet is quiet
+    assert (work.sync is None) is quiet
+    assert pipeline.prepare(replace(seen, strikes_s=(1.0,)), duration_s=2.0).sync is not None
+    assert pipeline.prepare(seen, prompt="a stream", duration_s=2.0).sync is not None
 
 
 def test_a_prompt_is_always_certain(pipeline):

@@ -26,7 +26,7 @@ from mfv2a.models.vocoders import NETWORK_S, Vocoder, cut_for
 from mfv2a.models.woosh import Woosh
 from mfv2a.models.woosh_autoencoder import WooshAutoencoder
 from mfv2a.parts import Held, Parts, Role
-from mfv2a.records import Audio, Clip, FrameRequest, ModelInfo
+from mfv2a.records import UNCERTAIN_BELOW, Audio, Clip, FrameRequest, ModelInfo
 from mfv2a.timeline import Lengths, SequenceSpec, Window, blend, crossfade, noise_field
 from mfv2a.work import SampleOptions, Seen, Work
 
@@ -162,9 +162,11 @@ class Pipeline:
             the work; its windows cover the whole length.
         """
         length = duration_s if duration_s is not None else clip.duration_s if isinstance(clip, Clip) else DEFAULT_S
-        text, negative = self.encoders.encode_text([prompt, negative_prompt])
         seen = see(self.encoders, clip, length, semantics=semantics) if isinstance(clip, Clip) else clip or Seen()
         asked, blank = bool(prompt.strip()), self.encoders.encode_blank
+        unknown = not asked and clip is not None and seen.confidence < UNCERTAIN_BELOW and not seen.strikes_s
+        words = self.encoders.ambience if unknown else prompt
+        text, negative = self.encoders.encode_text([words, negative_prompt])
         return Work(
             duration_s=length,
             seed=seed,
@@ -172,11 +174,11 @@ class Pipeline:
             confidence=1.0 if asked else seen.confidence,
             recognized=seen.recognized,
             strikes_s=seen.strikes_s,
-            text=text if asked or blank else None,
+            text=text if words.strip() or blank else None,
             negative=negative if negative_prompt.strip() or blank else None,
-            quiet=not asked and clip is not None and seen.confidence < 1 and not seen.recognized and not seen.strikes_s,
-            clip=seen.clip,
-            sync=seen.sync,
+            quiet=unknown,
+            clip=None if unknown else seen.clip,
+            sync=None if unknown else seen.sync,
             reused=seen.reused,
         )
 

@@ -13,6 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+UNCERTAIN_BELOW = 0.35
+"""Confidence under which it counts as not known what a clip should sound like."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameRequest:

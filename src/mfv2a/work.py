@@ -66,7 +66,8 @@ class Work:
         confidence: 0 to 1, how sure it is what should be heard: a prompt, something recognised, or strikes.
         recognized: names of what was recognised, surest first.
         strikes_s: when something strikes, as the sync encoder sees it.
-        quiet: nothing was asked for, recognised or seen to strike: the sound is held down to quiet ambience.
+        quiet: nothing was asked for, surely recognised or seen to strike: the sound is ambience, held down to be quiet,
+            and follows nothing that is seen.
         clip: semantic vectors [V, D] over the whole timeline, or None.
         sync: [Y, D] over the whole timeline, or None.
         text: what the prompt says, or None.

@@ -2,11 +2,14 @@
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mfv2a.errors import CheckpointError
-from mfv2a.models.stored import asset_path, dequantize, fill, quantize_rows, read_tensors
+from mfv2a.models.compact import SyncConfig, SyncEncoder
+from mfv2a.models.stored import SCALE_SUFFIX, asset_path, dequantize, fill, quantize_rows, read_tensors
+from mfv2a.models.weights import load_network, save_network
 
 
 def test_int8_rows_come_back_within_half_a_step():
@@ -26,6 +29,28 @@ def test_kept_tables_stay_int8_beside_their_scales():
     full = dequantize({"w": torch.ones(2, 2, dtype=torch.int8), "w.scale": torch.ones(2)}, keep_int8=("w",))
     assert full["w"].dtype == torch.int8
     assert full["w.scale"].shape == (2,)
+
+
+def test_a_network_stored_in_int8_comes_back_whole_and_near(tmp_path):
+    torch.manual_seed(0)
+    network = SyncEncoder(SyncConfig())
+    path = save_network(tmp_path / "sync.safetensors", "sync", network, dtype=torch.int8)
+    assert path.stat().st_size < 1.1 * sum(tensor.numel() for tensor in network.state_dict().values())
+    back = load_network(path, "sync")[0].state_dict()
+    for name, tensor in network.state_dict().items():
+        assert back[name].dtype == tensor.dtype
+        assert (back[name] - tensor).norm() <= 0.01 * tensor.norm(), name
+
+
+def test_int8_rows_without_their_scale_are_a_checkpoint_error(tmp_path):
+    path = save_network(tmp_path / "sync.safetensors", "sync", SyncEncoder(SyncConfig()), dtype=torch.int8)
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    lost = next(name for name in tensors if name.endswith(SCALE_SUFFIX))
+    save_file({name: tensor for name, tensor in tensors.items() if name != lost}, path, metadata)
+    with pytest.raises(CheckpointError, match="scale"):
+        load_network(path, "sync")
 
 
 def test_a_missing_asset_is_a_checkpoint_error():

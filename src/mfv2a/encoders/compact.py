@@ -46,6 +46,7 @@ class CompactEncoders:
     )
     shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType({})
     encode_blank: ClassVar[bool] = False
+    ambience: ClassVar[str] = "soft air outside"
 
     def __init__(self, *, sync: SyncEncoder, text: TextEncoder, load_recognizer: Callable[[], ImageRecognizer]) -> None:
         self.sync, self.text = sync, text

@@ -27,6 +27,7 @@ class MeanAudioEncoders:
     frame_requests: ClassVar[Mapping[str, FrameRequest]] = MappingProxyType({})
     shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType({})
     encode_blank: ClassVar[bool] = False
+    ambience: ClassVar[str] = ""
 
     def __init__(
         self, *, text: T5Encoder, pooled: CLAPText, tokenizer: T5Tokenizer, pooled_tokenizer: RobertaTokenizer

@@ -78,6 +78,7 @@ class MMAudioEncoders:
         }
     )
     encode_blank: ClassVar[bool] = True
+    ambience: ClassVar[str] = ""
 
     def __init__(self, *, clip: CLIP, sync: Synchformer, tokenizer: CLIPTokenizer, spec: SequenceSpec) -> None:
         self.clip, self.sync, self.tokenizer, self.spec = clip, sync, tokenizer, spec

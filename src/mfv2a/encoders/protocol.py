@@ -25,11 +25,13 @@ class Encoders(Protocol):
         frame_requests: frames they want of a video, by name; "motion" frames become motion features.
         shrinkers: what scales the frames that were asked for whole, by name: [T, H, W, 3] to [T, S, S, 3].
         encode_blank: a prompt of no words has features of its own; else it counts as absent.
+        ambience: a prompt for clips of which it is not known what they should sound like; "" where all clips are known.
     """
 
     frame_requests: ClassVar[Mapping[str, FrameRequest]]
     shrinkers: ClassVar[Mapping[str, Shrink]]
     encode_blank: ClassVar[bool]
+    ambience: ClassVar[str]
 
     def encode_text(self, prompts: Sequence[str]) -> list[Words]:
         """What the prompts say, one after the other."""

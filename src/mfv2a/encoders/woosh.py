@@ -59,6 +59,7 @@ class WooshEncoders:
     )
     shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType({})
     encode_blank: ClassVar[bool] = True
+    ambience: ClassVar[str] = ""
 
     def __init__(
         self, *, sync: Synchformer | None, text: Roberta, tokenizer: RobertaTokenizer, spec: SequenceSpec

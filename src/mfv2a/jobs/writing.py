@@ -17,11 +17,10 @@ from mfv2a.jobs.track import Track
 from mfv2a.media.audio import write_audio
 from mfv2a.media.markers import Marker, write_markers
 from mfv2a.media.mux import CHANGED, CHANGED_HINT, mux_audio, stamp
+from mfv2a.records import UNCERTAIN_BELOW
 
 if TYPE_CHECKING:
     from mfv2a.records import Audio
-
-UNCERTAIN_BELOW = 0.35  # confidence under which a clip counts as not understood
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

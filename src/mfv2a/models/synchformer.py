@@ -59,42 +59,62 @@ CONFIGS: Mapping[str, SynchformerConfig] = MappingProxyType({"public": Synchform
 class DividedAttention(nn.Module):
     """Attention in which a token sees the class token and those of its place (time) or of its moment (space).
 
-    The class token sees all. Tokens are ordered class, then by moment, then by place.
+    The class token sees all. It stands first in every moment, alike in all of them, so that the tokens of a moment and
+    those of a place lie evenly in memory and are attended to where they are.
 
     Args:
         dim: width D.
         heads: H.
         over: "time" or "space".
-        places: tokens of a moment.
     """
 
-    def __init__(self, dim: int, heads: int, *, over: Literal["time", "space"], places: int) -> None:
+    def __init__(self, dim: int, heads: int, *, over: Literal["time", "space"]) -> None:
         super().__init__()
-        self.heads, self.over, self.places = heads, over, places
+        self.heads, self.over = heads, over
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, 1 + moments * places, D] to the same shape."""
-        packed = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).flatten(1, 2)
-        q, k, v = packed.unbind(0)  # each [B H, N, d]
-        first = F.scaled_dot_product_attention(q[:, None, :1], k[:, None], v[:, None])[:, 0]
-        keys, values = self._group(k, with_class=True), self._group(v, with_class=True)
-        rest = F.scaled_dot_product_attention(self._group(q), keys, values)
-        if self.over == "time":
-            rest = rest.transpose(1, 2)
-        mixed = torch.cat([first, rest.flatten(1, 2)], 1)
-        out: Tensor = self.proj(mixed.unflatten(0, (-1, self.heads)).transpose(1, 2).flatten(2))
+        """Map [moments, B, 1 + places, D] to the same shape."""
+        qkv = self.qkv(x)
+        parts = qkv.unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        seen = (_over_time if self.over == "time" else _over_space)(*parts).flatten(-2)
+        if torch.is_grad_enabled():
+            seen = seen.clone()  # attention keeps what it gave for its gradient
+        seen[:, :, 0] = self._of_class(*qkv.chunk(3, -1))
+        out: Tensor = self.proj(seen)
         return out
 
-    def _group(self, y: Tensor, *, with_class: bool = False) -> Tensor:
-        """Tokens [B H, N, d] by group [B H, groups, members, d], the class token before each if asked."""
-        members: Tensor = y[:, 1:].unflatten(1, (-1, self.places))
-        if self.over == "time":
-            members = members.transpose(1, 2)
-        if not with_class:
-            return members
-        return torch.cat([y[:, None, :1].expand(-1, members.shape[1], -1, -1), members], 2)
+    def _of_class(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What the class token sees [B, D], of q, k and v [moments, B, 1 + places, D]."""
+        moments, _, tokens, dim = k.shape
+        # A column a head, zero outside that head's rows, takes keys and values as they lie.
+        own = torch.eye(self.heads, dtype=q.dtype, device=q.device)
+        columns = (q[0, :, 0].unflatten(-1, (self.heads, -1, 1)) * own[:, None]).flatten(1, 2)
+        scores = (k @ columns).float() * (dim // self.heads) ** -0.5
+        scores[1:, :, 0] = -torch.inf  # the class token counts once
+        weights = scores.permute(1, 3, 0, 2).flatten(2).softmax(-1).unflatten(-1, (moments, tokens))
+        seen: Tensor = (weights.permute(2, 0, 1, 3).to(v.dtype) @ v).sum(0).unflatten(-1, (self.heads, -1))
+        return seen.diagonal(dim1=1, dim2=2).transpose(1, 2).flatten(1)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def _over_space(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention within each moment, of [moments, B, 1 + places, H, d] to the same shape."""
+    by_moment = (y.flatten(0, 1).transpose(1, 2) for y in (q, k, v))
+    seen: Tensor = _attend(*by_moment).transpose(1, 2).unflatten(0, q.shape[:2])
+    return seen
+
+
+def _over_time(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention within each place and to the class token, of [moments, B, 1 + places, H, d] to the same shape."""
+    keys, values = (torch.cat([y[:1, :, :1].expand_as(y[:1]), y]) for y in (k, v))
+    by_place = (y.permute(1, 2, 3, 0, 4).flatten(0, 1) for y in (q, keys, values))
+    seen: Tensor = _attend(*by_place).unflatten(0, q.shape[1:3]).permute(3, 0, 1, 2, 4)
+    return seen
 
 
 class _MLP(nn.Module):
@@ -103,23 +123,23 @@ class _MLP(nn.Module):
         self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, N, D] to [B, N, D]."""
+        """Map [..., D] to the same shape."""
         return map_rows(lambda rows: self.fc2(F.gelu(self.fc1(rows))), x)
 
 
 class _Block(nn.Module):
-    """Attention over time, over space, then an MLP, each before its own norm."""
+    """Attention over time, over space, then an MLP, each after its own norm."""
 
     def __init__(self, config: SynchformerConfig) -> None:
         super().__init__()
-        dim, places = config.dim, (config.size_px // config.patch_px) ** 2
+        dim = config.dim
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(dim, eps=EPS) for _ in range(3))
-        self.timeattn = DividedAttention(dim, config.heads, over="time", places=places)
-        self.attn = DividedAttention(dim, config.heads, over="space", places=places)
+        self.timeattn = DividedAttention(dim, config.heads, over="time")
+        self.attn = DividedAttention(dim, config.heads, over="space")
         self.mlp = _MLP(dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, N, D] to [B, N, D]."""
+        """Map [moments, B, 1 + places, D] to the same shape."""
         x = x + self.timeattn(self.norm3(x))
         x = x + self.attn(self.norm1(x))
         out: Tensor = x + self.mlp(self.norm2(x))
@@ -133,9 +153,13 @@ class _PatchEmbed(nn.Module):
         self.proj = nn.Conv3d(3, config.dim, size, size)
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Tokens [B, N, D] of segments [B, 3, T, H, W], by moment, row and column."""
-        out: Tensor = self.proj(segments).flatten(2).transpose(1, 2)
-        return out
+        """Tokens [moments, B, places, D] of segments [B, T, 3, H, W], places by row and column."""
+        cut = zip((1, 3, 4), self.proj.kernel_size, strict=True)
+        for axis, size in reversed(list(cut)):
+            segments = segments.unflatten(axis, (-1, size))
+        # [B, moments, frames, 3, rows, height, columns, width]: each token's values in a row, as the weight has them.
+        values = segments.permute(1, 0, 4, 6, 3, 2, 5, 7).flatten(4).flatten(2, 3)
+        return F.linear(values, self.proj.weight.flatten(1), self.proj.bias)
 
 
 class SpatialPool(nn.Module):
@@ -178,15 +202,14 @@ class Synchformer(nn.Module):
 
     def forward(self, segments: Tensor) -> Tensor:
         """Features [B, 8, D] of segments [B, 16, 3, H, W] in [-1, 1]."""
-        tokens = self.patch_embed_3d(segments.transpose(1, 2))
-        places = self.pos_embed[:, None, 1:] + self.temp_embed[:, :, None]
-        first = self.cls_token + self.pos_embed[:, :1]
-        tokens = torch.cat([first.expand(len(tokens), -1, -1), tokens + places.flatten(1, 2)], 1)
+        tokens = self.patch_embed_3d(segments) + self.pos_embed[:, 1:] + self.temp_embed.transpose(0, 1)[:, None]
+        first = (self.cls_token + self.pos_embed[:, :1]).expand(*tokens.shape[:2], 1, -1)
+        tokens = torch.cat([first, tokens], 2)
         for block in self.blocks:
             tokens = block(tokens)
-        moments = self.norm(tokens[:, 1:]).unflatten(1, (self.temp_embed.shape[1], -1))
+        moments = self.norm(tokens[:, :, 1:])
         out: Tensor = self.spatial_attn_agg(moments.flatten(0, 1)).unflatten(0, moments.shape[:2])
-        return out
+        return out.transpose(0, 1)
 
     def encode(self, frames: Tensor, *, chunk: int | None = None) -> Tensor:
         """Features of videos; frames at the end that fill no segment are left out.

@@ -20,6 +20,7 @@ from mfv2a.errors import CheckpointError
 from mfv2a.models.compact import SyncConfig, SyncEncoder
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
+from mfv2a.models.stored import SCALE_SUFFIX, dequantize, quantize_rows
 from mfv2a.models.vae import VAE, VAEConfig
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
@@ -63,14 +64,20 @@ def save_network(
         network: whose `config` is stored.
         state: tensors to store instead of the network's own (a moving average).
         facts: anything worth knowing, JSON-ready.
-        dtype: of the stored floating-point tensors.
+        dtype: of the stored floating-point tensors; with int8, matrices and kernels are stored as int8 with a scale a
+            row, the rest in half precision.
     """
     from safetensors.torch import save_file
 
-    tensors = {
-        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous().clone()
-        for name, tensor in (state or network.state_dict()).items()
-    }
+    tensors = dict[str, Tensor]()
+    for name, tensor in (state or network.state_dict()).items():
+        value = tensor.detach().cpu()
+        if dtype == torch.int8 and value.is_floating_point() and value.ndim > 1 and len(value) > 1:
+            tensors[name], tensors[name + SCALE_SUFFIX] = quantize_rows(value)
+        elif value.is_floating_point():
+            tensors[name] = value.to(torch.float16 if dtype == torch.int8 else dtype).contiguous().clone()
+        else:
+            tensors[name] = value.contiguous().clone()
     metadata = {
         "format": FORMAT,
         "kind": kind,
@@ -123,8 +130,8 @@ def _read(path: Path, kind: str, *, tensors: bool) -> tuple[dict[str, str], dict
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+            found = dequantize({name: file.get_tensor(name) for name in file.keys()}) if tensors else {}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError) as error:
         raise CheckpointError(f"{path}: {error}", hint="the weights file is missing or damaged") from error
     if metadata.get("format") != FORMAT or metadata.get("kind") != kind:
         raise CheckpointError(f"{path} holds {metadata.get('kind', 'no mfv2a network')}, not a {kind}")

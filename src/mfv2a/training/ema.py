@@ -25,11 +25,15 @@ class EMA:
     def update(self, network: nn.Module, step: int) -> None:
         """Move the average towards the network after optimiser step number `step`."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, tensor in network.state_dict().items():
-            if tensor.is_floating_point():
-                self.state[name].lerp_(tensor, 1 - decay)
+        alike = dict[tuple[type, bool], list[tuple[Tensor, Tensor]]]()
+        for name, tensor in network.state_dict().items():  # sharded tensors go apart from whole ones
+            alike.setdefault((type(tensor), tensor.is_floating_point()), []).append((self.state[name], tensor))
+        for (_, moves), pairs in alike.items():
+            averages, tensors = map(list, zip(*pairs, strict=True))
+            if moves:
+                torch._foreach_lerp_(averages, tensors, 1 - decay)
             else:
-                self.state[name].copy_(tensor)
+                torch._foreach_copy_(averages, tensors)
 
     @contextmanager
     def in_place_of(self, network: nn.Module) -> Iterator[None]:
