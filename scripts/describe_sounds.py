@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mfv2a.errors import MediaError, Mfv2aError
 from mfv2a.evaluation.description import describe_sound, spectrogram_png
 from mfv2a.media.audio import read_audio
 from mfv2a.models.yamnet import Tagger
@@ -49,4 +50,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Mfv2aError as error:
+        what = f"{error.path}: {error}" if isinstance(error, MediaError) else str(error)
+        raise SystemExit(f"{what} - {error.hint}" if error.hint else what) from None

@@ -77,9 +77,9 @@ class Training:
         self.wrapped = Wrapped(self.task.network, self.team, self.config.parallel)
         self.ema = EMA(self.task.network, o.ema)
         groups = rated_weights(self.task.network, o.learning_rate)
-        one_kernel = self.team.device.type == "cuda" or None
+        fused = self.team.device.type == "cuda" or None
         self.optimizer = torch.optim.AdamW(
-            groups, o.learning_rate, (0.9, o.beta2), o.eps, weight_decay=o.weight_decay, fused=one_kernel
+            groups, o.learning_rate, (0.9, o.beta2), o.eps, weight_decay=o.weight_decay, fused=fused
         )
         facts = load_state(Path(self.config.out), self.task.network, self.ema, self.optimizer)
         if facts is not None:
