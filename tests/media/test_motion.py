@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mfv2a.media.motion import CELLS, DIRECTIONS, GRID, MOTION_DIM, MOTION_SIZE_PX, mirror_motion, motion_features
+from mfv2a.media.motion import (
+    CELLS,
+    DIRECTIONS,
+    FINE_DIRECTIONS,
+    GRID,
+    MOTION_DIM,
+    MOTION_SIZE_PX,
+    mirror_motion,
+    motion_features,
+    shift_motion,
+)
 
 FLOW = CELLS * DIRECTIONS
 
@@ -54,3 +65,63 @@ def test_the_camera_turns_too() -> None:
     motion = np.zeros((2, MOTION_DIM), np.float32)
     motion[:, FLOW + 2 * GRID * GRID + 2] = 0.5
     assert (mirror_motion(motion)[:, FLOW + 2 * GRID * GRID + 2] == -0.5).all()
+
+
+def test_a_moved_picture_gives_moved_motion() -> None:
+    cell = MOTION_SIZE_PX // GRID
+    rng = np.random.default_rng(3)
+    film = np.repeat(rng.integers(0, 255, (1, MOTION_SIZE_PX, MOTION_SIZE_PX)).astype(np.uint8), 8, 0)
+    for k in range(8):
+        film[k, cell + 4 : 2 * cell - 4, cell + 2 + k : 2 * cell - 10 + k] = film[0, :20, :16]
+    moved = np.roll(film, (2 * cell, cell), (1, 2))
+    plain, seen = motion_features(film), motion_features(moved)
+    shifted = shift_motion(plain, down=2, right=1)
+    np.testing.assert_allclose(shifted[:, FLOW:-8], seen[:, FLOW:-8], atol=1e-5)
+    strongest = [np.square(m[:, :FLOW]).sum(0).reshape(CELLS, -1).sum(1).argmax() for m in (plain, shifted, seen)]
+    assert strongest[0] != strongest[1] == strongest[2]
+    np.testing.assert_array_equal(shift_motion(shifted, down=-2, right=-1), plain)
+    np.testing.assert_array_equal(shifted[:, -8:], plain[:, -8:])
+
+
+def spread_over(flow: NDArray[np.float64], cells: int, bins: int) -> NDArray[np.float64]:
+    """Lengths of flow [S, S, 2] by cell of a square grid and direction, pixel by pixel: [cells, cells, bins]."""
+    out, side = np.zeros((cells, cells, bins)), len(flow)
+    for row, column in np.ndindex(side, side):
+        x, y = flow[row, column]
+        place = np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * bins
+        low, share = int(place), place % 1
+        cell = out[row * cells // side, column * cells // side]
+        cell[low % bins] += (1 - share) * np.hypot(x, y)
+        cell[(low + 1) % bins] += share * np.hypot(x, y)
+    return out
+
+
+def test_features_are_those_of_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    texture = cv2.GaussianBlur(rng.integers(0, 255, (160, 160)).astype(np.uint8), (0, 0), 3)
+    film = np.stack([texture[k * 2 : k * 2 + 112, 30 - k : 142 - k] for k in range(3)])
+    film[1:, 60:80, 60:80] //= 2
+    got = motion_features(film)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    fine = np.zeros(FINE_DIRECTIONS)
+    for k in (1, 2):
+        flow = dis.calc(film[k - 1], film[k], None)[1::2, 1::2].astype(np.float64)
+        camera = np.median(flow, (0, 1))
+        flow = flow - camera
+        length = np.hypot(flow[..., 0], flow[..., 1])
+        before, fine = fine, spread_over(flow, 1, FINE_DIRECTIONS)[0, 0] / length.size
+        cells = spread_over(flow, GRID, DIRECTIONS) / (length.size / CELLS)
+        change = (film[k].astype(float) - film[k - 1]) / 255
+        blocks = change.reshape(GRID, MOTION_SIZE_PX // GRID, GRID, -1)
+        absolute, signed = np.abs(blocks).mean((1, 3)).ravel(), blocks.mean((1, 3)).ravel()
+        overall = [
+            np.sqrt(np.maximum(before - fine, 0).sum()),
+            np.sqrt(np.maximum(fine - before, 0).sum()),
+            *np.tanh(camera / 4),
+            np.sqrt(length.mean()),
+            np.sqrt(np.percentile(length, 95)) / 2,
+            np.sqrt(absolute.mean()) * 2,
+            np.cbrt(signed.mean()),
+        ]
+        want = np.concatenate([np.sqrt(cells).ravel(), 2 * np.sqrt(absolute), np.cbrt(signed), overall])
+        np.testing.assert_allclose(got[k], want, atol=2e-3)

@@ -28,24 +28,39 @@ def use_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _cell_index(size_px: int) -> NDArray[np.int64]:
-    """Cell number of each pixel of a square picture, flattened."""
-    line = np.arange(size_px) * GRID // size_px
-    return (line[:, None] * GRID + line[None, :]).ravel()
+_SIDE = MOTION_SIZE_PX // 2  # of the flow that is looked at
+_PIXELS = _SIDE * _SIDE
+_LINE = np.arange(_SIDE) * GRID // _SIDE
+_FLOW_BIN = (_LINE[:, None] * GRID + _LINE[None, :]).ravel() * FINE_DIRECTIONS  # first bin of each pixel's cell
+# _POOL @ picture @ _POOL.T are the sums of its cells.
+_POOL = np.kron(np.eye(GRID, dtype=np.float32), np.ones(MOTION_SIZE_PX // GRID, np.float32))
+_CELL_PIXELS = MOTION_SIZE_PX**2 // CELLS
 
 
-def _direction_sums(
-    magnitude: NDArray[np.float32], angle: NDArray[np.float32], cell: NDArray[np.int64], bins: int, cells: int
-) -> NDArray[np.float32]:
-    """Flow magnitude summed by cell and direction, each pixel shared by its two nearest directions: [cells, bins]."""
-    position = angle * np.float32(bins / (2 * np.pi))
-    low = position.astype(np.int64)
-    share = (position - low).astype(np.float32)
-    low %= bins
-    size = cells * bins
-    first = np.bincount(cell * bins + low, magnitude * (1 - share), size)
-    second = np.bincount(cell * bins + (low + 1) % bins, magnitude * share, size)
-    return (first + second).astype(np.float32).reshape(cells, bins)
+def _direction_sums(flow: NDArray[np.float32], magnitude: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Flow magnitude summed by cell and direction, each pixel shared by its two nearest directions.
+
+    Args:
+        flow: x and y, [2, pixels].
+        magnitude: its lengths, [pixels].
+
+    Returns:
+        [cells, 16].
+    """
+    position = cv2.phase(flow[0], flow[1]).ravel() * np.float32(FINE_DIRECTIONS / (2 * np.pi))
+    direction = position.astype(np.int64)
+    share = magnitude * (position - direction).astype(np.float32)
+    last, size = FINE_DIRECTIONS - 1, CELLS * FINE_DIRECTIONS  # 16 directions: the remainder is a bit mask
+    sums = np.bincount(_FLOW_BIN + (direction & last), magnitude - share, size)
+    sums += np.bincount(_FLOW_BIN + ((direction + 1) & last), share, size)
+    return sums.reshape(CELLS, FINE_DIRECTIONS)
+
+
+def _between(values: NDArray[np.float32], rank: float) -> np.float32:
+    """The value of a rank among sorted ones, from 0 to their number less 1, linearly between neighbours."""
+    low = int(rank)
+    near = np.partition(values, (low, low + 1))[low : low + 2]
+    return np.float32(near[0] + (near[1] - near[0]) * (rank - low))
 
 
 class MotionMeter:
@@ -60,9 +75,6 @@ class MotionMeter:
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._pixel_cell = _cell_index(MOTION_SIZE_PX)
-        self._flow_cell = _cell_index(MOTION_SIZE_PX // 2)
-        self._whole = np.zeros_like(self._flow_cell)
         self._last: NDArray[np.uint8] | None = None
         self._fine = np.zeros(FINE_DIRECTIONS, np.float32)
 
@@ -81,27 +93,30 @@ class MotionMeter:
             return np.zeros(MOTION_DIM, np.float32)
         # DIS computes flow on a coarser grid and interpolates: every second pixel loses nothing.
         dense = self._flow.calc(before, np.ascontiguousarray(after), None)  # type: ignore[call-overload]
-        flow = dense[1::2, 1::2].reshape(-1, 2)
-        camera = np.median(flow, axis=0)
-        dx, dy = (flow - camera).T
-        magnitude = np.hypot(dx, dy)
-        angle = np.mod(np.arctan2(dy, dx), np.float32(2 * np.pi))
-        pixels = len(magnitude)
-        cells = _direction_sums(magnitude, angle, self._flow_cell, DIRECTIONS, CELLS) / (pixels / CELLS)
-        fine = _direction_sums(magnitude, angle, self._whole, FINE_DIRECTIONS, 1)[0] / pixels
+        flow = np.empty((2, _PIXELS), np.float32)
+        for way in range(2):
+            flow[way].reshape(_SIDE, _SIDE)[:] = dense[1::2, 1::2, way]
+        camera = np.array([_between(way, (_PIXELS - 1) / 2) for way in flow])
+        flow -= camera[:, None]
+        magnitude = np.sqrt(flow[0] * flow[0] + flow[1] * flow[1])
+        directions = _direction_sums(flow, magnitude)
+        fine = (directions.sum(0) / _PIXELS).astype(np.float32)
         change = fine - self._fine
         self._fine = fine
-        difference = (after.astype(np.float32) - before.astype(np.float32)).ravel() / 255
-        cell_pixels = len(difference) / CELLS
-        absolute = np.bincount(self._pixel_cell, np.abs(difference), CELLS) / cell_pixels
-        signed = np.bincount(self._pixel_cell, difference, CELLS) / cell_pixels
+        # Half as many directions: each takes the half of both that lie beside it.
+        beside = directions[:, 1::2]
+        cells = (directions[:, ::2] + (beside + np.roll(beside, 1, 1)) / 2) / (_PIXELS / CELLS)
+        difference = after.astype(np.float32) - before
+        absolute, signed = (
+            (_POOL @ picture @ _POOL.T).ravel() / (255 * _CELL_PIXELS) for picture in (np.abs(difference), difference)
+        )
         overall = (
             np.sqrt(np.maximum(-change, 0).sum()),
             np.sqrt(np.maximum(change, 0).sum()),
             np.tanh(camera[0] / 4),
             np.tanh(camera[1] / 4),
             np.sqrt(magnitude.mean()),
-            np.sqrt(np.percentile(magnitude, 95)) / 2,
+            np.sqrt(_between(magnitude, 0.95 * (_PIXELS - 1))) / 2,
             np.sqrt(absolute.mean()) * 2,
             np.cbrt(signed.mean()),
         )
@@ -126,6 +141,25 @@ def mirror_motion(motion: NDArray[np.float32]) -> NDArray[np.float32]:
     overall[:, 2] *= -1  # the camera's way to the right
     rows = len(motion)
     return np.concatenate([flow.reshape(rows, -1), cells.reshape(rows, -1), overall], 1)
+
+
+def shift_motion(motion: NDArray[np.float32], *, down: int, right: int) -> NDArray[np.float32]:
+    """Motion features of the picture moved by whole cells; what leaves on one side enters on the other.
+
+    Args:
+        motion: [T, 168].
+        down: cells to move down by.
+        right: cells to move right by.
+
+    Returns:
+        [T, 168].
+    """
+    cells = motion[:, : CELLS * (DIRECTIONS + 2)]
+    flow, differences = np.split(cells, [CELLS * DIRECTIONS], 1)
+    rows = len(motion)
+    flow = np.roll(flow.reshape(rows, GRID, GRID, DIRECTIONS), (down, right), (1, 2))
+    differences = np.roll(differences.reshape(rows, 2, GRID, GRID), (down, right), (2, 3))
+    return np.concatenate([flow.reshape(rows, -1), differences.reshape(rows, -1), motion[:, cells.shape[1] :]], 1)
 
 
 def motion_features(frames: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ class SameConv2d(nn.Conv2d):
         """Convolve [B, C, H, W] -> [B, C', ceil(H / stride), ceil(W / stride)]."""
         size, stride = self.kernel_size[0], self.stride[0]
         rows, columns = (max((-(-n // stride) - 1) * stride + size - n, 0) for n in image.shape[-2:])
-        if rows or columns:
-            image = F.pad(image, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
-        return super().forward(image)
+        margin = (rows // 2, columns // 2)
+        if rows % 2 or columns % 2:  # the convolution itself pads alike on both sides only
+            image = F.pad(image, (margin[1], columns - margin[1], margin[0], rows - margin[0]))
+            margin = (0, 0)
+        return F.conv2d(image, self.weight, self.bias, self.stride, margin, self.dilation, self.groups)

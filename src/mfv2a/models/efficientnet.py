@@ -84,8 +84,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One block: [B, C, H, W] -> [B, C', H', W']."""
-        y = x if self.widen is None else F.relu6(self.widen(x))
-        y = self.narrow(F.relu6(self.depthwise(y)))
+        y = x if self.widen is None else F.relu6(self.widen(x), inplace=True)
+        y = self.narrow(F.relu6(self.depthwise(y), inplace=True))
         out: Tensor = x + y if self.is_residual else y
         return out
 
@@ -129,10 +129,10 @@ class EfficientNetLite0(nn.Module):
             Logits [T, 1000].
         """
         x = (frames.to(self.classifier.weight.dtype) - 127.0) / 128.0
-        x = F.relu6(self.stem(x))
+        x = F.relu6(self.stem(x), inplace=True)
         for block in self.blocks:
             x = block(x)
-        x = F.relu6(self.head(x)).mean(dim=(2, 3))
+        x = F.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
         logits: Tensor = self.classifier(x)
         return logits
 

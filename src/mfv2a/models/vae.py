@@ -81,9 +81,10 @@ class UnitConv(nn.Module):
             return self.weight
         return unit_rms(self.weight, (1, 2)) / math.sqrt(self.weight[0].numel())
 
-    def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:
-        """Convolve [B, in, F] to [B, out, F], the kernel times `gain`."""
-        return F.conv1d(x, self.kernel() * gain, padding=self.weight.shape[-1] // 2)
+    def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
+        """Convolve [B, in, F] to [B, out, F], the kernel times `gain` if one is given."""
+        kernel = self.kernel() if gain is None else self.kernel() * gain
+        return F.conv1d(x, kernel, padding=self.weight.shape[-1] // 2)
 
 
 class ResBlock(nn.Module):

@@ -39,7 +39,7 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One layer: [B, C, H, W] -> [B, C', H', W']."""
-        return F.relu(self.pointwise(F.relu(self.depthwise(x))))
+        return F.relu(self.pointwise(F.relu(self.depthwise(x), inplace=True)), inplace=True)
 
 
 class Yamnet(nn.Module):
