@@ -8,10 +8,12 @@ Resumes by shard: a shard that is there is not made again.
 from __future__ import annotations
 
 import json
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,7 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
     todo = [k for k in range(shards) if not shard_path(out, k).exists()]
     began, done = time.monotonic(), 0
     context = get_context("spawn")
-    with ProcessPoolExecutor(config.workers, mp_context=context, initializer=_single_thread) as pool:
+    with ProcessPoolExecutor(config.workers, mp_context=context, initializer=start_worker) as pool:
         futures = [pool.submit(_make_shard, config, k) for k in todo]
         for future in as_completed(futures):
             done += future.result()
@@ -57,13 +59,22 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
     return out
 
 
-def _single_thread() -> None:
+def start_worker() -> None:
+    """One thread for this process, which ends when the one that started it is gone."""
     import torch
 
     from mfv2a.media.motion import use_one_thread
 
     torch.set_num_threads(1)
     use_one_thread()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _make_shard(config: ExtractConfig, index: int) -> int:
