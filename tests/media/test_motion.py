@@ -16,7 +16,6 @@ from mfv2a.media.motion import (
     MOTION_SIZE_PX,
     mirror_motion,
     motion_features,
-    shift_motion,
 )
 
 FLOW = CELLS * DIRECTIONS
@@ -65,22 +64,6 @@ def test_the_camera_turns_too() -> None:
     motion = np.zeros((2, MOTION_DIM), np.float32)
     motion[:, FLOW + 2 * GRID * GRID + 2] = 0.5
     assert (mirror_motion(motion)[:, FLOW + 2 * GRID * GRID + 2] == -0.5).all()
-
-
-def test_a_moved_picture_gives_moved_motion() -> None:
-    cell = MOTION_SIZE_PX // GRID
-    rng = np.random.default_rng(3)
-    film = np.repeat(rng.integers(0, 255, (1, MOTION_SIZE_PX, MOTION_SIZE_PX)).astype(np.uint8), 8, 0)
-    for k in range(8):
-        film[k, cell + 4 : 2 * cell - 4, cell + 2 + k : 2 * cell - 10 + k] = film[0, :20, :16]
-    moved = np.roll(film, (2 * cell, cell), (1, 2))
-    plain, seen = motion_features(film), motion_features(moved)
-    shifted = shift_motion(plain, down=2, right=1)
-    np.testing.assert_allclose(shifted[:, FLOW:-8], seen[:, FLOW:-8], atol=1e-5)
-    strongest = [np.square(m[:, :FLOW]).sum(0).reshape(CELLS, -1).sum(1).argmax() for m in (plain, shifted, seen)]
-    assert strongest[0] != strongest[1] == strongest[2]
-    np.testing.assert_array_equal(shift_motion(shifted, down=-2, right=-1), plain)
-    np.testing.assert_array_equal(shifted[:, -8:], plain[:, -8:])
 
 
 def spread_over(flow: NDArray[np.float64], cells: int, bins: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from mfv2a.data.dataset import Arrays, FeatureSet, Source
 from mfv2a.data.targets import band_energies, onset_curve
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.items import SAMPLE_RATE_HZ, load_sounds, mel_of, scene_item, scene_wave, sound_wave
-from mfv2a.media.motion import mirror_motion, shift_motion
+from mfv2a.media.motion import mirror_motion
 
 MEL_FPS, SYNC_FPS = 62.5, 25
 MAX_STRETCH = 0.25  # of log speed
@@ -107,9 +107,6 @@ def _sync_row(
     times_s = [(time_s - start / SYNC_FPS) * length / taken for time_s, _ in facts["events"]]
     bands = band_energies(mel, len(motion))
     motion = _rows_at(motion, position) * np.float32(np.sqrt(taken / length))  # flow is stored as its square root
-    # What strikes may do so anywhere in the picture, and the other way round.
-    down, right = (int(k) for k in rng.integers(-1, 2, 2))
-    motion = shift_motion(motion, down=down, right=right)
     return {
         "motion": mirror_motion(motion) if rng.random() < 0.5 else motion,
         "onset": onset_curve(times_s, length),

@@ -143,25 +143,6 @@ def mirror_motion(motion: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([flow.reshape(rows, -1), cells.reshape(rows, -1), overall], 1)
 
 
-def shift_motion(motion: NDArray[np.float32], *, down: int, right: int) -> NDArray[np.float32]:
-    """Motion features of the picture moved by whole cells; what leaves on one side enters on the other.
-
-    Args:
-        motion: [T, 168].
-        down: cells to move down by.
-        right: cells to move right by.
-
-    Returns:
-        [T, 168].
-    """
-    cells = motion[:, : CELLS * (DIRECTIONS + 2)]
-    flow, differences = np.split(cells, [CELLS * DIRECTIONS], 1)
-    rows = len(motion)
-    flow = np.roll(flow.reshape(rows, GRID, GRID, DIRECTIONS), (down, right), (1, 2))
-    differences = np.roll(differences.reshape(rows, 2, GRID, GRID), (down, right), (2, 3))
-    return np.concatenate([flow.reshape(rows, -1), differences.reshape(rows, -1), motion[:, cells.shape[1] :]], 1)
-
-
 def motion_features(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Motion features of a whole clip.
 
