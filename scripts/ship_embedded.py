@@ -32,6 +32,7 @@ def store(kind: str, run: Path) -> Path:
     kept = {name: facts.get("run", {}).get(name) for name in KEPT}
     dtype = torch.int8 if kind == "generator" else torch.float16
     told = {"steps": facts.get("steps"), "seconds": facts.get("seconds"), "run": kept}
+    told |= {"wordings": facts["wordings"]} if "wordings" in facts else {}
     path = save_network(EMBEDDED / f"{kind}.safetensors", kind, network, facts=told, dtype=dtype)
     path.chmod(0o644)  # safetensors writes files for their owner alone
     size = path.stat().st_size
