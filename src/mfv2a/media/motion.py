@@ -53,7 +53,7 @@ def _direction_sums(flow: NDArray[np.float32], magnitude: NDArray[np.float32]) -
     last, size = FINE_DIRECTIONS - 1, CELLS * FINE_DIRECTIONS  # 16 directions: the remainder is a bit mask
     sums = np.bincount(_FLOW_BIN + (direction & last), magnitude - share, size)
     sums += np.bincount(_FLOW_BIN + ((direction + 1) & last), share, size)
-    return sums.reshape(CELLS, FINE_DIRECTIONS)
+    return np.asarray(sums, np.float64).reshape(CELLS, FINE_DIRECTIONS)
 
 
 def _between(values: NDArray[np.float32], rank: float) -> np.float32:
