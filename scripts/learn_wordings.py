@@ -1,12 +1,13 @@
 """Teach a generator other wordings: with a new one it is to make what it makes with one that it knows.
 
     python scripts/learn_wordings.py generator.safetensors --features data/scenes-encoded --sounds data/sounds-encoded \
-        --known 6 --minutes 45 --out runs/wordings
+        --known 6 --minutes 20 --out runs/wordings
 
 The teacher is the generator as it is. It reads one of the first `--known` captions of a scene, the student any of
 them; both see the same picture, time and noise, and the student's average velocity is to be the teacher's. Where
 nothing has another wording (recordings), both read the same, so that what is known stays. The target has no noise of
-its own, unlike that of a flow, so that few steps are needed. Prints, beside the loss, the squared difference on
+its own, unlike that of a flow, so that few steps are needed. What the student reads is varied: some tokens are those
+of another wording, and there is noise, in recordings' captions too. Prints, beside the loss, the squared difference on
 wordings that nobody learns from (those held out in `captions.toml`), of scenes alone, and the square of the aim.
 """
 
@@ -31,6 +32,7 @@ from torch import Tensor
 from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.data.batch import TrainingBatch, drop_conditions
 from mfv2a.data.dataset import Source, StepDataset
+from mfv2a.errors import Mfv2aError
 from mfv2a.flow.objective import mean_square
 from mfv2a.flow.path import interpolate, sample_times
 from mfv2a.jobs.generator_sources import Words, build_generator_sources
@@ -213,14 +215,17 @@ def main() -> None:
     parser.add_argument("--features", type=Path, action="append", help="scenes, encoded; repeatable")
     parser.add_argument("--sounds", type=Path, action="append", help="recordings, encoded; repeatable")
     parser.add_argument("--known", type=int, default=6, help="captions of a label that the generator learned from")
-    parser.add_argument("--minutes", type=float, default=45.0)
+    parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--crop-s", type=float, default=4.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
-    learn(parser.parse_args())
+    try:
+        learn(parser.parse_args())
+    except Mfv2aError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":
