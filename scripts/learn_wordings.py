@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import math
 import sys
 import time
@@ -203,9 +202,7 @@ def save(
 ) -> None:
     """Write the average of the weights, with what made them."""
     told = {**facts, "wordings": {"steps": step, "seconds": round(time.monotonic() - began), "rate": words.rate}}
-    save_network(
-        words.out / "final.safetensors", "generator", student, state=average.state, facts=json.loads(json.dumps(told))
-    )
+    save_network(words.out / "final.safetensors", "generator", student, state=average.state, facts=told)
 
 
 def main() -> None:
