@@ -80,7 +80,7 @@ class ObjectiveConfig:
         guidance: lowest and highest weight w, for a network that takes it as an input: each row of "meanflow",
             "alphaflow" and "distill" draws its own, the target is guided by it (omega is then w (1 - kappa), and
             teacher_cfg w), and `--cfg` chooses it at sampling (empty: none).
-        guidance_draw: how w is drawn between them.
+        guidance_draw: how w is drawn between them; text_noise: most of the noise on text, over its root mean square.
         teacher: of "distill": a generator's weights file, or the name of a public MMAudio model.
         teacher_cfg: strength of the teacher's guidance, 1 for none; teacher_rescale: its unconditional branch scaled.
         distill_by: how the average of the teacher's velocity is learned.
@@ -106,10 +106,11 @@ class ObjectiveConfig:
     drop_both: float = 0.1
     drop_video: float = 0.15
     drop_text: float = 0.3
+    text_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha <= 1:
-            raise ConfigError(f"alpha must lie above 0 and at most at 1, not {self.alpha}")
+        if not 0 < self.alpha <= 1 or self.text_noise < 0:
+            raise ConfigError(f"alpha is above 0 and at most 1, text_noise 0 or more: {self.alpha}, {self.text_noise}")
         if (self.name == "distill") != bool(self.teacher):
             raise ConfigError('name = "distill" and teacher = ... go together')
         if self.name in ("distill", "energy") and (self.omega, self.kappa) != (1.0, 0.0):
@@ -121,8 +122,7 @@ class ObjectiveConfig:
         if not self.guidance:
             return
         if len(self.guidance) != 2 or not 0 < self.guidance[0] <= self.guidance[1]:
-            told = list(self.guidance)
-            raise ConfigError(f"guidance is a lowest and a highest weight, not {told}", hint="guidance = [1.0, 7.0]")
+            raise ConfigError("guidance is a lowest and a highest weight above 0", hint="guidance = [1.0, 7.0]")
         if self.name in ("flow-matching", "energy") or self.omega != 1.0:
             what = "omega" if self.omega != 1.0 else self.name
             raise ConfigError(f"guidance = ... does not go with {what}", hint="each row's weight guides its target")
@@ -137,7 +137,7 @@ class ObjectiveConfig:
     def plain(self) -> ObjectiveConfig:
         """Flow matching with the same times and all conditions kept."""
         return replace(
-            self, name="flow-matching", teacher="", guidance=(), drop_both=0.0, drop_video=0.0, drop_text=0.0
+            self, name="flow-matching", teacher="", guidance=(), drop_both=0, drop_video=0, drop_text=0, text_noise=0
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mfv2a.data.batch import TrainingBatch, drop_conditions
+from mfv2a.data.batch import TrainingBatch, disturb_text, drop_conditions
 from mfv2a.data.manifest import read_shards, write_shard
 from mfv2a.data.sounds import Sound, arrange, onset_sample, trim_silence, voice_events
 from mfv2a.data.targets import band_energies, onset_curve
@@ -109,6 +109,16 @@ def test_conditions_are_dropped_in_their_shares():
     assert both == pytest.approx(0.1, abs=0.02)
     assert (~kept.has_video).float().mean().item() == pytest.approx(0.3, abs=0.03)
     assert (~kept.has_text).float().mean().item() == pytest.approx(0.4, abs=0.03)
+
+
+def test_text_is_disturbed_in_the_share_of_its_size():
+    yes, zeros = torch.ones(2, dtype=torch.bool), torch.zeros(2, 1, 1)
+    text = torch.tensor([1.0, 10.0])[None, :, None].expand(2, 2, 2000)
+    batch = TrainingBatch(latent=zeros, clip=zeros, sync=zeros, text=text, has_video=yes, has_text=yes)
+    noise = torch.randn(text.shape, generator=torch.Generator().manual_seed(0))
+    added = disturb_text(batch, noise, torch.tensor([0.0, 0.3])).text - text
+    assert not added[0].any()
+    assert added[1].std(dim=-1).tolist() == pytest.approx([0.3, 3.0], rel=0.1)
 
 
 def test_a_missing_modality_is_never_invented():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mfv2a.errors import ConfigError
-from mfv2a.evaluation.tagger import embed_sounds, fit_probe
+from mfv2a.evaluation.tagger import ClassProbe, embed_sounds, fit_probe
 from mfv2a.models.yamnet import Tagger
+from mfv2a.scenes import HELD_OUT_SEED, LABELS, make_scene
 
 
 def blobs(seed, n=40):
@@ -32,6 +33,22 @@ def test_a_probe_is_at_chance_on_shuffled_labels():
 def test_fitting_twice_gives_the_same_probe():
     rows, labels = blobs(0)
     assert (fit_probe(rows, labels).weight == fit_probe(rows, labels).weight).all()
+
+
+def test_what_is_stored_of_a_probe_tells_the_same():
+    probe, (rows, _) = fit_probe(*blobs(0)), blobs(1)
+    stored = probe.rows()
+    scores = np.stack([rows @ stored[label][:-1].numpy() + stored[label][-1].item() for label in probe.labels], 1)
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probe.predict_all(rows), shares, atol=1e-4)
+
+
+def test_the_probe_that_ships_knows_the_labels_of_scenes_it_was_not_fitted_on():
+    probe, rate = ClassProbe.from_assets(), 16_000
+    assert probe.labels == tuple(sorted(LABELS))
+    scenes = [make_scene(HELD_OUT_SEED + 900_000 + k, duration_s=8.0) for k in range(20)]
+    rows = embed_sounds([scene.sound(rate) for scene in scenes], Tagger.from_assets(), sample_rate_hz=rate)
+    assert probe.accuracy(rows, [scene.label for scene in scenes]) > 0.7
 
 
 def test_one_class_or_missing_labels_are_refused():

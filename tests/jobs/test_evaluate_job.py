@@ -18,7 +18,7 @@ SHARES = (
 
 def test_every_figure_is_there_and_the_true_sound_is_the_better_one() -> None:
     done: list[int] = []
-    options = EvaluateOptions(scenes=5, probe_scenes=8)
+    options = EvaluateOptions(scenes=5)
     figures = evaluate_scenes(load_pipeline("tiny"), options, done.append)
     assert done == [1, 2, 3, 4, 5]
     assert figures["scenes"] == 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from mfv2a.models.griffinlim import GriffinLim
@@ -56,3 +58,32 @@ def test_vocoder_gives_a_hop_of_samples_a_frame():
     wave = ISTFTVocoder(ISTFTConfig.tiny())(torch.randn(2, 80, 9))
     assert wave.shape == (2, 9 * 256)
     assert wave.abs().max() <= 1
+
+
+def test_corrections_bring_the_wave_to_the_mel_it_was_given():
+    torch.manual_seed(0)
+    mel, tiny = MelSpectrogram(), ISTFTConfig.tiny()
+    wanted = mel(chirp()[:, : 62 * 256])
+    plain = ISTFTVocoder(tiny).eval()
+    errors = []
+    for corrections in (0, 1, 3, 6):
+        vocoder = ISTFTVocoder(replace(tiny, corrections=corrections))
+        vocoder.load_state_dict(plain.state_dict())
+        with torch.no_grad():
+            errors.append((mel(vocoder(wanted)) - wanted).abs().mean().item())
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < errors[0] / 3
+
+
+def test_corrections_can_be_learned_through():
+    torch.manual_seed(0)
+    vocoder = ISTFTVocoder(replace(ISTFTConfig.tiny(), corrections=2))
+    vocoder(torch.full((1, 80, 9), -5.0)).square().mean().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in vocoder.parameters())
+
+
+def test_corrections_of_one_item_equal_those_in_a_batch():
+    torch.manual_seed(0)
+    vocoder, mel = ISTFTVocoder(replace(ISTFTConfig.tiny(), corrections=3)).eval(), torch.randn(3, 80, 9) - 2
+    with torch.no_grad():
+        assert torch.allclose(vocoder(mel)[1], vocoder(mel[1:2])[0], atol=1e-5)

@@ -48,7 +48,7 @@ OBJECTIVES = {
     "distill-alphaflow": ObjectiveConfig(
         name="distill", teacher="given", distill_by="alphaflow", equal_share=0.875, alpha=0.3, jvp_ramp_steps=1
     ),
-    "energy": ObjectiveConfig(name="energy", equal_share=0.25),
+    "energy": ObjectiveConfig(name="energy", equal_share=0.25, text_noise=0.5),
 }
 
 

@@ -46,3 +46,15 @@ def drop_conditions(batch: TrainingBatch, *, both: float, video: float, text: fl
         has_video=batch.has_video & ~lost_both & ~lost_video,
         has_text=batch.has_text & ~lost_both & ~lost_text,
     )
+
+
+def disturb_text(batch: TrainingBatch, noise: Tensor, share: Tensor) -> TrainingBatch:
+    """Add noise to the text, so that captions are not learned by heart.
+
+    Args:
+        batch: the batch.
+        noise: of unit variance [B, L, text_dim].
+        share: standard deviation of a row's noise over the root mean square of each of its tokens [B].
+    """
+    size = batch.text.square().mean(-1, keepdim=True).sqrt()
+    return replace(batch, text=batch.text + share[:, None, None] * size * noise)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mfv2a.errors import ConfigError
 from mfv2a.evaluation.spectrum import Floats
+from mfv2a.models.stored import asset_path, read_tensors
 from mfv2a.models.yamnet import SAMPLE_RATE_HZ, Tagger
 
 
@@ -54,6 +55,25 @@ class ClassProbe:
     scale: Tensor
     weight: Tensor
     bias: Tensor
+
+    @classmethod
+    def from_assets(cls) -> ClassProbe:
+        """The probe that ships in the package: the labels of drawn scenes, of `scripts/fit_probe.py`.
+
+        Raises:
+            CheckpointError: the file is missing or damaged.
+        """
+        rows = read_tensors(asset_path("tagger", "scenes.safetensors"))
+        labels = tuple(sorted(rows))
+        table = torch.stack([rows[label] for label in labels], dim=1)
+        size = len(table) - 1
+        return cls(labels=labels, mean=torch.zeros(size), scale=torch.ones(size), weight=table[:-1], bias=table[-1])
+
+    def rows(self) -> dict[str, Tensor]:
+        """What `from_assets` reads: of each label its weights on embeddings as they are, then its bias, [E + 1]."""
+        weight = self.weight / self.scale[:, None]
+        table = torch.cat([weight, (self.bias - self.mean @ weight)[None]])
+        return {label: table[:, k].contiguous() for k, label in enumerate(self.labels)}
 
     def predict(self, embeddings: Floats) -> list[str]:
         """The likeliest label of each row of [N, E]."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mfv2a.errors import ConfigError
 from mfv2a.evaluation.metrics import frechet_distance, log_mel_distance
 from mfv2a.evaluation.onsets import OnsetMatch, detect_onsets, match_onsets, mean_onset_f1, onset_f1
-from mfv2a.evaluation.tagger import embed_sounds, fit_probe
+from mfv2a.evaluation.tagger import ClassProbe, embed_sounds
 from mfv2a.jobs.sound import level_dbfs
 from mfv2a.loader import describe_model, load_pipeline
 from mfv2a.media.motion import motion_features
@@ -39,7 +39,6 @@ class EvaluateOptions:
         text: give the scene's caption as the prompt.
         video: show the scene; without it the model hears the caption only.
         steps, cfg_strength, rescale: sampler settings; None takes the model's own.
-        probe_scenes: other scenes whose sounds the class probe is fitted on.
     """
 
     scenes: int = 200
@@ -49,7 +48,6 @@ class EvaluateOptions:
     steps: int | None = None
     cfg_strength: float | None = None
     rescale: bool | None = None
-    probe_scenes: int = 600
 
     def __post_init__(self) -> None:
         if self.scenes < 2:
@@ -109,7 +107,7 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
     Returns:
         onset F1 at 100 ms (mean over scenes with events, and pooled), the same against the events of another
         scene (chance) and for the true sound (what the detector reaches) and the true sound through the codec;
-        class agreement of a probe on the tagger's embeddings, fitted on other scenes' sounds, true and coded;
+        class agreement of the probe on the tagger's embeddings, fitted on other scenes' sounds, true and coded;
         mean log-mel distance; how much louder it is than the true sound, the mean over scenes that can be heard;
         Frechet distance of the embeddings; mean level of scenes in which nothing happens.
     """
@@ -129,7 +127,7 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
     figures = {"scenes": len(scenes), **_onset_figures(scenes, made, true, coded, rate)}
     distances = [log_mel_distance(a, b, rate) for a, b in zip(made, true, strict=True)]
     figures |= {"log_mel_distance": float(np.mean(distances)), "level_difference_db": _level_difference_db(made, true)}
-    figures |= _class_figures(scenes, {"made": made, "true": true, "codec": coded}, pipeline, options.probe_scenes)
+    figures |= _class_figures(scenes, {"made": made, "true": true, "codec": coded}, rate)
     calm = [wave for scene, wave in zip(scenes, made, strict=True) if scene.family == "calm"]
     levels = [level_dbfs(wave)["rms_dbfs"] for wave in calm]
     return figures | {"calm_scenes": len(calm), "calm_level_dbfs": float(np.mean(levels)) if levels else None}
@@ -188,15 +186,8 @@ def _onset_figures(
     }
 
 
-def _class_figures(
-    scenes: Sequence[Scene], waves: dict[str, list[Wave]], pipeline: Pipeline, probe_scenes: int
-) -> dict[str, Any]:
-    tagger, rate = Tagger.from_assets(), pipeline.info.sample_rate_hz
-    others = [make_scene(HELD_OUT_SEED + PROBE_OFFSET + k) for k in range(probe_scenes)]
-    # The probe hears each sound as it is and through the codec, so that it tells classes and not the vocoder.
-    known = [scene.sound(rate) for scene in others]
-    known += [through_codec(wave, pipeline) for wave in known]
-    probe = fit_probe(embed_sounds(known, tagger, sample_rate_hz=rate), [scene.label for scene in others] * 2)
+def _class_figures(scenes: Sequence[Scene], waves: dict[str, list[Wave]], rate: int) -> dict[str, Any]:
+    tagger, probe = Tagger.from_assets(), ClassProbe.from_assets()
     labels = [scene.label for scene in scenes]
     embedded = {name: embed_sounds(sounds, tagger, sample_rate_hz=rate) for name, sounds in waves.items()}
     half = embedded["true"].shape[1] // 2

@@ -1,5 +1,9 @@
 """A small vocoder: mel -> magnitude and phase of a short-time Fourier transform -> wave.
 
+What a network of this size makes does not have quite the mel that it was given. So the mel of the wave is compared with
+it and the spectrum scaled by what is missing, a few times, before the last transform back: phases and the fine structure
+within a band are the network's, the energy of each band is the mel's.
+
 Source: Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-based neural vocoders", arXiv 2306.00814.
 """
 
@@ -11,6 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mfv2a.models.mel import FLOOR, MelConfig, mel_filters
+
+MOST_GAIN = 4.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class ISTFTConfig:
@@ -19,7 +27,9 @@ class ISTFTConfig:
     Attributes:
         num_bands: mel bands M.
         dim: width; depth: residual blocks.
-        n_fft, hop: of the transform; hop equals the mel's.
+        n_fft, hop: of the transform; both are the mel's.
+        sample_rate_hz: of the wave; the bands reach to half of it.
+        corrections: how often the spectrum is scaled to the mel.
     """
 
     num_bands: int = 80
@@ -27,6 +37,8 @@ class ISTFTConfig:
     depth: int = 6
     n_fft: int = 1024
     hop: int = 256
+    sample_rate_hz: int = 16000
+    corrections: int = 0
 
     @classmethod
     def tiny(cls) -> ISTFTConfig:
@@ -59,6 +71,8 @@ class ISTFTVocoder(nn.Module):
     """
 
     window: Tensor
+    filters: Tensor
+    shares: Tensor
 
     def __init__(self, config: ISTFTConfig) -> None:
         super().__init__()
@@ -70,16 +84,38 @@ class ISTFTVocoder(nn.Module):
         self.last_norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, config.n_fft + 2)
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+        front = MelConfig(
+            sample_rate_hz=config.sample_rate_hz, n_fft=config.n_fft, hop=config.hop, num_bands=config.num_bands,
+            fmax_hz=config.sample_rate_hz / 2,
+        )  # fmt: skip
+        filters = mel_filters(front)
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("shares", filters / filters.sum(1, keepdim=True).clamp(min=FLOOR), persistent=False)
 
     def forward(self, mel: Tensor) -> Tensor:
         """Waveform [B, F * hop] of a log10-mel [B, M, F]."""
         c, frames = self.config, mel.shape[-1]
         # One frame more on each side: a centred transform then covers the half hops at both ends.
-        x = self.stem(F.pad(mel, (1, 1), mode="replicate") / 2 + 1)
+        mel = F.pad(mel, (1, 1), mode="replicate")
+        x = self.stem(mel / 2 + 1)
         x = self.norm(x.transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
         log_magnitude, phase = self.head(self.last_norm(x.transpose(1, 2))).float().transpose(1, 2).chunk(2, 1)
         spectrum = torch.polar(log_magnitude.clamp(max=5.0).exp(), phase)
-        wave = torch.istft(spectrum, c.n_fft, c.hop, window=self.window, length=(frames + 1) * c.hop)
-        return wave[:, c.hop // 2 : c.hop // 2 + frames * c.hop].clamp(-1, 1)
+        wanted = torch.pow(10.0, mel.float())
+        for _ in range(c.corrections):
+            spectrum = torch.stft(self._wave(spectrum), c.n_fft, c.hop, window=self.window, return_complex=True)
+            spectrum = spectrum * self._missing(spectrum, wanted)
+        return self._wave(spectrum)[:, c.hop // 2 : c.hop // 2 + frames * c.hop].clamp(-1, 1)
+
+    def _wave(self, spectrum: Tensor) -> Tensor:
+        c = self.config
+        length = (spectrum.shape[-1] - 1) * c.hop
+        return torch.istft(spectrum, c.n_fft, c.hop, window=self.window, length=length)
+
+    def _missing(self, spectrum: Tensor, wanted: Tensor) -> Tensor:
+        """Gain [B, n_fft / 2 + 1, F] that brings a spectrum towards a mel [B, M, F], not in logarithms."""
+        found = self.filters.T @ spectrum.abs()
+        ratio = ((wanted + FLOOR) / (found + FLOOR)).clamp(1 / MOST_GAIN, MOST_GAIN)
+        return (self.shares @ ratio.log()).exp()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mfv2a.config import ObjectiveConfig
-from mfv2a.data.batch import TrainingBatch, drop_conditions
+from mfv2a.data.batch import TrainingBatch, disturb_text, drop_conditions
 from mfv2a.errors import ConfigError
 from mfv2a.flow.guidance import Velocity, guide, guided_target
 from mfv2a.flow.objective import (
@@ -129,6 +129,10 @@ class GeneratorTask:
         dropped = drop_conditions(
             full, both=o.drop_both, video=o.drop_video, text=o.drop_text, draw=draw.to(full.latent.device)
         )
+        if o.text_noise:
+            share = (o.text_noise * torch.rand(total, generator=generator))[here].to(full.text)
+            noise = torch.randn(total, *full.text.shape[1:], generator=generator)[here].to(full.text)
+            dropped = disturb_text(dropped, noise, share)
         x = self._normalized(full)
         e = torch.randn(total, *x.shape[1:], generator=generator)[here].to(x)
         times = {"mean": o.time_mean, "std": o.time_std, "generator": generator}
