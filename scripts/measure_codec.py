@@ -2,6 +2,7 @@
 
     python scripts/measure_codec.py --sounds sfx                    the held-out recordings, 4 s each
     python scripts/measure_codec.py --sounds sfx --vae runs/vae --vocoder runs/vocoder     others than the shipped ones
+    python scripts/measure_codec.py --sounds sfx --corrections 3    the vocoder's wave brought to the mel three times
 
 For each way back to a wave: the share of sounds whose first tag is still among the first three, the share of the
 first five tags that are still there, kernel (MMD^2, unbiased) and Frechet distance of the tagger's embeddings to the
@@ -17,6 +18,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -95,8 +97,10 @@ def describe(made: list[Tensor], true: list[Tensor], seconds: float, tagger: Tag
     }
 
 
-def networks(vae_run: Path | None, vocoder_run: Path | None) -> tuple[VAE, Callable[[Tensor], Tensor]]:
-    """Codec and vocoder of runs, or the shipped ones."""
+def networks(
+    vae_run: Path | None, vocoder_run: Path | None, corrections: int | None
+) -> tuple[VAE, Callable[[Tensor], Tensor]]:
+    """Codec and vocoder of runs, or the shipped ones; the vocoder with another number of corrections, if given."""
     shipped = load_pipeline("embedded", device="cpu", generator=False)
     vae, vocoder = cast(VAE, shipped.vae), shipped.vocoder
     if vae_run is not None:
@@ -104,7 +108,9 @@ def networks(vae_run: Path | None, vocoder_run: Path | None) -> tuple[VAE, Calla
         vae.fold_weights()
     if vocoder_run is not None:
         vocoder = cast(ISTFTVocoder, load_network(vocoder_run / "final.safetensors", "vocoder")[0])
-    assert vocoder is not None
+    assert isinstance(vocoder, ISTFTVocoder)
+    if corrections is not None:
+        vocoder.config = replace(vocoder.config, corrections=corrections)
     return vae, vocoder
 
 
@@ -115,10 +121,11 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1000, help="so many sounds at most")
     parser.add_argument("--vae", type=Path, help="run of another codec than the shipped one")
     parser.add_argument("--vocoder", type=Path, help="run of another vocoder than the shipped one")
+    parser.add_argument("--corrections", type=int, help="of the vocoder, instead of its own number")
     words = parser.parse_args()
     torch.set_num_threads(1)
     tagger, mel_of, plain = Tagger.from_assets(), MelSpectrogram(), GriffinLim()
-    vae, vocoder = networks(words.vae, words.vocoder)
+    vae, vocoder = networks(words.vae, words.vocoder, words.corrections)
     true = held_out(words.sounds, words.most)
     known = embed_sounds([wave.numpy() for wave in true], tagger, sample_rate_hz=RATE_HZ)[:, :MEANS]
     with torch.inference_mode():
