@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+WIDEST = 160
 ARROWS = {"higher": "high", "lower": "low", "": ""}
 
 
@@ -20,7 +21,7 @@ def print_figures(report: Mapping[str, Any]) -> None:
     table.add_column("measure", no_wrap=True)
     heads = ("A", "B", "A - B", "95 %", "A better") if two else ("figure", "95 %")
     for head in (*heads, "unit", "best", "clips"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=head != "95 %")
     for name, row in report["measures"].items():
         cells = (
             (number(row["a"]), number(row["b"]), number(row["difference"]), interval(row), share(row["share_a_better"]))
@@ -28,7 +29,9 @@ def print_figures(report: Mapping[str, Any]) -> None:
             else (number(row["value"]), interval(row))
         )
         table.add_row(name, *cells, row["unit"], ARROWS[row["better"]], str(row["clips"]))
-    Console().print(table)
+    # A comparison gets the width it needs, on a narrow screen too, rather than figures that are cut off.
+    console = Console()
+    Console(width=max(console.width, WIDEST) if two else console.width).print(table)
     if report["left_out"]:
         _print_left_out(report["left_out"])
 

@@ -1,8 +1,8 @@
 """A small vocoder: mel -> magnitude and phase of a short-time Fourier transform -> wave.
 
 What a network of this size makes does not have quite the mel that it was given. So the mel of the wave is compared with
-it and the spectrum scaled by what is missing, a few times, before the last transform back: phases and the fine structure
-within a band are the network's, the energy of each band is the mel's.
+it and the spectrum scaled by what is missing, a few times, before the last transform back: phases and the fine
+structure within a band are the network's, the energy of each band is the mel's.
 
 Source: Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-based neural vocoders", arXiv 2306.00814.
 """

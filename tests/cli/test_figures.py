@@ -1,0 +1,32 @@
+"""The table of `mfv2a evaluate` for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mfv2a.cli.figures import print_figures
+
+ROW: dict[str, Any] = {
+    "a": 0.7557, "b": 0.7123, "difference": -0.0434, "value": 0.7557, "low": -0.0999, "high": 0.0123,
+    "share_a_better": 0.864, "unit": "nepers", "better": "lower", "clips": 103,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("generated", "columns"), [(["one", "four"], "80"), (["one", "four"], "200"), (["one"], "80")])
+def test_no_figure_is_cut_off_on_a_narrow_screen(
+    generated: list[str], columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    report = {
+        "pairs": 103, "generated": generated, "reference": "true", "left_out": {},
+        "measures": {"mel_cepstral_distortion": ROW},
+    }  # fmt: skip
+    print_figures(report)
+    text = capsys.readouterr().out
+    wanted = ["mel_cepstral_distortion", "0.7557", "-0.0999", "0.0123", "nepers", "low", "103"]
+    wanted += ["0.7123", "-0.0434", "86.4%"] if len(generated) == 2 else []
+    assert all(figure in text for figure in wanted)
+    assert "…" not in text
+    assert "clips ┃" in text
