@@ -130,3 +130,16 @@ def test_a_prompt_is_always_certain(pipeline):
     work = pipeline.prepare(still(2), prompt="rain")
     assert work.confidence == 1.0
     assert not work.quiet
+
+
+def test_a_wave_that_is_too_loud_is_held_down_and_not_cut_off():
+    pipeline = load_pipeline("embedded", generator=False)
+    work = pipeline.prepare(None, prompt="a drum", duration_s=1)
+    mel = torch.full((80, 64), -1.0)
+    mel[:, 20:24] = 1.5
+    wave = pipeline.vocode(mel)
+    assert wave.abs().max() > 1.5
+    sound = pipeline.finish(work, wave).samples
+    assert np.abs(sound).max() == pytest.approx(1.0, abs=1e-3)
+    assert (np.abs(sound) > 0.999).sum() <= 2
+    np.testing.assert_allclose(sound, wave[: len(sound)] / wave.abs().max(), atol=1e-5)

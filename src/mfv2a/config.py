@@ -122,7 +122,7 @@ class ObjectiveConfig:
         if not self.guidance:
             return
         if len(self.guidance) != 2 or not 0 < self.guidance[0] <= self.guidance[1]:
-            raise ConfigError("guidance is a lowest and a highest weight above 0", hint="guidance = [1.0, 7.0]")
+            raise ConfigError(f"guidance is a lowest and a highest weight, not {[*self.guidance]}", hint="[1.0, 7.0]")
         if self.name in ("flow-matching", "energy") or self.omega != 1.0:
             what = "omega" if self.omega != 1.0 else self.name
             raise ConfigError(f"guidance = ... does not go with {what}", hint="each row's weight guides its target")

@@ -57,7 +57,6 @@ def test_griffin_lim_puts_a_click_where_it_was():
 def test_vocoder_gives_a_hop_of_samples_a_frame():
     wave = ISTFTVocoder(ISTFTConfig.tiny())(torch.randn(2, 80, 9))
     assert wave.shape == (2, 9 * 256)
-    assert wave.abs().max() <= 1
 
 
 def test_corrections_bring_the_wave_to_the_mel_it_was_given():

@@ -93,7 +93,7 @@ class ISTFTVocoder(nn.Module):
         self.register_buffer("shares", filters / filters.sum(1, keepdim=True).clamp(min=FLOOR), persistent=False)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Waveform [B, F * hop] of a log10-mel [B, M, F]."""
+        """Waveform [B, F * hop] of a log10-mel [B, M, F]; peaks beyond 1 are kept, to be held down and not cut off."""
         c, frames = self.config, mel.shape[-1]
         # One frame more on each side: a centred transform then covers the half hops at both ends.
         mel = F.pad(mel, (1, 1), mode="replicate")
@@ -107,7 +107,7 @@ class ISTFTVocoder(nn.Module):
         for _ in range(c.corrections):
             spectrum = torch.stft(self._wave(spectrum), c.n_fft, c.hop, window=self.window, return_complex=True)
             spectrum = spectrum * self._missing(spectrum, wanted)
-        return self._wave(spectrum)[:, c.hop // 2 : c.hop // 2 + frames * c.hop].clamp(-1, 1)
+        return self._wave(spectrum)[:, c.hop // 2 : c.hop // 2 + frames * c.hop]
 
     def _wave(self, spectrum: Tensor) -> Tensor:
         c = self.config
