@@ -7,8 +7,9 @@ The teacher is the generator as it is. It reads one of the first `--known` capti
 them; both see the same picture, time and noise, and the student's average velocity is to be the teacher's. Where
 nothing has another wording (recordings), both read the same, so that what is known stays. The target has no noise of
 its own, unlike that of a flow, so that few steps are needed. What the student reads is varied: some tokens are those
-of another wording, and there is noise, in recordings' captions too. Prints, beside the loss, the squared difference on
-wordings that nobody learns from (those held out in `captions.toml`), of scenes alone, and the square of the aim.
+of another wording, and there is noise. Prints, beside the loss, the squared difference on
+wordings that nobody learns from (those held out in `captions.toml`), of scenes alone, and the square of the aim; then
+the same of recordings, which have no other wordings: what the learning costs them.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ from mfv2a.training.step import FIELDS, bind_conditions
 
 FULL_SHARE = 0.75  # of the rows that take the whole step; the others any part of it
 TOLD_EVERY = 20
+TOLD_STEP = 10**6  # whose rows no step of the run has
 SAVED_EVERY = 100
 AVERAGE = 0.98
-MIXED, TAKEN, NOISE = 0.5, 0.3, 0.3
+MIXED, TAKEN = 0.5, 0.3
 SETS = ("known", "training", "other", "held_out")
 
 
@@ -96,7 +98,9 @@ class Rows:
 
     def __init__(self, words: argparse.Namespace) -> None:
         folders = [*(words.features or []), *(words.sounds or [])]
-        shares = [2.0 / max(1, len(words.features or []))] * len(words.features or []) + [0.5] * len(words.sounds or [])
+        shares = [2.0 / max(1, len(words.features or []))] * len(words.features or []) + [words.sounds_share] * len(
+            words.sounds or []
+        )
         config = RunConfig(
             task="generator",
             steps=1,
@@ -120,16 +124,20 @@ class Rows:
 
 
 @torch.no_grad()
-def differences(teacher: MMAudio, student: MMAudio, rows: Rows, step: int, seed: int) -> tuple[float, float]:
-    """Squared difference of student (held-out wordings) and teacher (known ones) in one step; the teacher's square."""
+def differences(teacher: MMAudio, student: MMAudio, rows: Rows, seed: int) -> str:
+    """Squared difference of student (held-out wordings) and teacher (known ones) in one step; the square of the aim."""
     generator = torch.Generator().manual_seed(seed)
-    known, held = (rows.batch(name, step) for name in ("known", "held_out"))
-    kept = known.has_video
+    known, held = (rows.batch(name, TOLD_STEP) for name in ("known", "held_out"))
+    told = []
     e = torch.randn(known.latent.shape, generator=generator)
     zero, one = torch.zeros(len(e)), torch.ones(len(e))
     target = bind_conditions(teacher, known)(e, r=zero, t=one)
     made = bind_conditions(student, held)(e, r=zero, t=one)
-    return mean_square(made, target)[kept].mean().item(), target[kept].square().mean().item()
+    for name, kept in (("held out", known.has_video), ("recordings", ~known.has_video)):
+        if kept.any():
+            apart = mean_square(made, target)[kept].mean().item()
+            told.append(f"{name} {apart:.4f} of {target[kept].square().mean().item():.4f}")
+    return "  ".join(told)
 
 
 def learn(words: argparse.Namespace) -> None:
@@ -142,12 +150,12 @@ def learn(words: argparse.Namespace) -> None:
     optimizer = torch.optim.AdamW(student.parameters(), lr=words.rate, betas=(0.9, 0.95), weight_decay=0.0)
     average = EMA(student, AVERAGE)
     began, step = time.monotonic(), 0
-    tell(step, 0.0, began, differences(teacher, student, rows, 10**6, words.seed))
+    tell(step, 0.0, began, differences(teacher, student, rows, words.seed))
     generator = torch.Generator().manual_seed(words.seed)
     while (spent := (time.monotonic() - began) / (60 * words.minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = words.rate * min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * spent))
-        loss = difference(teacher, student, rows, step, generator)
+        loss = difference(teacher, student, rows, step, generator, words.noise)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
@@ -156,16 +164,18 @@ def learn(words: argparse.Namespace) -> None:
         step += 1
         if step % TOLD_EVERY == 0:
             with average.in_place_of(student):
-                tell(step, loss.item(), began, differences(teacher, student, rows, 10**6, words.seed))
+                tell(step, loss.item(), began, differences(teacher, student, rows, words.seed))
         if step % SAVED_EVERY == 0:
             save(words, student, average, facts, step, began)
     save(words, student, average, facts, step, began)
 
 
-def difference(teacher: MMAudio, student: MMAudio, rows: Rows, step: int, generator: torch.Generator) -> Tensor:
+def difference(
+    teacher: MMAudio, student: MMAudio, rows: Rows, step: int, generator: torch.Generator, noise: float
+) -> Tensor:
     """Mean squared difference of student and teacher on the rows of a step."""
     known, first, second = (rows.batch(name, step) for name in ("known", "training", "other"))
-    other = replace(first, text=vary(first.text, second.text, generator))
+    other = replace(first, text=vary(first.text, second.text, noise * first.has_video, generator))
     draw = torch.rand(len(known.latent), generator=generator)
     known, other = (drop_conditions(batch, both=0.0, video=0.2, text=0.0, draw=draw) for batch in (known, other))
     x = (known.latent - student.latent_mean) / student.latent_std
@@ -177,23 +187,27 @@ def difference(teacher: MMAudio, student: MMAudio, rows: Rows, step: int, genera
     return mean_square(bind_conditions(student, other)(z, r=r, t=t), target).mean()
 
 
-def vary(text: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
-    """Token vectors [B, L, D], in some rows with tokens of another wording of the same among them, and with noise."""
+def vary(text: Tensor, other: Tensor, most: Tensor, generator: torch.Generator) -> Tensor:
+    """Token vectors [B, L, D], in some rows with tokens of another wording of the same among them, and with noise.
+
+    Args:
+        text: the token vectors.
+        other: those of another wording of the same.
+        most: [B], the most noise of a row, as a share of its tokens' root mean square.
+        generator: of the draws.
+    """
     rows, length, _ = text.shape
     mixed = torch.rand(rows, 1, 1, generator=generator) < MIXED
     taken = mixed & (torch.rand(rows, length, 1, generator=generator) < TAKEN)
     text = torch.where(taken, other, text)
-    noise = torch.randn(text.shape, generator=generator)
-    return (
-        text + NOISE * torch.rand(rows, 1, 1, generator=generator) * text.square().mean(-1, keepdim=True).sqrt() * noise
-    )
+    noise = torch.randn(text.shape, generator=generator) * text.square().mean(-1, keepdim=True).sqrt()
+    return text + most[:, None, None] * torch.rand(rows, 1, 1, generator=generator) * noise
 
 
-def tell(step: int, loss: float, began: float, found: tuple[float, float]) -> None:
+def tell(step: int, loss: float, began: float, found: str) -> None:
     """One line."""
     seconds = time.monotonic() - began
-    line = f"step {step}  seconds {seconds:.0f}  loss {loss:.4f}  held out {found[0]:.4f} of {found[1]:.4f}\n"
-    sys.stdout.write(line)
+    sys.stdout.write(f"step {step}  seconds {seconds:.0f}  loss {loss:.4f}  {found}\n")
     sys.stdout.flush()
 
 
@@ -212,6 +226,10 @@ def main() -> None:
     parser.add_argument("--features", type=Path, action="append", help="scenes, encoded; repeatable")
     parser.add_argument("--sounds", type=Path, action="append", help="recordings, encoded; repeatable")
     parser.add_argument("--known", type=int, default=6, help="captions of a label that the generator learned from")
+    parser.add_argument(
+        "--sounds-share", type=float, default=0.5, help="share of a folder of recordings; scenes have 2"
+    )
+    parser.add_argument("--noise", type=float, default=0.3, help="most noise in scenes' captions, of the tokens' size")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=2e-4)
