@@ -24,6 +24,7 @@ REGISTER = ROOT / "checkpoints.toml"
 KINDS = ("generator", "vae", "sync", "vocoder")
 LIMIT_BYTES = 24 << 20
 KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "adversarial", "model", "objective", "optimizer")
+LEARNED_SINCE = ("wordings", "pictures", "joined", "words")
 
 
 def store(kind: str, run: Path) -> Path:
@@ -32,7 +33,7 @@ def store(kind: str, run: Path) -> Path:
     kept = {name: facts.get("run", {}).get(name) for name in KEPT}
     dtype = torch.int8 if kind == "generator" else torch.float16
     told = {"steps": facts.get("steps"), "seconds": facts.get("seconds"), "run": kept}
-    told |= {"wordings": facts["wordings"]} if "wordings" in facts else {}
+    told |= {name: facts[name] for name in LEARNED_SINCE if name in facts}
     path = save_network(EMBEDDED / f"{kind}.safetensors", kind, network, facts=told, dtype=dtype)
     path.chmod(0o644)  # safetensors writes files for their owner alone
     size = path.stat().st_size
