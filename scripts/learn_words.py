@@ -47,7 +47,7 @@ class WordsAlone(Learning):
         super().__init__(words, "words")
         self.before, _ = load_generator(words.weights)
         self.teacher, _ = load_generator(words.teacher)
-        self.task = GeneratorTask(self.student, OBJECTIVE)
+        self.task = GeneratorTask(self.student, replace(OBJECTIVE, kappa=words.kappa))
         _, voices = read_shards(words.voices, ["latent"])
         labels = {fact["means"] for fact in voices}
         self.voiced = self._rows(words.voiced, features=[], sounds=[words.voices])
@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="what other words alone are kept as")
     parser.add_argument("--voices", type=Path, required=True, help="made by pick_voices.py")
     add_common(parser, minutes=30.0, rate=2e-4, crop_s=3.0, threads=1)
+    parser.add_argument("--kappa", type=float, default=0.5, help="of the guidance in the voices' target; 0 for none")
     parser.add_argument("--voiced", type=int, default=12, help="rows of a step that learn from voices")
     parser.add_argument("--seen", type=int, default=16, help="rows with a picture")
     parser.add_argument("--unseen", type=int, default=6, help="rows of scenes, and of recordings, by words alone")
