@@ -3,7 +3,7 @@
     python scripts/pick_voices.py data/sounds-encoded --out data/sounds-voices
 
 Drawn sounds and recordings bear the same words, and by words alone a generator that learned from both makes what lies
-between. `embedded-voices.toml` says which recordings mean what a scene's label says, and as what they must be heard.
+between. `voices.toml` says which recordings mean what a scene's label says, and as what they must be heard.
 Their stored latents go through the embedded codec and vocoder; those that the tagger then hears as their label are
 written as features under their own captions and the scene's, as many rows for each label (`share` times as many).
 Prints, of each label, how many were looked at, heard, and taken.
@@ -30,7 +30,7 @@ from mfv2a.models.yamnet import Tagger
 from mfv2a.pipeline import Pipeline
 from mfv2a.scenes.captions import CAPTIONS
 
-VOICES = Path(__file__).parents[1] / "examples/runs/embedded-voices.toml"
+VOICES = Path(__file__).with_name("voices.toml")
 EACH, LEAST, TAGS = 24, 3, 5
 SHARD_ITEMS = 256
 
