@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rich.table import Table
 
-from mfv2a.cli.figures import print_figures
+from mfv2a.cli.figures import print_figures, print_whole
 
 ROW: dict[str, Any] = {
     "a": 0.7557, "b": 0.7123, "difference": -0.0434, "value": 0.7557, "low": -0.0999, "high": 0.0123,
@@ -30,3 +31,19 @@ def test_no_figure_is_cut_off_on_a_narrow_screen(
     assert all(figure in text for figure in wanted)
     assert "…" not in text
     assert "clips ┃" in text
+
+
+def test_times_of_four_settings_are_whole_on_a_narrow_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    stages = {"decode": 0.7223, "sample": 0.1011, "total": 1.4212}
+    table = Table()
+    for number in range(4):
+        for stage in stages:
+            table.add_column(f"{stage}, setting {number}", justify="right")
+    table.add_row(*(f"{seconds:.4f}" for _ in range(4) for seconds in stages.values()))
+    print_whole(table)
+    text = capsys.readouterr().out
+    assert text.count("0.7223") == text.count("1.4212") == 4
+    assert "…" not in text

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mfv2a.cli import console
+from mfv2a.cli.figures import print_whole
 
 STAGES_AT_WORK = ("features", "sample", "vae", "vocoder")
 
@@ -20,7 +21,6 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 
 def _print_times(report: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     machine = f"{report['device']}, {report['dtype']}, {console.count(report['threads'], 'thread')}"
@@ -41,7 +41,7 @@ def _print_times(report: Mapping[str, Any]) -> None:
         cells = [tell(entry) for entry in report["entries"]]
         if any(cells):
             table.add_row(name, *(text for cell in cells for text in (cell, "", "")))
-    Console().print(table)
+    print_whole(table)
 
 
 def _cells(entry: Mapping[str, Any], name: str) -> tuple[str, str, str]:
@@ -77,7 +77,6 @@ _FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _print_work(report: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     peaks = report["peaks"]
@@ -102,11 +101,10 @@ def _print_work(report: Mapping[str, Any]) -> None:
                 _number(row["gbyte_per_s"], ".2f"),
                 _number(row["share_of_memory"], ".0%"),
             )
-    Console().print(table)
+    print_whole(table)
 
 
 def _print_compared(compared: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title="Now against then: below 1 is faster now", title_justify="left")
@@ -120,4 +118,4 @@ def _print_compared(compared: list[dict[str, Any]]) -> None:
             table.add_row(
                 f"{stage}, {entry['setting']}", _number(row["ratio"], ".2f"), spread, _number(row["fastest"], ".2f")
             )
-    Console().print(table)
+    print_whole(table)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-WIDEST = 160
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDEST = 1000
 ARROWS = {"higher": "high", "lower": "low", "": ""}
+
+
+def print_whole(table: Table) -> None:
+    """Print a table in the width that it needs, on a narrow screen too, rather than with figures that are cut off."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    wide = Console(width=WIDEST)
+    needed = Measurement.get(wide, wide.options, table).maximum
+    Console(width=max(Console().width, needed)).print(table)
 
 
 def print_figures(report: Mapping[str, Any]) -> None:
     """Prints the table to stdout."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -29,9 +41,7 @@ def print_figures(report: Mapping[str, Any]) -> None:
             else (number(row["value"]), interval(row))
         )
         table.add_row(name, *cells, row["unit"], ARROWS[row["better"]], str(row["clips"]))
-    # A comparison gets the width it needs, on a narrow screen too, rather than figures that are cut off.
-    console = Console()
-    Console(width=max(console.width, WIDEST) if two else console.width).print(table)
+    print_whole(table)
     if report["left_out"]:
         _print_left_out(report["left_out"])
 
