@@ -16,11 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from learning import Learning, Rows, add_common, joined, load_generator, rows_of, vary
+from learning import Learning, Rows, add_common, joined, load_generator, rows_of, start, vary
 from torch import Tensor
 
 from mfv2a.data.batch import TrainingBatch
-from mfv2a.errors import Mfv2aError
 from mfv2a.flow.objective import energy_score, mean_square, sequence_distance
 from mfv2a.training.step import bind_conditions
 
@@ -83,10 +82,7 @@ def main() -> None:
     )
     parser.add_argument("--noise", type=float, default=0.2, help="most noise in scenes' captions, of the tokens' size")
     parser.add_argument("--batch", type=int, default=32)
-    try:
-        Pictures(parser.parse_args()).run()
-    except Mfv2aError as error:
-        raise SystemExit(str(error)) from None
+    start(Pictures, parser.parse_args())
 
 
 if __name__ == "__main__":

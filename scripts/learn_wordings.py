@@ -20,11 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from learning import Learning, Rows, add_common, vary
+from learning import Learning, Rows, add_common, start, vary
 from torch import Tensor
 
 from mfv2a.data.batch import drop_conditions
-from mfv2a.errors import Mfv2aError
 from mfv2a.flow.objective import mean_square
 from mfv2a.training.step import bind_conditions
 
@@ -83,10 +82,7 @@ def main() -> None:
     )
     parser.add_argument("--noise", type=float, default=0.3, help="most noise in scenes' captions, of the tokens' size")
     parser.add_argument("--batch", type=int, default=64)
-    try:
-        Wordings(parser.parse_args()).run()
-    except Mfv2aError as error:
-        raise SystemExit(str(error)) from None
+    start(Wordings, parser.parse_args())
 
 
 if __name__ == "__main__":

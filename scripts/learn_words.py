@@ -19,13 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from learning import Learning, Rows, add_common, load_generator, vary
+from learning import Learning, Rows, add_common, load_generator, start, vary
 from torch import Tensor
 
 from mfv2a.config import ObjectiveConfig
 from mfv2a.data.batch import TrainingBatch
 from mfv2a.data.manifest import read_shards
-from mfv2a.errors import Mfv2aError
 from mfv2a.training.step import FIELDS, GeneratorTask
 
 VOICED_NOISE = 0.15
@@ -97,10 +96,7 @@ def main() -> None:
     parser.add_argument("--voiced", type=int, default=12, help="rows of a step that learn from voices")
     parser.add_argument("--seen", type=int, default=16, help="rows with a picture")
     parser.add_argument("--unseen", type=int, default=6, help="rows of scenes, and of recordings, by words alone")
-    try:
-        WordsAlone(parser.parse_args()).run()
-    except Mfv2aError as error:
-        raise SystemExit(str(error)) from None
+    start(WordsAlone, parser.parse_args())
 
 
 if __name__ == "__main__":

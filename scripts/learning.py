@@ -7,7 +7,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from torch import Tensor
 from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.data.batch import TrainingBatch
 from mfv2a.data.dataset import FeatureSet, Source, StepDataset
+from mfv2a.errors import Mfv2aError
 from mfv2a.flow.objective import mean_square
 from mfv2a.flow.path import interpolate, sample_times
 from mfv2a.jobs.generator_sources import Words, build_generator_sources
@@ -228,6 +229,14 @@ class Learning(ABC):
         told = {**self.facts, self.what: {"steps": step, "seconds": seconds, "rate": self.words.rate}}
         path = self.words.out / "final.safetensors"
         save_network(path, "generator", self.student, state=self.average.state, facts=told)
+
+
+def start(learning: Callable[[Namespace], Learning], words: Namespace) -> None:
+    """Learn; what goes wrong is told in one line."""
+    try:
+        learning(words).run()
+    except Mfv2aError as error:
+        raise SystemExit(str(error)) from None
 
 
 def load_generator(path: Path) -> tuple[MMAudio, dict[str, Any]]:
