@@ -22,7 +22,7 @@ class FrameRequest:
     """Frames that a model wants from a video.
 
     Attributes:
-        fps: frames per second on the output grid (frame k is the first source frame at or after k / fps).
+        fps: frames per second on the output grid; `media.video.decode_video` says which source frame each one is.
         size_px: side of the square output.
         fit: "squash" resizes the whole picture to the square; "crop" resizes the shorter side and cuts the centre.
         gray: one luma channel [T, H, W] instead of RGB [T, H, W, 3].
@@ -51,6 +51,7 @@ class StreamInfo:
         codec: FFmpeg's codec name, "" if unknown.
         is_default: carries the default disposition.
         is_cover: a picture attached to the file, not a moving picture.
+        rate_hz: of sound, 0 if the file does not say.
     """
 
     index: int
@@ -58,6 +59,7 @@ class StreamInfo:
     codec: str
     is_default: bool = False
     is_cover: bool = False
+    rate_hz: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ import pytest
 
 from made_videos import make_video
 from mfv2a.cli import main
-from mfv2a.jobs import jury, stages
+from mfv2a.errors import MediaError
+from mfv2a.jobs import jury, stages, writing
 from mfv2a.jobs.jury import Jury, Verdict
 from mfv2a.media.audio import read_audio
 
@@ -258,3 +259,18 @@ def test_options_that_are_off_load_no_ears(monkeypatch: pytest.MonkeyPatch) -> N
     make_video(Path("in/a.mov"), seconds=0.2)
     assert main(["dub", "in", "--out", "out", *TINY]) == 0
     assert main(["tta", "rain", "--duration", "0.5", *TINY]) == 0
+
+
+def test_files_of_an_earlier_run_outlive_a_run_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_video(Path("in/a.mp4"))
+    command = ["dub", "in", "--out", "out", *TINY, "--candidates", "2", "--keep-all", "--also-wav", "--prompt", "rain"]
+    assert main(command) == 0
+    before = names()
+    assert len(before) == 5
+
+    def fail(*_: object, **__: object) -> None:
+        raise MediaError(Path("in/a.mp4"), "cannot be written")
+
+    monkeypatch.setattr(writing, "mux_audio", fail)
+    assert main([*command, "--overwrite"]) == 3
+    assert names() == before

@@ -18,7 +18,7 @@ from mfv2a.jobs.batch import CLIPS_AHEAD, Batch, run_batch
 from mfv2a.jobs.grouping import BatchSize
 from mfv2a.jobs.plan import Item
 from mfv2a.media.mux import MuxPlan
-from mfv2a.media.patience import check_patience, check_writing
+from mfv2a.media.patience import Turn, check_patience, check_writing
 from mfv2a.records import ItemResult, VideoInfo
 
 PLAN = MuxPlan(codec="aac", encoder="aac", suffix=".mp4", container="mp4")
@@ -286,6 +286,20 @@ def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:
     assert {name: result.status for name, result in results.items()} == {"a": "ok", "b": "failed", "c": "ok"}
     assert "--timeout 0.3 s" in results["b"].error
     assert "--timeout" in results["b"].hint
+
+
+def test_waiting_for_ones_turn_is_not_counted_as_work() -> None:
+    turn = Turn()
+
+    class Queue(Script):
+        def decode(self, item: Item) -> None:
+            with turn:
+                time.sleep(0.2)
+            check_patience()
+            super().decode(item)
+
+    results = run(Queue(), "abcd", timeout_s=0.5, workers=4)
+    assert {result.status for result in results.values()} == {"ok"}
 
 
 @pytest.mark.parametrize("stage", ["decode", "finish"])

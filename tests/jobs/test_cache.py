@@ -161,6 +161,21 @@ def test_a_damaged_entry_is_made_again(pipeline: Pipeline, harm: str) -> None:
     assert cache.get("0" * 64) is not None
 
 
+def test_an_entry_of_another_user_is_read_and_left_alone(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline)
+    cache.put("0" * 64, [Shot(0.0, some())])
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert cache.get("0" * 64) is not None
+    monkeypatch.setattr(Path, "unlink", refused)
+    (path,) = entries()
+    path.write_bytes(b"damaged")
+    assert cache.get("0" * 64) is None
+
+
 def test_the_longest_unused_go_first_and_the_bound_holds(pipeline: Pipeline) -> None:
     FeatureCache(Path("kept"), encoders="x", pipeline=pipeline).put("0" * 64, [Shot(0.0, some())])
     size = entries()[0].stat().st_size

@@ -8,6 +8,7 @@ import pytest
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.evaluate import EvaluateOptions, _level_difference_db, evaluate_scenes
 from mfv2a.loader import load_pipeline
+from mfv2a.scenes import HELD_OUT_SEED, make_scene
 
 SHARES = (
     "onset_f1", "onset_f1_pooled", "onset_f1_shuffled", "onset_f1_shuffled_pooled", "onset_f1_true_sound",
@@ -35,6 +36,15 @@ def test_the_level_difference_is_over_what_can_be_heard() -> None:
     silent = np.zeros(16_000, np.float32)
     assert _level_difference_db([0.5 * true[0], true[1], true[0]], [*true, silent]) == pytest.approx(-3.01, abs=0.01)
     assert _level_difference_db([true[0]], [silent]) is None
+
+
+def test_scenes_without_events_have_no_onset_figures() -> None:
+    calm = [k for k in range(40) if not make_scene(HELD_OUT_SEED + k).events]
+    first = next(k for k in calm if k + 1 in calm)
+    figures = evaluate_scenes(load_pipeline("tiny"), EvaluateOptions(scenes=2, seed=first), lambda done: None)
+    assert figures["scenes_with_events"] == 0
+    assert [figures[name] for name in SHARES if name.startswith("onset")] == [None] * 6
+    assert figures["log_mel_distance"] > 0
 
 
 @pytest.mark.parametrize("wrong", [{"scenes": 1}, {"text": False, "video": False}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.errors import MediaError
+from mfv2a.jobs import mirror
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.media import remote
 from mfv2a.media.remote import Remote, is_stand_in, stand_in
@@ -230,6 +232,30 @@ def test_two_takes_of_a_video_fetch_it_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert main([*DUB, "--variants", "2"]) == 0
     assert len(fetched) == 1
     assert stored() == {"report.jsonl", "a.mp4", "a.2.mp4"}
+
+
+def test_another_take_of_a_video_that_is_half_done_is_made() -> None:
+    put("a.mp4")
+    assert main(DUB) == 0
+    assert main([*DUB, "--variants", "2"]) == 0
+    assert stored() == {"report.jsonl", "a.mp4", "a.2.mp4"}
+
+
+def test_a_folder_that_another_run_takes_for_stale_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    put("a.mp4")
+    lock, refused = mirror.try_lock, []
+
+    def once(file: Any) -> bool:
+        if not refused:
+            refused.append(Path(file.name).parent)
+            shutil.rmtree(refused[0])
+            return False
+        return lock(file)
+
+    monkeypatch.setattr(mirror, "try_lock", once)
+    assert main(DUB) == 0
+    assert len(refused) == 1
+    assert stored() == {"report.jsonl", "a.mp4"}
 
 
 def test_a_dry_run_makes_nothing(capsysbinary: pytest.CaptureFixture[bytes]) -> None:

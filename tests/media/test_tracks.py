@@ -11,7 +11,7 @@ from media_clips import clip, run_bundled
 
 from mfv2a.errors import MediaError
 from mfv2a.media.containers import plan_mux
-from mfv2a.media.tracks import audible_track, check_beside, read_track, sound_tracks
+from mfv2a.media.tracks import audible_track, check_beside, read_on_clock, read_track, sound_tracks
 from mfv2a.media.video import probe_video
 from mfv2a.records import VideoInfo
 
@@ -95,6 +95,25 @@ def test_start_offsets_are_kept(tmp_path: Path, suffix: str, picture_s: float, s
     track = read_track(info, 1, 48000)
     assert len(track) == round(info.duration_s * 48000)
     assert np.argmax(np.abs(track)) / 48000 == pytest.approx(0.6 + sound_s - picture_s, abs=0.003)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_a_videos_sound_is_read_on_its_pictures_clock(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"late{suffix}"
+    run_bundled("-i", clip(tmp_path, ".mp4"), "-itsoffset", 0.3, "-f", "lavfi", "-i", CLICK.format(at=0.2, length=0.5),
+                "-map", 0, "-map", 1, "-c:v", "copy", "-c:a", "aac", path)  # fmt: skip
+    sound = read_on_clock(path)
+    assert sound.sample_rate_hz == 48000
+    assert sound.samples.shape == (round(probe_video(path).duration_s * 48000),)
+    assert np.argmax(np.abs(sound.samples)) / 48000 == pytest.approx(0.5, abs=0.003)
+
+
+def test_a_sound_file_is_read_from_its_first_sample(tmp_path: Path) -> None:
+    run_bundled("-f", "lavfi", "-i", CLICK.format(at=0.2, length=0.5), "-ar", 16000, tmp_path / "click.wav")
+    sound = read_on_clock(tmp_path / "click.wav")
+    assert (sound.sample_rate_hz, len(sound.samples)) == (16000, 8000)
+    with pytest.raises(MediaError, match="no sound"):
+        read_on_clock(clip(tmp_path, ".mp4"))
 
 
 def test_a_gap_is_silence_and_what_follows_it_is_in_place(tmp_path: Path) -> None:

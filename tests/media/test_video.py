@@ -45,16 +45,28 @@ def test_a_lower_rate_takes_the_first_frame_at_or_after_each_tick(tmp_path: Path
 
 
 def test_a_higher_rate_shows_the_coming_frame_and_ends_on_the_last(tmp_path: Path) -> None:
-    assert indices(write_video(tmp_path / "a.mp4", 4, fps=10), 25) == [0, 1, 1, 2, 2, 2, 3, 3, 3, 3]
+    assert indices(write_video(tmp_path / "a.mp4", 6, fps=20), 25) == [0, 1, 2, 3, 4, 4, 5, 5]
+
+
+def test_a_much_higher_rate_shows_what_is_on_the_screen(tmp_path: Path) -> None:
+    assert indices(write_video(tmp_path / "a.mp4", 4, fps=10), 25) == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
 
 
 def test_a_variable_frame_rate_is_followed_by_time(tmp_path: Path) -> None:
-    times = [0.0, 0.04, 0.5, 0.52, 0.9, 1.0]
+    times = [0.0, 0.04, 0.12, 0.24, 0.26, 0.38, 0.4]
     clip = write_video(tmp_path / "a.mkv", times)
     found = indices(clip, 10)
-    expected = [next((n for n, t in enumerate(times) if t >= k / 10 - 1e-3), 5) for k in range(len(found))]
+    expected = [next((n for n, t in enumerate(times) if t >= k / 10 - 1e-3), 6) for k in range(len(found))]
     assert found == expected
     assert len(found) == frame_count(probe_video(clip).duration_s, 10)
+
+
+@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_picture_that_is_held_stays_until_the_next_one_comes(tmp_path: Path, name: str, summed: bool) -> None:
+    clip = write_video(tmp_path / name, [0.0, 0.04, 1.01, 1.05, 1.09, 2.0])
+    frames = decode_video(clip, {"x": request(25, summed=summed)}).frames["x"]
+    assert [picture_index(frame) for frame in frames][:51] == [0, *[1] * 25, 3, *[4] * 23, 5]
 
 
 def test_a_late_picture_starts_at_its_first_frame(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Reading the shipped weights: what int8 costs, and what damaged files say."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from safetensors import safe_open
@@ -9,6 +12,7 @@ from torch import nn
 from mfv2a.errors import CheckpointError
 from mfv2a.models.compact import SyncConfig, SyncEncoder
 from mfv2a.models.stored import SCALE_SUFFIX, asset_path, dequantize, fill, quantize_rows, read_tensors
+from mfv2a.models.upstream import PUBLIC
 from mfv2a.models.weights import load_network, save_network
 
 
@@ -71,3 +75,17 @@ def test_weights_of_another_shape_are_refused_with_the_tensors_name():
         module = nn.Linear(2, 3)
     with pytest.raises(CheckpointError, match="weight"):
         fill(module, {"weight": torch.zeros(3, 4), "bias": torch.zeros(3)}, name="x.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["vae", "clip", "roberta", "woosh"])
+def test_a_network_that_is_to_be_filled_draws_nothing_and_loads_no_compiler(kind: str) -> None:
+    config = next(iter(PUBLIC[kind].configs))
+    program = (
+        "import sys\nfrom mfv2a.models.stored import unfilled\nfrom mfv2a.models.upstream import find_public\n"
+        f"public, sizes = find_public({kind!r}, {config!r})\n"
+        "with unfilled():\n    network = public.network(sizes)\n"
+        "assert all(each.is_meta for each in network.parameters())\n"
+        "print('torch._dynamo' in sys.modules, 'sympy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mfv2a.config import ObjectiveConfig, OptimizerConfig, RunConfig, SourceConfig
+from mfv2a.config import ObjectiveConfig, OptimizerConfig, RunConfig, SourceConfig, ValidationConfig
 from mfv2a.data.dataset import Source, StepDataset, batches
 from mfv2a.errors import CheckpointError, ConfigError, DivergenceError
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
@@ -56,6 +56,19 @@ def test_resume_equals_not_having_stopped(tmp_path):
     for name, tensor in straight.task.network.state_dict().items():
         assert torch.equal(tensor, second.task.network.state_dict()[name])
         assert torch.equal(straight.ema.state[name], second.ema.state[name])
+
+
+def test_the_last_step_of_a_run_that_ends_by_time_is_logged_and_validated(tmp_path):
+    held_out = ValidationConfig(every=900, sources=(SourceConfig(type="sounds", path="held-out"),))
+    training, logged = start(tmp_path, steps=1000, minutes=0.02)
+    training.config = replace(training.config, log_every=900)
+    object.__setattr__(training.config, "validation", held_out)  # a codec's run would refuse it
+    training.validate = lambda wrapped, team: {"mse": 1.0}
+    assert training.run()
+    assert 0 < training.step < 900
+    assert [(record["step"], "loss" in record, "validation/mse" in record) for record in logged] == [
+        (training.step, True, False), (training.step, False, True),
+    ]  # fmt: skip
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path):

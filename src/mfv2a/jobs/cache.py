@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +112,8 @@ class FeatureCache:
 
         path = self._path(key)
         try:
-            os.utime(path)  # the time of last use
+            with suppress(OSError):
+                os.utime(path)  # the time of last use; it may be another user's
             with safe_open(path, framework="pt", device=str(self._device)) as file:
                 facts = json.loads(file.metadata()[_FACTS])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
@@ -131,9 +133,13 @@ class FeatureCache:
             ]
         except FileNotFoundError:
             return None
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            log.debug("%s: %s", path, error)
+            return None
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
             log.debug("%s: %s; it is made again", path, error)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
             return None
 
     def put(self, key: str, shots: Sequence[Shot]) -> None:

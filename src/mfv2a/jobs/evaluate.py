@@ -28,6 +28,10 @@ from mfv2a.scenes import HELD_OUT_SEED, Scene, make_scene
 Wave = NDArray[np.float32]
 PROBE_OFFSET = 500_000
 AUDIBLE_DBFS = -60.0
+_ONSET_FIGURES = (
+    *("onset_f1", "onset_f1_pooled", "onset_f1_shuffled", "onset_f1_shuffled_pooled"),
+    *("onset_f1_true_sound", "onset_f1_codec"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +168,8 @@ def _onset_figures(
     scenes: Sequence[Scene], made: Sequence[Wave], true: Sequence[Wave], coded: Sequence[Wave], rate: int
 ) -> dict[str, Any]:
     struck = [k for k, scene in enumerate(scenes) if scene.events]
+    if not struck:
+        return {"scenes_with_events": 0, **dict.fromkeys(_ONSET_FIGURES)}
     times = {k: [event.time_s for event in scenes[k].events] for k in struck}
     found = {k: detect_onsets(made[k], rate) for k in struck}
 
@@ -172,18 +178,12 @@ def _onset_figures(
 
     mean, pooled = figures([match_onsets(found[k], times[k]) for k in struck])
     others = [*struck[1:], struck[0]]
-    shuffled, shuffled_pooled = figures([match_onsets(found[k], times[j]) for k, j in zip(struck, others, strict=True)])
+    pairs = [match_onsets(found[k], times[j]) for k, j in zip(struck, others, strict=True)]
+    shuffled, shuffled_pooled = figures(pairs) if len(struck) > 1 else (None, None)
     ceiling, _ = figures([match_onsets(detect_onsets(true[k], rate), times[k]) for k in struck])
     codec, _ = figures([match_onsets(detect_onsets(coded[k], rate), times[k]) for k in struck])
-    return {
-        "scenes_with_events": len(struck),
-        "onset_f1": mean,
-        "onset_f1_pooled": pooled,
-        "onset_f1_shuffled": shuffled,
-        "onset_f1_shuffled_pooled": shuffled_pooled,
-        "onset_f1_true_sound": ceiling,
-        "onset_f1_codec": codec,
-    }
+    values = (mean, pooled, shuffled, shuffled_pooled, ceiling, codec)
+    return {"scenes_with_events": len(struck), **dict(zip(_ONSET_FIGURES, values, strict=True))}
 
 
 def _class_figures(scenes: Sequence[Scene], waves: dict[str, list[Wave]], rate: int) -> dict[str, Any]:

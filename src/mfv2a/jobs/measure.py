@@ -25,9 +25,9 @@ from mfv2a.evaluation.pairs import (
 )
 from mfv2a.jobs.judges import Judges
 from mfv2a.jobs.pairing import Pair
-from mfv2a.media.audio import read_audio
 from mfv2a.media.loudness import measure_lufs
 from mfv2a.media.resampling import resample
+from mfv2a.media.tracks import read_on_clock
 
 if TYPE_CHECKING:
     from mfv2a.evaluation.embeddings import Embedding, Heard
@@ -143,7 +143,7 @@ def _load(pair: Pair, fail: Callable[[MediaError], None]) -> tuple[Sound, list[S
     try:
         sounds = []
         for path in (pair.reference, *pair.generated):
-            audio = read_audio(path, strict=True)
+            audio = read_on_clock(path)
             sounds.append(Sound(audio.samples, audio.sample_rate_hz))
         reference = sounds[0].cut(pair.duration_s or sounds[0].duration_s, pair.start_s)
         if not len(reference.wave):

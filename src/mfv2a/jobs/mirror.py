@@ -133,13 +133,23 @@ def staged(arguments: Sequence[str], out: str, report: str) -> Iterator[Stage]:
         ConfigError, StartError: a store cannot be asked.
     """
     _remove_stale()
-    root = Path(tempfile.mkdtemp(prefix=_STAGE))
-    with (root / "lock").open("wb") as lock:
-        try_lock(lock)
-        try:
-            yield _stage(root, arguments, out, report)
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
+    with _locked_folder() as root:
+        yield _stage(root, arguments, out, report)
+
+
+@contextmanager
+def _locked_folder() -> Iterator[Path]:
+    """A temporary folder that no other run takes for stale, removed in the end."""
+    while True:
+        root = Path(tempfile.mkdtemp(prefix=_STAGE))
+        with (root / "lock").open("wb") as lock:
+            if not try_lock(lock) or not root.is_dir():
+                continue  # a run that began at the same moment is removing it
+            try:
+                yield root
+            finally:
+                shutil.rmtree(root, ignore_errors=True)
+            return
 
 
 def _stage(root: Path, arguments: Sequence[str], out: str, report: str) -> Stage:

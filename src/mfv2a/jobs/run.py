@@ -102,6 +102,8 @@ class Run:
     def _to_dub(self) -> Iterator[list[Item]]:
         """The outputs to be made, those of one video together; what is known already is settled on the way."""
         for group in self._plans:
+            if group and self._options.mirror is not None:
+                self._held[group[0].source] = len(group)
             for each in group:
                 if isinstance(each, ItemResult):
                     self._settle(each)
@@ -109,7 +111,6 @@ class Run:
                     return
             items = [each for each in group if isinstance(each, Item)]
             if items:
-                self._held[items[0].source] = len(items)
                 yield items
 
     def _dub(self, batch: Batch | Pool | RayPool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +26,7 @@ from mfv2a.jobs.sounding import LONG_S
 from mfv2a.jobs.track import Track, make_track
 from mfv2a.jobs.writing import check_unchanged, describe, hits_of, markers_of, write_outputs
 from mfv2a.media.hardware import DecodeDevice
-from mfv2a.media.patience import check_patience
+from mfv2a.media.patience import Turn, check_patience
 from mfv2a.media.tracks import read_track
 from mfv2a.records import ItemResult
 
@@ -46,7 +45,7 @@ class Shared(Generic[Made]):
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._takers: dict[Path, int] = {}
-        self._turns: dict[Path, threading.Lock] = {}
+        self._turns: dict[Path, Turn] = {}
         self._kept: dict[Path, Made] = {}
         self.expect(items)
 
@@ -55,7 +54,7 @@ class Shared(Generic[Made]):
         for source, number in Counter(item.source for item in items).items():
             if number > 1:
                 self._takers[source] = number
-                self._turns[source] = threading.Lock()
+                self._turns[source] = Turn()
 
     def take(self, item: Item, make: Callable[[], Made]) -> Made:
         """The thing for an item: made now, unless an item of the same video has made it."""
@@ -109,7 +108,7 @@ class DubStages:
         self._rate_hz = sound.rate_hz(pipeline.info)
         self._decoder_threads, self._decode_device = decoder_threads, decode_device
         self._cache, self._deliver = cache, deliver
-        self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else threading.Lock()
+        self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else Turn()
         self._choice, self._delivery = choice or ChoiceOptions(), delivery or DeliveryOptions()
         self._jury = Jury(self._choice) if self._choice.listens else None
         self._drafts: Shared[Draft] = Shared()

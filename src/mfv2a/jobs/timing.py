@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mfv2a.jobs.memory import peak_memory_mib
+from mfv2a.jobs.memory import forget_peak, peak_memory_mib
 from mfv2a.jobs.presets import Setting
 from mfv2a.jobs.seed import clip_seed, content_key
 
@@ -71,7 +71,10 @@ class Bench:
         cuda = pipeline.device.type == "cuda"
         if cuda:
             torch.cuda.reset_peak_memory_stats(pipeline.device)
+        forget_peak()
         told = [self.run(setting) for _ in range(options.warmup + options.repeats)][options.warmup :]
+        memory_mib = peak_memory_mib()
+        device_mib = torch.cuda.max_memory_allocated(pipeline.device) / 2**20 if cuda else None
         runs, reused = [seconds for seconds, _ in told], told[-1][1]
         seconds = {
             name: {
@@ -96,8 +99,8 @@ class Bench:
             "rtf": rtf,
             "cost_per_video_hour": None if options.price is None else options.price * rtf,
             "sampled": self.sample_together(setting),
-            "peak_memory_mib": peak_memory_mib(),
-            "peak_device_mib": torch.cuda.max_memory_allocated(pipeline.device) / 2**20 if cuda else None,
+            "peak_memory_mib": memory_mib,
+            "peak_device_mib": device_mib,
             "work": None if peaks is None else self.count(setting, seconds, peaks),
         }
 

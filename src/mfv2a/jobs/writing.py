@@ -72,6 +72,7 @@ def write_outputs(
     """
     check_unchanged(item)
     item.output.parent.mkdir(parents=True, exist_ok=True)
+    before = {path for path in item.files if path.exists()}  # of an earlier run: never removed, only replaced
     made: list[Made] = []
     try:
         for path, candidate in zip(item.others, kept[1:], strict=True):
@@ -86,9 +87,10 @@ def write_outputs(
         track = lay(kept[0])
         _write_one(item, track, item.output, item.wav, state(kept[0]))
     except BaseException:
-        for each in made:
-            with suppress(OSError):
-                each.path.unlink(missing_ok=True)
+        for path in item.files:
+            if path not in before and path != item.output:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
         raise
     return track, tuple(made)
 
@@ -97,12 +99,7 @@ def _write_one(item: Item, track: Track, path: Path, wav: Path | None, statement
     """Writes one video, before it its sound file."""
     if wav is not None and track.stem is not None:
         write_audio(wav, track.stem, statement=statement)
-    try:
-        mux_audio(item.info, track.audio, path, item.mux, beside=item.beside, statement=statement)
-    except BaseException:
-        if wav is not None:
-            wav.unlink(missing_ok=True)
-        raise
+    mux_audio(item.info, track.audio, path, item.mux, beside=item.beside, statement=statement)
 
 
 def describe(

@@ -105,6 +105,28 @@ def patient(patience: Patience) -> Iterator[None]:
         _current.reset(token)
 
 
+class Turn:
+    """A lock whose wait is not counted as work: the clock of the thread's `patience` stands still until it has it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        """Wait for it."""
+        patience = _current.get()
+        if patience is not None:
+            patience.rest()
+        try:
+            self._lock.acquire()
+        finally:
+            if patience is not None:
+                patience.begin()
+
+    def __exit__(self, *error: object) -> None:
+        """Hand it on."""
+        self._lock.release()
+
+
 def check_patience() -> None:
     """Ask whether this thread's work goes on; outside of `patient` it does."""
     patience = _current.get()

@@ -7,11 +7,9 @@ know what the frames are for.
 
 from __future__ import annotations
 
-import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -20,31 +18,13 @@ import av
 
 from mfv2a.errors import MediaError
 from mfv2a.media.hardware import opening
-from mfv2a.media.patience import check_patience
+from mfv2a.media.times import Timeline, scan_times, slack_seconds
 from mfv2a.records import StreamInfo, VideoInfo
 
 STILL_FORMATS = ("image2", "_pipe", "tty", "ico", "lrc")
 CUT_HINT = "copy or download the file again"
 FIRST_FRAME_PACKETS = 300
 CLOCK_HZ = 1_000_000  # AV_TIME_BASE
-
-
-@dataclass(slots=True)
-class _Timeline:
-    """Presentation times of one stream's packets, in seconds."""
-
-    first_s: float = math.inf
-    end_s: float = 0.0
-    last_s: float = 0.0
-    last_duration_s: float = 0.0
-    packets: int = 0
-
-    def add(self, time_s: float, duration_s: float) -> None:
-        self.first_s = min(self.first_s, time_s)
-        if self.packets == 0 or time_s > self.last_s:
-            self.last_s, self.last_duration_s = time_s, duration_s
-        self.end_s = max(self.end_s, time_s + duration_s)
-        self.packets += 1
 
 
 @contextmanager
@@ -112,10 +92,10 @@ def probe_video(path: Path | str) -> VideoInfo:
         if any(name.endswith(STILL_FORMATS) for name in names.split(",")):
             raise MediaError(path, f"is not a video ({container.format.long_name})")
         picture = choose_picture(container, path)
-        lines = _scan(container)
+        lines = scan_times(container)
         line = _picture_line(lines, picture, path)
-        fps = _frame_rate(picture, line)
-        duration_s = _picture_seconds(line, fps)
+        fps = line.frame_rate(picture)
+        duration_s = line.duration_s(fps)
         _check_whole(container, picture, lines, duration_s, path)
         rotation_deg, aspect = _first_frame(container, picture, path)
         width_px, height_px = round(picture.width * max(aspect, 1)), round(picture.height / min(aspect, 1))
@@ -172,27 +152,11 @@ def _describe(stream: Any) -> StreamInfo:
         codec=stream.codec_context.codec.canonical_name if stream.codec_context is not None else "",
         is_default=has_disposition(stream, "default"),
         is_cover=stream.type == "video" and is_cover(stream),
+        rate_hz=int(stream.rate or 0) if stream.type == "audio" and stream.codec_context is not None else 0,
     )
 
 
-def _scan(container: Any) -> dict[int, _Timeline]:
-    """Read every packet's time; a damaged end only ends the reading."""
-    lines: dict[int, _Timeline] = {}
-    try:
-        for packet in container.demux():
-            check_patience()
-            if packet.is_discard or packet.size == 0:
-                continue
-            line = lines.setdefault(packet.stream_index, _Timeline())
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is not None:
-                line.add(float(time * packet.time_base), float((packet.duration or 0) * packet.time_base))
-    except (av.FFmpegError, OSError):
-        pass
-    return lines
-
-
-def _picture_line(lines: dict[int, _Timeline], picture: Any, path: Path) -> _Timeline:
+def _picture_line(lines: dict[int, Timeline], picture: Any, path: Path) -> Timeline:
     """The picture's timeline.
 
     Raises:
@@ -210,24 +174,7 @@ def _picture_line(lines: dict[int, _Timeline], picture: Any, path: Path) -> _Tim
     return line
 
 
-def _frame_rate(picture: Any, line: _Timeline) -> float:
-    """The stream's average rate in frames per second, unless it is far from what the packets show."""
-    stated = float(picture.average_rate or picture.guessed_rate or 0)
-    span_s = line.last_s - line.first_s
-    counted = (line.packets - 1) / span_s if span_s > 0 else 0.0
-    return stated if stated > 0 and (counted <= 0 or 0.2 < stated / counted < 5) else counted
-
-
-def _picture_seconds(line: _Timeline, fps: float) -> float:
-    """From the first picture's time to the end of the last; a last picture without a length lasts one interval."""
-    end_s = line.end_s
-    if line.last_duration_s <= 0:
-        usual_s = (line.last_s - line.first_s) / (line.packets - 1) if line.packets > 1 else 0.0
-        end_s = max(end_s, line.last_s + (usual_s or (1 / fps if fps > 0 else 1 / 25)))
-    return end_s - line.first_s
-
-
-def _check_whole(container: Any, picture: Any, lines: dict[int, _Timeline], duration_s: float, path: Path) -> None:
+def _check_whole(container: Any, picture: Any, lines: dict[int, Timeline], duration_s: float, path: Path) -> None:
     """Compare what is there with what the header states.
 
     Raises:
@@ -238,7 +185,8 @@ def _check_whole(container: Any, picture: Any, lines: dict[int, _Timeline], dura
         # The demuxer shortens the other statements of a cut AVI to what it finds.
         stated_s, found_s = float(picture.frames / picture.average_rate), duration_s
     elif picture.duration and names != "asf":  # which states the file's length for every stream
-        stated_s, found_s = float(picture.duration * picture.time_base), duration_s
+        line = lines[picture.index]  # a container may count the hold of another picture as the last one's, too
+        stated_s, found_s = float(picture.duration * picture.time_base), max(duration_s, line.end_s - line.first_s)
     elif container.duration and "mpegts" not in names:
         # Only the file's length is stated: the longest stream has to reach it, not the picture.
         stated_s = float(Fraction(container.duration, CLOCK_HZ))
@@ -250,11 +198,6 @@ def _check_whole(container: Any, picture: Any, lines: dict[int, _Timeline], dura
         raise MediaError(
             path, f"is cut short: the picture ends after {found_s:.2f} s of {stated_s:.2f} s", hint=CUT_HINT
         )
-
-
-def slack_seconds(duration_s: float, fps: float) -> float:
-    """How much of a stated length in seconds may be missing before a file counts as cut."""
-    return max(min(0.5, 0.05 * duration_s), 2.5 / fps if fps > 0 else 0.1, 0.1)
 
 
 def _first_frame(container: Any, picture: Any, path: Path) -> tuple[int, float]:

@@ -18,19 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
+from mfv2a.media.audio import read_audio
 from mfv2a.media.blend import PIECE_SAMPLES
 from mfv2a.media.containers import MuxPlan
 from mfv2a.media.ffmpeg import find_ffmpeg
 from mfv2a.media.packets import decoded
-from mfv2a.media.probe import open_media
+from mfv2a.media.probe import open_media, probe_video
 from mfv2a.media.resampling import resampled
 from mfv2a.media.spool import forget, silence
 from mfv2a.media.streams import can_hold
-from mfv2a.records import StreamInfo, VideoInfo
+from mfv2a.records import Audio, StreamInfo, VideoInfo
 
 AUDIBLE_PEAK = 1 / 32768  # one step of 16-bit sound: what never rises above it is digital silence
 ONE_SOUND = frozenset({"flv"})
 BESIDE_HINT = "use --keep-audio mix or replace, or convert the video to .mkv first"
+FALLBACK_HZ = 48_000
 GAP_S = 0.05  # a jump of the clock beyond this is a gap; less is the rounding of containers
 
 
@@ -98,6 +100,31 @@ def read_track(info: VideoInfo, index: int, sample_rate_hz: int, *, folder: Path
     if track is None:
         raise MediaError(info.path, f"has sound that cannot be decoded (stream {index})")
     return track
+
+
+def read_on_clock(path: Path) -> Audio:
+    """Read a file's sound, mono: of a video as long as its picture and on its clock, else from its first sample.
+
+    Args:
+        path: a sound file, or a video whose audible sound is wanted.
+
+    Raises:
+        MediaError: no such file, no sound in it, damaged, or samples that are no numbers.
+    """
+    try:
+        info = probe_video(path)
+    except MediaError:  # a sound file, or a video of which only the sound is left
+        return read_audio(path, strict=True)
+    tracks = sound_tracks(info)
+    if not tracks:
+        raise MediaError(path, "has no sound")
+    index = audible_track(info)
+    index = tracks[0] if index is None else index
+    rate_hz = next(stream.rate_hz for stream in info.streams if stream.index == index) or FALLBACK_HZ
+    samples = read_track(info, index, rate_hz).mean(axis=1)
+    if not np.isfinite(samples).all():
+        raise MediaError(path, "holds samples that are no numbers")
+    return Audio(samples=np.ascontiguousarray(samples, dtype=np.float32), sample_rate_hz=rate_hz)
 
 
 def _widened(track: NDArray[np.float32] | None, length: int, channels: int, folder: Path | None) -> NDArray[np.float32]:

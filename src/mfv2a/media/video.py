@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from mfv2a.errors import MediaError
 from mfv2a.media.hdr import tone_table
 from mfv2a.media.patience import check_patience
-from mfv2a.media.probe import CUT_HINT, open_media, probe_video, slack_seconds
+from mfv2a.media.probe import CUT_HINT, open_media, probe_video
+from mfv2a.media.times import slack_seconds
 from mfv2a.records import Clip, FrameRequest, VideoInfo
 
 CHUNK_FRAMES = 64
 CHUNK_BYTES = 64 << 20  # of pictures handed out whole
 CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
+HELD_STEPS = 1.5  # a picture that stays longer than this many steps of the grid is held
+HELD_S = 0.25  # the same where the grid is that of the public loaders, which show the next picture instead
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
 FrameSink = Callable[[NDArray[np.uint8]], None]
 
@@ -47,8 +50,9 @@ def decode_video(
     """Decode a video once for all requests.
 
     Output frame k of a request is the first source frame shown at or after k / fps, counted from the first
-    picture frame; the last source frame fills the end. Frames are upright (the file's display matrix is applied).
-    Requests that are `summed` or `whole` differ as `FrameRequest` says.
+    picture frame; but a source frame that is held, for longer than 1.5 / fps (0.25 s where times are `summed`), stays
+    until the next one comes, as on a screen. The last source frame fills the end. Frames are upright (the file's
+    display matrix is applied). Requests that are `summed` or `whole` differ as `FrameRequest` says.
 
     Args:
         path: the video.
@@ -173,10 +177,19 @@ class Grid:
         self._filled = 0  # rows of the stack in use
         self._next = 0  # index k of the next output frame
         self._sum_s = 0.0  # time of the next output frame, where times are summed
+        self._longest_s = HELD_S if request.summed else HELD_STEPS / request.fps
+        self._shown: tuple[Any, float] | None = None  # the source frame before, and its time
 
     def offer(self, frame: Any, time_s: float) -> None:
         """Take a source frame for every output frame that is due at its time; convert it only then."""
-        due = min(self._total, self._due(time_s))
+        if self._shown is not None and time_s - self._shown[1] > self._longest_s:
+            self._show(self._shown[0], time_s - 2 * CLOCK_SLACK_S)
+        self._show(frame, time_s)
+        self._shown = (frame, time_s)
+
+    def _show(self, frame: Any, until_s: float) -> None:
+        """A source frame for the output frames up to a time that have none yet."""
+        due = min(self._total, self._due(until_s))
         if due > self._next:
             self._append(self._convert(frame), due - self._next)
 

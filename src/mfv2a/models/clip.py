@@ -122,11 +122,11 @@ class VisionTower(nn.Module):
         dim, self.grid = config.vision_dim, config.image_px // config.patch_px
         self.conv1 = nn.Conv2d(3, dim, config.patch_px, config.patch_px, bias=False)
         self.class_embedding = nn.Parameter(torch.zeros(dim))
-        self.positional_embedding = nn.Parameter(torch.randn(self.grid**2 + 1, dim) * dim**-0.5)
+        self.positional_embedding = nn.Parameter(torch.empty(self.grid**2 + 1, dim).normal_(std=dim**-0.5))
         self.ln_pre = nn.LayerNorm(dim)
         self.transformer = _Transformer(dim, config.vision_heads, config.vision_depth)
         self.ln_post = nn.LayerNorm(dim)
-        self.proj = nn.Parameter(torch.randn(dim, config.embed_dim) * dim**-0.5)
+        self.proj = nn.Parameter(torch.empty(dim, config.embed_dim).normal_(std=dim**-0.5))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Vectors [B, embed] of normalised frames [B, 3, H, W].
@@ -157,7 +157,7 @@ class CLIP(nn.Module):
         self.config = config
         self.visual = VisionTower(config)
         self.token_embedding = nn.Embedding(config.vocabulary, config.text_dim)
-        self.positional_embedding = nn.Parameter(torch.randn(config.text_len, config.text_dim) * 0.01)
+        self.positional_embedding = nn.Parameter(torch.empty(config.text_len, config.text_dim).normal_(std=0.01))
         self.transformer = _Transformer(config.text_dim, config.text_heads, config.text_depth)
         self.ln_final = nn.LayerNorm(config.text_dim)
 

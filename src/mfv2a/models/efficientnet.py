@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mfv2a.models.convolution import SameConv2d
-from mfv2a.models.stored import asset_path, dequantize, fill, read_tensors
+from mfv2a.models.stored import asset_path, dequantize, fill, read_tensors, unfilled
 
 # (expansion, kernel, stride of the first block, output channels, blocks)
 STAGES = (
@@ -114,7 +114,7 @@ class EfficientNetLite0(nn.Module):
             CheckpointError: the file is missing or damaged.
         """
         path = asset_path("image", "model.safetensors")
-        with torch.device("meta"):
+        with unfilled():
             network = cls()
         fill(network, dequantize(read_tensors(path)), name=path.name)
         return network.to(memory_format=torch.channels_last)

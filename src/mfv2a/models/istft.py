@@ -83,6 +83,11 @@ class ISTFTVocoder(nn.Module):
         self.blocks = nn.ModuleList(_Block(config.dim, 1 / config.depth) for _ in range(config.depth))
         self.last_norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, config.n_fft + 2)
+        with torch.device("cpu"):  # in no file: real even where the rest is built on the meta device
+            self._set_constants(config)
+
+    def _set_constants(self, config: ISTFTConfig) -> None:
+        """What the sizes alone decide."""
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
         front = MelConfig(
             sample_rate_hz=config.sample_rate_hz, n_fft=config.n_fft, hop=config.hop, num_bands=config.num_bands,

@@ -5,16 +5,21 @@ Knows nothing about any network; a file that is missing or cut becomes a Checkpo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mfv2a.errors import CheckpointError
 
 SCALE_SUFFIX = ".scale"
+_DRAWN = frozenset({"normal_", "trunc_normal_", "uniform_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_"})
 _REINSTALL_HINT = "reinstall mfv2a: its own weight files are incomplete"
 
 
@@ -84,8 +89,32 @@ def dequantize(tensors: dict[str, Tensor], *, keep_int8: tuple[str, ...] = ()) -
     return full
 
 
+class _Undrawn(TorchFunctionMode):
+    """Random numbers are not drawn; on the meta device torch would load its compiler to do so."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """A function of torch inside the mode."""
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if name in _DRAWN:
+            return args[0] if args else kwargs["tensor"]
+        return torch.empty(*args, **kwargs) if name == "randn" else func(*args, **kwargs)
+
+
+@contextmanager
+def unfilled() -> Iterator[None]:
+    """Networks built inside have parameters without memory and values, to be filled from a file."""
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
 def fill(module: nn.Module, tensors: dict[str, Tensor], *, name: str) -> None:
-    """Put fp32 tensors into a module built on the meta device; every key must match.
+    """Put fp32 tensors into a module built `unfilled`; every key must match.
 
     Args:
         module: the network; it keeps the tensors themselves, not copies.

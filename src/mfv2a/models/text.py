@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from mfv2a.errors import CheckpointError
-from mfv2a.models.stored import asset_path, dequantize, fill, read_tensors
+from mfv2a.models.stored import asset_path, dequantize, fill, read_tensors, unfilled
 
 _TABLE = "words.weight"
 _CHUNK = 64
@@ -120,7 +120,7 @@ class TextEncoder(nn.Module):
         path = asset_path("text", "model.safetensors")
         tensors = dequantize(read_tensors(path), keep_int8=(_TABLE,))
         tensors["words.row_scale"] = tensors.pop(f"{_TABLE}.scale")
-        with torch.device("meta"):
+        with unfilled():
             encoder = cls()
         fill(encoder, tensors, name=path.name)
         return encoder

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.models.published import PUBLIC as PUBLIC
 from mfv2a.models.published import PublicNetwork as PublicNetwork
+from mfv2a.models.stored import unfilled
 from mfv2a.models.weights import check_keys
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt")
@@ -63,7 +64,7 @@ def load_public(
         CheckpointError: the file is missing, cut, hostile, or its keys or shapes do not fit.
     """
     public, sizes = find_public(kind, config)
-    with torch.device("meta"):
+    with unfilled():
         network = public.network(sizes)
     tensors = adapt(kind, read_public(path, nesting=public.nesting))
     check_keys(network, tensors, path)

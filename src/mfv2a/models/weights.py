@@ -20,7 +20,7 @@ from mfv2a.errors import CheckpointError
 from mfv2a.models.compact import SyncConfig, SyncEncoder
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
-from mfv2a.models.stored import SCALE_SUFFIX, dequantize, quantize_rows
+from mfv2a.models.stored import SCALE_SUFFIX, dequantize, quantize_rows, unfilled
 from mfv2a.models.vae import VAE, VAEConfig
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
@@ -105,8 +105,11 @@ def load_network(path: Path, kind: str) -> tuple[nn.Module, dict[str, Any]]:
         CheckpointError: the file is missing, cut, of another kind, or its keys or shapes do not fit.
     """
     metadata, tensors = _read(path, kind, tensors=True)
-    network = build_network(kind, json.loads(metadata["config"]))
-    load_strict(network, tensors, path)
+    with unfilled():  # what is drawn at random for a new network would be overwritten at once
+        network = build_network(kind, json.loads(metadata["config"]))
+    check_keys(network, tensors, path)
+    own = network.state_dict()
+    network.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, assign=True)
     return network.eval().requires_grad_(False), dict(json.loads(metadata["facts"]))
 
 
@@ -130,12 +133,14 @@ def _read(path: Path, kind: str, *, tensors: bool) -> tuple[dict[str, str], dict
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            found = dequantize({name: file.get_tensor(name) for name in file.keys()}) if tensors else {}  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+        found = dequantize(stored)
     except (OSError, SafetensorError, KeyError) as error:
         raise CheckpointError(f"{path}: {error}", hint="the weights file is missing or damaged") from error
     if metadata.get("format") != FORMAT or metadata.get("kind") != kind:
         raise CheckpointError(f"{path} holds {metadata.get('kind', 'no mfv2a network')}, not a {kind}")
-    return metadata, found
+    # A tensor that needed no conversion still is a part of the mapped file, which may change.
+    return metadata, {name: tensor.clone() if tensor is stored[name] else tensor for name, tensor in found.items()}
 
 
 def load_strict(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

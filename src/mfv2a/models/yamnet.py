@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mfv2a.models.convolution import SameConv2d
-from mfv2a.models.stored import asset_path, dequantize, fill, read_tensors
+from mfv2a.models.stored import asset_path, dequantize, fill, read_tensors, unfilled
 
 SAMPLE_RATE_HZ = 16_000
 WINDOW, HOP, FFT = 400, 160, 512
@@ -80,7 +80,7 @@ class Yamnet(nn.Module):
         Raises:
             CheckpointError: the tensors do not fit.
         """
-        with torch.device("meta"):
+        with unfilled():
             network = cls()
         fill(network, tensors, name=name)
         network.window = torch.hann_window(WINDOW, periodic=True)

@@ -109,13 +109,14 @@ class Training:
         self.task.network.train()
         if not self.finished():
             for batch in self.batches(self.step):
-                self._advance({name: tensor.to(self.team.device) for name, tensor in batch.items()})
-                self._measure()
+                record = self._advance({name: tensor.to(self.team.device) for name, tensor in batch.items()})
                 now = time.monotonic()
                 spent, began = self.seconds + now - began, now
                 due = now - last_saved > 60 * self.config.checkpoint_minutes
-                told = [self.should_stop(), *((spent, due) if self.team.first else (0.0, 0.0))]
-                stop, self.seconds, save = self.team.add_up([float(value) for value in told])
+                self.seconds, save = self.team.add_up([spent, float(due)] if self.team.first else [0.0, 0.0])
+                self._tell(record)
+                self._measure()
+                (stop,) = self.team.add_up([float(self.should_stop())])
                 if self.finished() or stop:
                     break
                 if save:
@@ -139,7 +140,8 @@ class Training:
                     hint="give this run another folder",
                 )
 
-    def _advance(self, batch: Mapping[str, Tensor]) -> None:
+    def _advance(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
+        """One step: its loss and figures, of this process's rows alone."""
         rate = learning_rate(self.config.optimizer, self.step, self.progress())
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
@@ -153,12 +155,17 @@ class Training:
         self.optimizer.step()
         self.step += 1
         self.ema.update(self.task.network, self.step)
-        if self.step % self.config.log_every == 0 or self.finished():
-            means = self.team.add_up([value / self.team.size for value in numbers.values()])
-            record = {"step": self.step, "seconds": round(self.seconds, 1), "loss": loss}
-            record |= dict(zip(numbers, means, strict=True))
-            if self.team.first:
-                self.log({**record, "grad_norm": norm, "lr": rate})
+        return {"loss": loss, "grad_norm": norm, "lr": rate, **numbers}
+
+    def _tell(self, record: Mapping[str, float]) -> None:
+        """Log a step whose turn it is, and the last one; every process of the team must call this."""
+        if self.step % self.config.log_every and not self.finished():
+            return
+        own = [name for name in record if name not in ("loss", "grad_norm", "lr")]
+        means = self.team.add_up([record[name] / self.team.size for name in own])
+        if self.team.first:
+            told = {"step": self.step, "seconds": round(self.seconds, 1), **record}
+            self.log(told | dict(zip(own, means, strict=True)))
 
     def _gradient(self, batch: Mapping[str, Tensor]) -> tuple[float, dict[str, float]]:
         """Add up the gradient over the parts of a batch: the team's mean loss, and this process's numbers."""

@@ -1,0 +1,87 @@
+"""When the packets of a file are shown, without decoding any: how long its picture is, and how fast.
+
+This file knows neither what is seen nor what the times are for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import av
+
+from mfv2a.media.patience import check_patience
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Presentation times of one stream's packets, in seconds.
+
+    Attributes:
+        first_s, last_s: the earliest and the latest packet's.
+        end_s: the latest end of any packet.
+        last_duration_s: of the latest packet; final_duration_s: of the one that comes last in the file.
+        reordered: packets come in another order than they are shown.
+        packets: how many have a time.
+    """
+
+    first_s: float = math.inf
+    end_s: float = 0.0
+    last_s: float = 0.0
+    last_duration_s: float = 0.0
+    final_duration_s: float = 0.0
+    reordered: bool = False
+    packets: int = 0
+
+    def add(self, time_s: float, duration_s: float) -> None:
+        """Takes a packet, in the file's order."""
+        self.first_s = min(self.first_s, time_s)
+        if self.packets == 0 or time_s > self.last_s:
+            self.last_s, self.last_duration_s = time_s, duration_s
+        else:
+            self.reordered = True
+        self.final_duration_s = duration_s
+        self.end_s = max(self.end_s, time_s + duration_s)
+        self.packets += 1
+
+    def frame_rate(self, picture: Any) -> float:
+        """The stream's average rate in frames per second, unless it is far from what the packets show."""
+        stated = float(picture.average_rate or picture.guessed_rate or 0)
+        span_s = self.last_s - self.first_s
+        counted = (self.packets - 1) / span_s if span_s > 0 else 0.0
+        return stated if stated > 0 and (counted <= 0 or 0.2 < stated / counted < 5) else counted
+
+    def duration_s(self, fps: float) -> float:
+        """From the first picture's time to the end of the last; a last picture without a length lasts one interval.
+
+        MP4 states how long after a packet the next one is decoded. Where packets are reordered and pictures are
+        held, that is the hold of another picture: only the packet that no other follows tells how long it is shown.
+        """
+        end_s = self.last_s + self.final_duration_s if self.reordered else self.end_s
+        if (self.final_duration_s if self.reordered else self.last_duration_s) <= 0:
+            usual_s = (self.last_s - self.first_s) / (self.packets - 1) if self.packets > 1 else 0.0
+            end_s = max(end_s, self.last_s + (usual_s or (1 / fps if fps > 0 else 1 / 25)))
+        return end_s - self.first_s
+
+
+def scan_times(container: Any) -> dict[int, Timeline]:
+    """Read every packet's time; a damaged end only ends the reading."""
+    lines: dict[int, Timeline] = {}
+    try:
+        for packet in container.demux():
+            check_patience()
+            if packet.is_discard or packet.size == 0:
+                continue
+            line = lines.setdefault(packet.stream_index, Timeline())
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is not None:
+                line.add(float(time * packet.time_base), float((packet.duration or 0) * packet.time_base))
+    except (av.FFmpegError, OSError):
+        pass
+    return lines
+
+
+def slack_seconds(duration_s: float, fps: float) -> float:
+    """How much of a stated length in seconds may be missing before a file counts as cut."""
+    return max(min(0.5, 0.05 * duration_s), 2.5 / fps if fps > 0 else 0.1, 0.1)
