@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import sys
 from pathlib import Path
 
@@ -208,3 +209,20 @@ def test_no_temporary_file_is_left(tmp_path: Path) -> None:
     shutil.copy(source, tmp_path / "other.mkv")
     dub(source)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mkv", "dubbed.mkv", "other.mkv"]
+
+
+@pytest.mark.parametrize("bframes", ["0", "2"])
+def test_pictures_behind_the_end_of_an_edit_list_stay_hidden(tmp_path: Path, bframes: str) -> None:
+    whole = write_video(tmp_path / "whole.mp4", 50, options={"bf": bframes})
+    data = bytearray(whole.read_bytes())
+    place = data.index(b"elst") + 12
+    timescale = struct.unpack_from(">I", data, data.index(b"mvhd") + 16)[0]
+    struct.pack_into(">I", data, place, round(1.2 * timescale))
+    source = tmp_path / "trimmed.mp4"
+    source.write_bytes(data)
+    info = probe_video(source)
+    assert info.duration_s == pytest.approx(1.2, abs=0.05)
+    dubbed = dub(source)
+    assert probe_video(dubbed).duration_s == pytest.approx(info.duration_s, abs=0.041)  # or one frame more
+    with av.open(str(dubbed)) as container:
+        assert container.duration / 1e6 == pytest.approx(info.duration_s, abs=0.05)

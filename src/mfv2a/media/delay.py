@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from pathlib import Path
 import av
 
 from mfv2a.errors import MediaError
+from mfv2a.media.boxes import read_tracks
 from mfv2a.media.ffmpeg import ask_ffmpeg
 
 AAC_DELAY_SAMPLES = 1024
@@ -95,58 +95,15 @@ def state_mp4_delay(path: Path, delay_s: float, num_samples: int, rate_hz: int) 
         rate_hz: the sound's rate.
     """
     with path.open("r+b") as file:
-        found = _sound_edits(file)
-        if found is None:
+        track = next((track for track in read_tracks(file)[1] if track.kind == "soun"), None)
+        if track is None or track.edits is None:
             return
-        place, edits, timescale = found
-        wide = edits[0] == 1
-        entry = ">QqI" if wide else ">IiI"
-        size = struct.calcsize(entry)
-        if struct.unpack(">I", edits[4:8])[0] != 2:
+        entry, edits = track.entries()
+        if len(edits) != 2:
             return  # the sound begins at once: ffmpeg's own list is right
-        empty, sound = (struct.unpack_from(entry, edits, 8 + size * k) for k in (0, 1))
-        if empty[1] != -1:
+        (empty_length, empty_start, empty_rate), (_, _, rate) = edits
+        if empty_start != -1:
             return
-        starts = empty[0] + round(delay_s * rate_hz)
-        file.seek(place + 8)
-        file.write(struct.pack(entry, starts, -1, empty[2]))
-        file.write(struct.pack(entry, num_samples, round(delay_s * timescale), sound[2]))
-
-
-def _sound_edits(file: io.BufferedRandom) -> tuple[int, bytes, int] | None:
-    """Find the sound track's edit list: its place in the file, its content, the track's timescale in Hz."""
-    for kind, start, end in _boxes(file, 0, file.seek(0, io.SEEK_END)):
-        if kind != b"moov":
-            continue
-        for track, first, last in _boxes(file, start, end):
-            if track != b"trak":
-                continue
-            parts = {name: (a, b) for name, a, b in _boxes(file, first, last)}
-            media = {name: (a, b) for name, a, b in _boxes(file, *parts[b"mdia"])}
-            if _read(file, *media[b"hdlr"])[8:12] != b"soun" or b"edts" not in parts:
-                continue
-            header = _read(file, *media[b"mdhd"])
-            timescale = struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)[0]
-            for name, a, b in _boxes(file, *parts[b"edts"]):
-                if name == b"elst":
-                    return a, _read(file, a, b), timescale
-    return None
-
-
-def _boxes(file: io.BufferedRandom, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Walk the boxes between two places: kind, begin and end of the content."""
-    while start + 8 <= end:
-        size, kind = struct.unpack(">I4s", _read(file, start, start + 8))
-        head = 8
-        if size == 1:
-            size, head = struct.unpack(">Q", _read(file, start + 8, start + 16))[0], 16
-        size = size or end - start
-        if size < head:
-            return
-        yield kind, start + head, start + size
-        start += size
-
-
-def _read(file: io.BufferedRandom, start: int, end: int) -> bytes:
-    file.seek(start)
-    return file.read(end - start)
+        file.seek(track.edits[0] + 8)
+        file.write(struct.pack(entry, empty_length + round(delay_s * rate_hz), -1, empty_rate))
+        file.write(struct.pack(entry, num_samples, round(delay_s * track.timescale), rate))

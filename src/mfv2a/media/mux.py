@@ -18,6 +18,7 @@ import ffmpeg
 
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
 from mfv2a.media.audio import FittedSound
+from mfv2a.media.boxes import end_picture
 from mfv2a.media.containers import MOV_FAMILY, PLAIN_TAGS, AudioCodec, MuxPlan, plan_mux
 from mfv2a.media.delay import (
     PLACE_NAME,
@@ -32,6 +33,7 @@ from mfv2a.media.resampling import resample
 from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, opus_delays, write_covers
 from mfv2a.media.tags import state
 from mfv2a.media.temporary import part_path
+from mfv2a.media.times import slack_seconds
 from mfv2a.records import Audio, VideoInfo
 
 __all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux", "stamp"]
@@ -180,6 +182,11 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
         state_matroska_delay(job.part, stated_s)
     if delay_s and plan.container in MOV_FAMILY:
         state_mp4_delay(job.part, delay_s, job.num_samples, rate)
+    if plan.container in MOV_FAMILY and "mov" in info.container.split(","):
+        copied = [info.streams[index] for index in copied_streams(info, plan.container, data)]
+        pictures = [each.index for each in copied if each.kind == "video" and not each.is_cover]
+        slack_s = slack_seconds(info.duration_s, info.fps)
+        end_picture(job.part, pictures.index(info.picture_index), info.duration_s, slack_s)
 
 
 def _streams(job: _Job, data: Sequence[int]) -> list[Any]:
