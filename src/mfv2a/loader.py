@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LAYOUTS = frozenset({"compact", "tiny", "mmaudio", "meanaudio", "woosh"})
 """Layouts that `mfv2a.layouts` can load; told here without torch."""
 EYES = ("clip", "sync")  # roles of components that see; the words are encoded for each prompt anew
+DEVICES = ("cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -83,6 +84,8 @@ def pick_device(name: str) -> torch.device:
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in DEVICES:
+        raise ConfigError(f"unknown device {name!r}", hint="one of auto, " + ", ".join(DEVICES) + ", cuda:1 ...")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

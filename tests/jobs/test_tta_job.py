@@ -8,7 +8,8 @@ import pytest
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.sound import SoundOptions
-from mfv2a.jobs.tta import TtaOptions, plan_takes, slug
+from mfv2a.jobs.sound_names import slug
+from mfv2a.jobs.tta import TtaOptions, plan_takes
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,8 @@ def test_made_up_names_never_replace_a_file(here: Path) -> None:
     (here / "rain.wav").touch()
     assert names("rain", "Rain") == ["rain-2.wav", "rain-3.wav"]
     (here / "sounds").mkdir()
+    (here / "x-2.wav").touch()
+    assert names("rain", "hail", out="x.wav") == ["x-1.wav", "x-3.wav"]
     assert names("rain", out="sounds") == names("rain", out="sounds/") == ["sounds/rain.wav"]
 
 
@@ -59,6 +62,7 @@ def test_made_up_names_never_replace_a_file(here: Path) -> None:
         (["a"], {"out": "x.mp4"}),
         (["a"], {"out": "noend"}),
         (["a"], {"duration_s": 0.0}),
+        (["a"], {"duration_s": 1e-5}),
         (["a"], {"duration_s": float("nan")}),
         (["a"], {"duration_s": 1e9}),
         (["a"], {"variants": 0}),

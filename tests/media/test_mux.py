@@ -226,3 +226,8 @@ def test_pictures_behind_the_end_of_an_edit_list_stay_hidden(tmp_path: Path, bfr
     assert probe_video(dubbed).duration_s == pytest.approx(info.duration_s, abs=0.041)  # or one frame more
     with av.open(str(dubbed)) as container:
         assert container.duration / 1e6 == pytest.approx(info.duration_s, abs=0.05)
+
+
+def test_a_transport_stream_keeps_its_sources_clock(tmp_path: Path) -> None:
+    run_bundled("-itsoffset", 5, "-i", clip(tmp_path, ".mp4"), "-c", "copy", "-muxdelay", 0, tmp_path / "late.ts")
+    assert picture_start(dub(tmp_path / "late.ts")) == pytest.approx(picture_start(tmp_path / "late.ts"), abs=1e-3)

@@ -74,6 +74,22 @@ def test_reordered_pictures_do_not_lengthen_a_clip(tmp_path: Path) -> None:
     assert probe_video(clip).duration_s == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
+def test_a_held_picture_among_reordered_ones_does_not_lengthen_a_clip(tmp_path: Path, name: str) -> None:
+    times = [0.0, *(2 + k / 25 for k in range(25))]
+    clip = write_video(tmp_path / name, times, options={"bf": "2", "b_strategy": "0"})
+    assert probe_video(clip).duration_s == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_late_picture_of_a_container_that_cannot_go_back_is_decoded(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.flv", 10, codec="flv1")
+    run_bundled("-i", tmp_path / "a.flv", "-f", "lavfi", "-t", 0.4, "-i", "sine", "-map", 0, "-map", 1, "-c:v", "copy",
+                "-c:a", "libmp3lame", "-ar", 44100, tmp_path / "late.flv")  # fmt: skip
+    info = probe_video(tmp_path / "late.flv")
+    assert info.start_s > 0
+    assert info.duration_s == pytest.approx(0.4, abs=0.05)
+
+
 def test_a_single_picture_lasts_one_frame(tmp_path: Path) -> None:
     assert probe_video(write_video(tmp_path / "one.mp4", 1)).duration_s == pytest.approx(0.04, abs=1e-3)
 

@@ -246,7 +246,7 @@ def dub(
     summary = Summary()
     page = page_after(out, talk, wanted=gallery and not dry_run, overwrite=overwrite, workers=workers)
     with page, watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
-        dub_anywhere(expand_stdin(paths or [], null=null), out, wanted, listener, summary)
+        dub_anywhere(expand_stdin(paths or [], null=null), options.given(out, "--out"), wanted, listener, summary)
     raise typer.Exit(3 if summary.failed else 0)
 
 
@@ -263,7 +263,7 @@ def expand_stdin(paths: Sequence[str], *, null: bool) -> list[str]:
     Raises:
         ConfigError: no path at all, or `-` twice.
     """
-    words = list(paths) or (["-"] if null else [])
+    words = [options.given(path, "PATH") for path in paths] or (["-"] if null else [])
     if not words:
         raise ConfigError("no PATH was given", hint="name a video, a folder or a glob, or - to read paths from stdin")
     if words.count("-") > 1:

@@ -148,10 +148,10 @@ def check(
 def path(name: NameArgument) -> None:
     """Paths of a model's files on this machine, a line each."""
     from mfv2a.errors import CheckpointError
-    from mfv2a.jobs.models import locate
+    from mfv2a.jobs.models import locate, wants_files
 
     found = locate(name)
-    if not found:
+    if not found and wants_files(name):
         raise CheckpointError(f"no file of {name} is here", hint=f"mfv2a models pull {name}")
     for each in found:
         console.print_path(each)

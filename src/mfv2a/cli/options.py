@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from mfv2a.errors import ConfigError
+
 SAMPLING = "Sampling"
 MACHINE = "Machine"
 OUTPUT = "Output"
@@ -45,6 +47,17 @@ def loudness(text: str) -> float | None:
 def batch_size(text: str) -> int:
     """Turns the checked word of --batch-size into the windows to begin with."""
     return 8 if text == "auto" else int(text)
+
+
+def given(text: str, name: str) -> str:
+    """A path as typed.
+
+    Raises:
+        ConfigError: it is empty, which would mean the working directory.
+    """
+    if not text:
+        raise ConfigError(f"{name} is empty", hint="a variable without a value? the working directory is .")
+    return text
 
 
 def model_name(text: str) -> str:

@@ -42,7 +42,7 @@ def merge(
 ) -> None:
     """Make one report.jsonl of those that shards wrote, and remove theirs. Whole or not at all.
 
-    Prints the path of the report. Refuses while a run is writing into the folder.
+    Prints the path of the report. Refuses while a run is writing into the folder; ends with 3 if a shard is missing.
     """
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     from mfv2a.jobs.shards import merge_reports
@@ -56,6 +56,7 @@ def merge(
     talk.say(f"{len(merged.reports)} reports of shards merged, {merged.lines} lines: {counts or 'no files'}")
     if merged.missing:
         talk.say(f"no report of shard {', '.join(merged.missing)}: run it, then merge again")
+        raise typer.Exit(3)
 
 
 @app.command()

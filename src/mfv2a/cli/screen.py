@@ -200,7 +200,8 @@ def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[st
             "and hits are not pressed flat"
         )
     if summary.failed:
-        yield "the failed ones are named above and in report.jsonl; the others are not affected"
+        where = "above" if summary.planned else "above and in report.jsonl"
+        yield f"the failed ones are named {where}; the others are not affected"
 
 
 def _told(result: ItemResult) -> str:

@@ -41,7 +41,7 @@ def tta(
         ),
     ] = None,
     out: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--out",
             "-o",
@@ -51,7 +51,7 @@ def tta(
             show_default="named after the prompt",
             rich_help_panel=options.OUTPUT,
         ),
-    ] = "",
+    ] = None,
     duration: Annotated[
         float,
         typer.Option("--duration", "-d", help="Seconds of sound.", metavar="S", rich_help_panel=options.SAMPLING),
@@ -95,7 +95,7 @@ def tta(
     from mfv2a.jobs.tta import TtaOptions, make_sounds
 
     wanted = TtaOptions(
-        out=out,
+        out="" if out is None else options.given(out, "-o"),
         sound=SoundOptions(
             model=options.model_name(model),
             negative_prompt=negative_prompt,

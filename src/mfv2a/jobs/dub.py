@@ -179,6 +179,10 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
                 if lock is None:
                     make_folder(options.out)
                     lock = stack.enter_context(_locked(options))
+                if options.shard is not None:
+                    report.begin()  # a shard without videos is not one that never ran
+                    if not planner.total:
+                        listener.note(f"shard {options.shard.index}/{options.shard.count} has no video of its own")
                 Run(planner, chain(first, plans), options, report, lock, listener, summary).carry_out()
             if options.prompt_from != "none" and planner.wordless:
                 listener.note(

@@ -20,10 +20,10 @@ def failed(source: Path, error: Exception, **fields: Any) -> ItemResult:
     """
     hint = error.hint if isinstance(error, Mfv2aError) else ""
     message = str(error)
-    if isinstance(error, MediaError):
-        hint = hint or "leave this file out, or convert it to MP4 and try again"
     if isinstance(error, MediaError) and absolute(error.path) != absolute(source):
         message = f"{error.path}: {message}"
+    elif isinstance(error, MediaError):
+        hint = hint or "leave this file out, or convert it to MP4 and try again"
     if not isinstance(error, Mfv2aError):  # a fault of the tool, told with its type
         message = f"{type(error).__name__}: {message}"
         hint = "this looks like a fault of mfv2a; run again with --verbose and report it"

@@ -119,6 +119,11 @@ def locate(name: str) -> list[Path]:
     return [path for file in _wanted(name) if (path := hub.find_file(file)) is not None]
 
 
+def wants_files(name: str) -> bool:
+    """Whether a model has files at all; the one for tests is made anew each time."""
+    return any(file.path or file.repo or file.url for file in _wanted(name))
+
+
 def _wanted(name: str) -> tuple[Checkpoint, ...]:
     own = name not in read_register() and ("/" in name or Path(name).exists())
     entry = find_model(name) if own else find_checkpoint(name)

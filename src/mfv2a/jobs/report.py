@@ -233,6 +233,17 @@ class Report:
         """Takes a file in as ours that a run was about to write when it was killed."""
         self._source_of.setdefault(output, source)
 
+    def begin(self) -> None:
+        """Makes the file, though there may be nothing to say in it.
+
+        Raises:
+            StartError: it cannot be made.
+        """
+        try:
+            self._path.touch()
+        except OSError as error:
+            raise StartError(f"{self._path}: {error.strerror or error}", hint="make the folder writable") from error
+
     def append(self, result: ItemResult) -> dict[str, Any]:
         """Adds one line and makes sure that it is on the disk.
 

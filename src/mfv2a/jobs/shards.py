@@ -145,7 +145,8 @@ def _write(path: Path, paths: Sequence[Path]) -> int:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         full = error.errno in DISK_FULL
         hint = "free some space" if full else "make the folder writable"
         raise StartError(f"{path}: {'the disk is full' if full else error.strerror}", hint=hint) from error

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,16 +15,15 @@ from mfv2a.jobs.choice import ChoiceOptions
 from mfv2a.jobs.delivery import Channels, DeliveryOptions
 from mfv2a.jobs.seed import clip_seed
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
+from mfv2a.jobs.sound_names import file_rate, name_sounds
 from mfv2a.records import Audio
 
 if TYPE_CHECKING:
     from mfv2a.jobs.drafts import Draft, Takes
     from mfv2a.jobs.track import Track
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 STDOUT = "-"
-MAX_DURATION_S = 600.0
-_SLUG_LENGTH = 60
+MIN_DURATION_S, MAX_DURATION_S = 0.01, 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +47,10 @@ class TtaOptions:
     delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.duration_s) and 0 < self.duration_s <= MAX_DURATION_S):
+        if not (math.isfinite(self.duration_s) and MIN_DURATION_S <= self.duration_s <= MAX_DURATION_S):
             raise ConfigError(
                 f"--duration {self.duration_s:g} cannot work",
-                hint=f"use more than 0, at most {MAX_DURATION_S:g} s",
+                hint=f"use {MIN_DURATION_S:g} to {MAX_DURATION_S:g} s",
             )
         if self.variants < 1:
             raise ConfigError(f"--variants {self.variants} cannot work", hint="use 1 or more")
@@ -105,7 +102,7 @@ def make_sounds(
     if options.sound.steps is None and info.words_steps:
         options = replace(options, sound=replace(options.sound, steps=info.words_steps))
     options.sound.check(info, pictures=False)
-    rate_hz = options.sound.rate_hz(info)
+    rate_hz = file_rate(takes[0].path, options.sound.rate_hz(info), asked=options.sound.sample_rate_hz != "model")
     begin(info, rate_hz)
     maker = _Maker(options, rate_hz)
     for group in _groups(takes, max(1, options.sound.batch_size // options.choice.candidates)):
@@ -232,15 +229,8 @@ def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:
         if len(takes) > 1:
             raise ConfigError(f"{len(takes)} sounds do not fit on stdout", hint="give -o a folder, or make one sound")
         return takes
-    return [replace(take, path=path) for take, path in zip(takes, _name(takes, options), strict=True)]
-
-
-def slug(prompt: str) -> str:
-    """A file name's stem out of a prompt: letters and digits of any script, the rest dashes."""
-    text = unicodedata.normalize("NFKC", prompt).lower()
-    words = "".join(character if character.isalnum() else " " for character in text).split()
-    name = "-".join(words)[:_SLUG_LENGTH].rstrip("-")
-    return name or "sound"
+    paths = name_sounds([take.prompt for take in takes], options.out, options.choice.others)
+    return [replace(take, path=path) for take, path in zip(takes, paths, strict=True)]
 
 
 def encode_wav(audio: Audio, statement: str = "") -> bytes:
@@ -248,30 +238,6 @@ def encode_wav(audio: Audio, statement: str = "") -> bytes:
     from mfv2a.media.audio import wav_bytes
 
     return wav_bytes(audio, statement=statement)
-
-
-def _name(takes: Sequence[Take], options: TtaOptions) -> list[Path]:
-    """A path for each take, no two alike; names made up here never replace a file that is there."""
-    out, others = options.out, options.choice.others
-    target = Path(out)
-    folder = out == "" or out.endswith(("/", os.sep)) or target.is_dir()
-    if not folder:
-        if target.suffix.lower() not in AUDIO_SUFFIXES:
-            raise ConfigError(
-                f"-o {out}: no sound file ends in {target.suffix or 'nothing'!r}",
-                hint=f"use one of {' '.join(AUDIO_SUFFIXES)}, a folder ending in /, or - for stdout",
-            )
-        if len(takes) == 1:
-            return [target]
-        width = len(str(len(takes)))
-        return [target.with_stem(f"{target.stem}-{n:0{width}}") for n in range(1, len(takes) + 1)]
-    taken: dict[Path, None] = {}
-    for take in takes:
-        stem = slug(take.prompt)
-        names = (target / f"{stem}{'' if n == 1 else f'-{n}'}.wav" for n in itertools.count(1))
-        free = (path for path in names if path not in taken and not any(map(os.path.lexists, (path, *others(path)))))
-        taken[next(free)] = None
-    return list(taken)
 
 
 def _groups(takes: Sequence[Take], size: int) -> list[Sequence[Take]]:

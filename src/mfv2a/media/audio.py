@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -163,12 +164,14 @@ class _Told:
         self.seek, self.tell = file.seek, file.tell
 
     def write(self, data: Any) -> int:
-        """Writes; 0 where that fails."""
+        """Writes all of it, however often that takes: a disk that fills takes a part first, then tells why."""
+        block, written = memoryview(data).cast("B"), 0
         try:
-            return self._file.write(data)
+            while written < len(block):
+                written += self._file.write(block[written:])
         except OSError as error:
             self.error = error
-            return 0
+        return written
 
 
 def write_audio(path: Path | str, audio: Audio, *, statement: str = "") -> None:
@@ -189,7 +192,7 @@ def write_audio(path: Path | str, audio: Audio, *, statement: str = "") -> None:
     part = part_path(path)
     try:
         if subtype not in soundfile.available_subtypes(form) or (rates and audio.sample_rate_hz not in rates):
-            _encode_with_ffmpeg(audio, part, path, muxer, encoder, rates, statement)
+            _encode_with_ffmpeg(audio, part, path, muxer, encoder, statement)
         else:
             with part.open("w+b", buffering=0) as file:
                 _encode(audio, form, subtype, file, statement)
@@ -201,7 +204,18 @@ def write_audio(path: Path | str, audio: Audio, *, statement: str = "") -> None:
     except soundfile.SoundFileError as error:
         raise MediaError(path, f"cannot be written: {error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def writable_rate(path: Path, rate_hz: int) -> int:
+    """The rate that `write_audio` writes a sound of a rate at, in Hz: the format's next higher one.
+
+    Raises:
+        ConfigError: a suffix that cannot be written.
+    """
+    rates = sound_format(path)[4]
+    return min((rate for rate in rates if rate >= rate_hz), default=max(rates, default=rate_hz))
 
 
 def sound_format(path: Path) -> tuple[str, str, str, str, tuple[int, ...]]:
@@ -219,13 +233,11 @@ def sound_format(path: Path) -> tuple[str, str, str, str, tuple[int, ...]]:
         ) from None
 
 
-def _encode_with_ffmpeg(
-    audio: Audio, part: Path, path: Path, muxer: str, encoder: str, rates: tuple[int, ...], statement: str
-) -> None:
+def _encode_with_ffmpeg(audio: Audio, part: Path, path: Path, muxer: str, encoder: str, statement: str) -> None:
     """Encode what libsndfile cannot: a rate that has to change to the next higher one of the format."""
-    rate = audio.sample_rate_hz
-    target = min((r for r in rates if r >= rate), default=max(rates, default=rate))
     source = ffmpeg.input("pipe:0", f="wav")
     told = {"metadata": f"comment={statement}"} if statement else {}
-    command = ffmpeg.output(source, "part", f=muxer, acodec=encoder, ar=target, **told)
+    command = ffmpeg.output(
+        source, "part", f=muxer, acodec=encoder, ar=writable_rate(path, audio.sample_rate_hz), **told
+    )
     run_ffmpeg(compile_command(command, part=part), path=path, stdin=wav_bytes(audio))

@@ -9,6 +9,7 @@ import csv
 import io
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +59,8 @@ def write_markers(path: Path, markers: Sequence[Marker], *, fps: float, title: s
     except OSError as error:
         raise MediaError(path, f"cannot be written: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def timecode(frame: int, fps: float) -> str:

@@ -252,6 +252,7 @@ def _container_options(info: VideoInfo, plan: MuxPlan, rate: int) -> dict[str, A
     if plan.container in ("matroska", "webm"):
         # The muxer takes the encoder's delay off by itself; shifting every stream for it would count it twice.
         return {"avoid_negative_ts": "disabled"}
-    if plan.container == "mpegts" and plan.suffix.lower() in (".m2ts", ".mts"):
-        return {"mpegts_m2ts_mode": 1}  # FFmpeg goes by the name, which is a temporary one here
+    if plan.container == "mpegts":
+        # FFmpeg goes by the name, which is a temporary one here; without a delay the source's clock stays.
+        return {"muxdelay": 0, "muxpreload": 0, "mpegts_m2ts_mode": int(plan.suffix.lower() in (".m2ts", ".mts"))}
     return {}

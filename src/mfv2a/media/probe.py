@@ -203,6 +203,9 @@ def _check_whole(container: Any, picture: Any, lines: dict[int, Timeline], durat
 def _first_frame(container: Any, picture: Any, path: Path) -> tuple[int, float]:
     """Decode one frame: proves that it can be done; tells the clockwise turn in degrees and the pixels' aspect."""
     frame = _decode_alone(container, picture) or _decode_on(container, picture)
+    if frame is None:  # a container that cannot go back to its beginning (FLV) is begun anew
+        with open_media(path) as again:
+            frame = _decode_on(again, again.streams[picture.index], fresh=True)
     if frame is None:
         raise MediaError(path, "has a picture that cannot be decoded", hint=CUT_HINT)
     aspect = float(picture.sample_aspect_ratio or 1)
@@ -220,10 +223,11 @@ def _decode_alone(container: Any, picture: Any) -> Any | None:
     return None
 
 
-def _decode_on(container: Any, picture: Any) -> Any | None:
+def _decode_on(container: Any, picture: Any, *, fresh: bool = False) -> Any | None:
     """Decode packet after packet until a frame comes: the file may begin with packets that are not shown."""
-    picture.codec_context.flush_buffers()
-    _rewind(container)
+    if not fresh:
+        picture.codec_context.flush_buffers()
+        _rewind(container)
     packets = container.demux(picture)
     for _ in range(FIRST_FRAME_PACKETS):
         try:

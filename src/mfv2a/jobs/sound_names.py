@@ -1,0 +1,84 @@
+"""Sounds -> the files they are written to: names that replace nothing, and a rate that the format holds.
+
+This file imports nothing heavy, and knows of a sound nothing but its prompt.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from mfv2a.errors import ConfigError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
+_SLUG_LENGTH = 60
+Others = Callable[[Path], Sequence[Path]]
+
+
+def slug(prompt: str) -> str:
+    """A file name's stem out of a prompt: letters and digits of any script, the rest dashes."""
+    text = unicodedata.normalize("NFKC", prompt).lower()
+    words = "".join(character if character.isalnum() else " " for character in text).split()
+    name = "-".join(words)[:_SLUG_LENGTH].rstrip("-")
+    return name or "sound"
+
+
+def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
+    """A path for each sound, no two alike; names made up here never replace a file that is there.
+
+    Args:
+        prompts: what each of them is of.
+        out: a sound file, which several sounds number; a folder; or "" for the working directory.
+        others: the files that are written beside a sound.
+
+    Raises:
+        ConfigError: a suffix that is no sound file's.
+    """
+    target = Path(out)
+    if out and not out.endswith(("/", os.sep)) and not target.is_dir():
+        if target.suffix.lower() not in AUDIO_SUFFIXES:
+            raise ConfigError(
+                f"-o {out}: no sound file ends in {target.suffix or 'nothing'!r}",
+                hint=f"use one of {' '.join(AUDIO_SUFFIXES)}, a folder ending in /, or - for stdout",
+            )
+        if len(prompts) == 1:
+            return [target]
+        width = len(str(len(prompts)))
+        names = (target.with_stem(f"{target.stem}-{n:0{width}}") for n in itertools.count(1))
+        return list(itertools.islice(_free(names, others), len(prompts)))
+    taken: dict[Path, None] = {}
+    for prompt in prompts:
+        stem = slug(prompt)
+        names = (target / f"{stem}{'' if n == 1 else f'-{n}'}.wav" for n in itertools.count(1))
+        taken[next(path for path in _free(names, others) if path not in taken)] = None
+    return list(taken)
+
+
+def _free(names: Iterable[Path], others: Others) -> Iterator[Path]:
+    """The names under which nothing is there, nor under those of the files beside them."""
+    return (path for path in names if not any(map(os.path.lexists, (path, *others(path)))))
+
+
+def file_rate(path: Path | None, rate_hz: int, *, asked: bool) -> int:
+    """The rate of a file in Hz: the one wanted, or the next higher one that its format holds.
+
+    Args:
+        path: of the file, None for stdout.
+        rate_hz: the one wanted.
+        asked: by the user, who is to know.
+
+    Raises:
+        ConfigError: a rate was asked for that the format does not hold.
+    """
+    if path is None:
+        return rate_hz
+    from mfv2a.media.audio import sound_format, writable_rate
+
+    held = writable_rate(path, rate_hz)
+    if held != rate_hz and asked:
+        rates = ", ".join(str(rate) for rate in sound_format(path)[4])
+        raise ConfigError(f"{path.suffix[1:]} cannot hold {rate_hz} Hz", hint=f"--sample-rate: one of {rates}")
+    return held
