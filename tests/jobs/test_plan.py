@@ -100,6 +100,14 @@ def test_two_sources_of_one_output_are_refused_and_both_named(here: Path) -> Non
         plan("x", "y")
 
 
+def test_all_sources_that_share_outputs_are_named_or_counted(here: Path) -> None:
+    for number in range(7):
+        make_video(Path(f"x/{number}.mp4"), seconds=0.1)
+        make_video(Path(f"y/{number}.mp4"), seconds=0.1)
+    with pytest.raises(ConfigError, match=r"x/0\.mp4 and y/0\.mp4 .*x/4\.mp4 and y/4\.mp4 .*; and 2 more such pairs$"):
+        plan("x", "y")
+
+
 def test_two_sound_files_of_one_name_are_refused(here: Path) -> None:
     make_video(Path("in/a.mp4"), seconds=0.3)
     make_video(Path("in/a.mov"), seconds=0.3)

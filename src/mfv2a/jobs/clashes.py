@@ -19,6 +19,8 @@ from mfv2a.jobs.report import absolute
 if TYPE_CHECKING:
     from mfv2a.jobs.plan import Item, PlanOptions
 
+TOLD = 5  # pairs of sources that share an output, in one message
+
 
 def find_suspects(discovery: Discovery, options: PlanOptions) -> tuple[frozenset[int], Videos]:
     """Finds the videos whose outputs could meet.
@@ -64,6 +66,7 @@ def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[Path, Path]], 
     inputs = {_key(str(absolute(each.source))): each.source for each in found}
     made = ((path, item.source) for item in items for path in item.files)
     taken: dict[str, Path] = {}
+    shared: list[str] = []
     for output, source in itertools.chain(made, done):
         key = _key(str(absolute(output)))
         if key in inputs:
@@ -72,11 +75,13 @@ def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[Path, Path]], 
                 hint="choose another --out; a source is never touched",
             )
         if key in taken:
-            raise ConfigError(
-                f"{taken[key]} and {source} would both become {output}",
-                hint="dub them in two runs with different --out, or rename one",
-            )
+            shared.append(f"{taken[key]} and {source} would both become {output}")
         taken[key] = source
+    if shared:
+        more = f"; and {len(shared) - TOLD} more such pairs" if len(shared) > TOLD else ""
+        raise ConfigError(
+            "; ".join(shared[:TOLD]) + more, hint="dub them in two runs with different --out, or rename one of each"
+        )
 
 
 def refuse_foreign(discovery: Discovery, options: PlanOptions) -> None:
