@@ -5,8 +5,8 @@
 Drawn sounds and recordings bear the same words, and by words alone a generator that learned from both makes what lies
 between. `voices.toml` says which recordings mean what a scene's label says, and as what they must be heard.
 Their stored latents go through the embedded codec and vocoder; those that the tagger then hears as their label are
-written as features under their own captions and the scene's, as many rows for each label (`share` times as many): one
-that is heard twice as surely twice as often. Prints, of each label, how many were looked at, heard, and taken.
+written as features under their own captions and the scene's, as many rows for each label (`share` times as many).
+Prints, of each label, how many were looked at, heard, and taken.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ import shutil
 import sys
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,20 +35,14 @@ EACH, LEAST, TAGS = 24, 3, 5
 SHARD_ITEMS = 256
 
 
-def heard_as(latent: Tensor, wanted: dict[str, Any], pipeline: Pipeline, tagger: Tagger) -> float:
-    """How surely latents [N, C] of the codec, decoded, are heard as what is wanted: the tag's score, 0 if not."""
+def is_heard(latent: Tensor, wanted: dict[str, Any], pipeline: Pipeline, tagger: Tagger) -> bool:
+    """Whether latents [N, C] of the codec, decoded, are heard as what is wanted."""
     mean, std = pipeline.statistics
     with torch.inference_mode():
         wave = pipeline.vocode(pipeline.decode_latent((latent - mean) / std)).numpy()
     tags = tagger.tag(wave, sample_rate_hz=pipeline.info.sample_rate_hz, top=wanted.get("tags", TAGS))
-    best = max((score for name, score in tags if re.search(wanted["heard"], name.lower())), default=0.0)
-    return best if best >= wanted.get("score", 0.0) else 0.0
-
-
-def spread_out(scores: Sequence[float], count: int) -> list[int]:
-    """`count` places, each the index of a score, as often as the score's share says."""
-    ends = np.cumsum(scores) / np.sum(scores)
-    return np.searchsorted(ends, (np.arange(count) + 0.5) / count).tolist()
+    least = wanted.get("score", 0.0)
+    return any(score >= least and re.search(wanted["heard"], name.lower()) for name, score in tags)
 
 
 def pick(folder: Path, out: Path) -> None:
@@ -60,21 +52,19 @@ def pick(folder: Path, out: Path) -> None:
     latents, facts = read_shards(folder, ["latent"])
     pipeline, tagger = load_pipeline("embedded", device="cpu"), Tagger.from_assets()
     torch.set_num_threads(1)
-    looked_at, heard = Counter[str](), defaultdict[str, dict[int, float]](dict)
+    looked_at, heard = Counter[str](), defaultdict[str, list[int]](list)
     for row, fact in enumerate(facts):
         if (label := meant.get(fact["label"])) is None:
             continue
         looked_at[label] += 1
-        if score := heard_as(torch.from_numpy(latents["latent"][row]).float(), table[label], pipeline, tagger):
-            heard[label][row] = score
+        if is_heard(torch.from_numpy(latents["latent"][row]).float(), table[label], pipeline, tagger):
+            heard[label].append(row)
     items: list[Item] = []
     for label, count in looked_at.items():
-        rows = list(heard[label]) if len(heard[label]) >= LEAST else []
-        sys.stdout.write(f"{label}  {count} looked at  {len(heard[label])} heard  {len(rows)} taken\n")
-        if not rows:
-            continue
-        for place in spread_out(list(heard[label].values()), EACH * table[label].get("share", 1)):
-            row = rows[place]
+        rows = heard[label] if len(heard[label]) >= LEAST else []
+        sys.stdout.write(f"{label}  {count} looked at  {len(heard[label])} heard  {len(set(rows))} taken\n")
+        for number in range(EACH * table[label].get("share", 1) if rows else 0):
+            row = rows[number % len(rows)]
             captions = [*facts[row]["captions"], *CAPTIONS[label].training]
             items.append(({"latent": latents["latent"][row]}, {**facts[row], "captions": captions, "means": label}))
     for start in range(0, len(items), SHARD_ITEMS):
