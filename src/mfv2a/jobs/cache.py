@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 SPLITTING = 1
 """Raised whenever cuts are found in another way than before."""
-PREPROCESSING = 1
+PREPROCESSING = 2
 """Raised whenever frames or motion reach the encoders in another way than before: older entries are then left alone."""
 DEFAULT_BYTES = 10_000_000_000
 KEPT_SHARE = 0.9  # of the bound, after a clearing
