@@ -30,6 +30,8 @@ class FrameRequest:
         summed: the times of the grid are sums of 1 / fps in floating point, rounding included, and are compared with
             those of the source exactly: what public models were trained on.
         bilinear: scale by FFmpeg's bilinear filter instead of by area.
+        as_shown: what stays for more than 0.09 s is held, as on a screen; else what stays for 0.25 s, since models
+            were trained on the coming frame.
     """
 
     fps: float
@@ -39,6 +41,7 @@ class FrameRequest:
     whole: bool = False
     summed: bool = False
     bilinear: bool = False
+    as_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

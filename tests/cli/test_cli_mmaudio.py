@@ -132,7 +132,7 @@ def test_a_wrong_file_fails_the_check_in_one_line(server, capsysbinary):
     assert list(lines)[-1] == "load"
     assert "wrong shapes" in lines["load"]["state"]
     del server.files["someone/mm", "best_netG.pt"]
-    code, lines = checked(capsysbinary, "--device", "nonsense")
+    code, lines = checked(capsysbinary, "--device", "cuda:99")
     assert code == 4
     assert lines["load"]["ok"] is False
 

@@ -24,8 +24,8 @@ def request(fps: float, **options: object) -> FrameRequest:
     return FrameRequest(**{"fps": fps, "size_px": SMALL, "gray": True, **options})  # type: ignore[arg-type]
 
 
-def indices(path: Path, fps: float) -> list[int]:
-    clip = decode_video(path, {"x": request(fps)})
+def indices(path: Path, fps: float, **options: object) -> list[int]:
+    clip = decode_video(path, {"x": request(fps, **options)})
     return [picture_index(frame) for frame in clip.frames["x"]]
 
 
@@ -48,8 +48,12 @@ def test_a_higher_rate_shows_the_coming_frame_and_ends_on_the_last(tmp_path: Pat
     assert indices(write_video(tmp_path / "a.mp4", 6, fps=20), 25) == [0, 1, 2, 3, 4, 4, 5, 5]
 
 
-def test_a_much_higher_rate_shows_what_is_on_the_screen(tmp_path: Path) -> None:
-    assert indices(write_video(tmp_path / "a.mp4", 4, fps=10), 25) == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
+def test_a_much_higher_rate_shows_what_is_on_the_screen_where_that_is_asked_for(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4", 4, fps=10)
+    assert indices(clip, 25, as_shown=True) == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
+    assert indices(clip, 25) == [0, 1, 1, 2, 2, 2, 3, 3, 3, 3]
+    clip = write_video(tmp_path / "b.mp4", 6, fps=15)  # as scenes of fifteen pictures a second were learned from
+    assert indices(clip, 25, as_shown=True) == indices(clip, 25) == [0, 1, 2, 2, 3, 3, 4, 5, 5, 5]
 
 
 def test_a_variable_frame_rate_is_followed_by_time(tmp_path: Path) -> None:
@@ -61,11 +65,13 @@ def test_a_variable_frame_rate_is_followed_by_time(tmp_path: Path) -> None:
     assert len(found) == frame_count(probe_video(clip).duration_s, 10)
 
 
-@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("option", [{}, {"summed": True}, {"as_shown": True}], ids=str)
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_a_picture_that_is_held_stays_until_the_next_one_comes(tmp_path: Path, name: str, summed: bool) -> None:
+def test_a_picture_that_is_held_stays_until_the_next_one_comes(
+    tmp_path: Path, name: str, option: dict[str, bool]
+) -> None:
     clip = write_video(tmp_path / name, [0.0, 0.04, 1.01, 1.05, 1.09, 2.0])
-    frames = decode_video(clip, {"x": request(25, summed=summed)}).frames["x"]
+    frames = decode_video(clip, {"x": request(25, **option)}).frames["x"]
     assert [picture_index(frame) for frame in frames][:51] == [0, *[1] * 25, 3, *[4] * 23, 5]
 
 

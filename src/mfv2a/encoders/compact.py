@@ -40,8 +40,8 @@ class CompactEncoders:
 
     frame_requests: ClassVar[Mapping[str, FrameRequest]] = MappingProxyType(
         {
-            "motion": FrameRequest(fps=COMPACT.sync_rate_hz, size_px=112, gray=True),
-            "image": FrameRequest(fps=COMPACT.clip_rate_hz, size_px=224, fit="crop"),
+            "motion": FrameRequest(fps=COMPACT.sync_rate_hz, size_px=112, gray=True, as_shown=True),
+            "image": FrameRequest(fps=COMPACT.clip_rate_hz, size_px=224, fit="crop", as_shown=True),
         }
     )
     shrinkers: ClassVar[Mapping[str, Shrink]] = MappingProxyType({})

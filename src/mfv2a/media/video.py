@@ -25,8 +25,8 @@ from mfv2a.records import Clip, FrameRequest, VideoInfo
 CHUNK_FRAMES = 64
 CHUNK_BYTES = 64 << 20  # of pictures handed out whole
 CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
-HELD_STEPS = 1.5  # a picture that stays longer than this many steps of the grid is held
-HELD_S = 0.25  # the same where the grid is that of the public loaders, which show the next picture instead
+SHOWN_S = 0.09  # a picture that stays longer is held, where it is wanted as on a screen: at 11 pictures a second
+HELD_S = 0.25  # the same on the grids of public models, whose loaders take the next picture instead
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
 FrameSink = Callable[[NDArray[np.uint8]], None]
 
@@ -50,8 +50,8 @@ def decode_video(
     """Decode a video once for all requests.
 
     Output frame k of a request is the first source frame shown at or after k / fps, counted from the first
-    picture frame; but a source frame that is held, for longer than 1.5 / fps (0.25 s where times are `summed`), stays
-    until the next one comes, as on a screen. The last source frame fills the end. Frames are upright (the file's
+    picture frame; but a source frame that is held, for longer than 0.25 s (0.09 s if `as_shown`), stays until the
+    next one comes, as on a screen. The last source frame fills the end. Frames are upright (the file's
     display matrix is applied). Requests that are `summed` or `whole` differ as `FrameRequest` says.
 
     Args:
@@ -177,7 +177,7 @@ class Grid:
         self._filled = 0  # rows of the stack in use
         self._next = 0  # index k of the next output frame
         self._sum_s = 0.0  # time of the next output frame, where times are summed
-        self._longest_s = HELD_S if request.summed else HELD_STEPS / request.fps
+        self._longest_s = SHOWN_S if request.as_shown else HELD_S
         self._shown: tuple[Any, float] | None = None  # the source frame before, and its time
 
     def offer(self, frame: Any, time_s: float) -> None:
