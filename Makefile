@@ -1,4 +1,5 @@
 # The words of this project. `make` alone lists them. Everything happens in .venv: no root, nothing outside it.
+# Tests run in as many processes as there are processors, eight at most; WORKERS=0 runs them in one.
 #
 # A .venv that is there already is used. Packages come from wherever your pip is set up to look; on Linux a plain
 # install of torch brings the CUDA build (several GB): point PIP_INDEX_URL or PIP_EXTRA_INDEX_URL at an index with
@@ -9,6 +10,7 @@ BIN := $(VENV)/bin
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 TESTS ?= tests
+WORKERS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-ray test-browser test-all gpu check fix bench
@@ -21,7 +23,7 @@ demo: $(VENV)/.demo-installed ## set up .venv, then dub examples/videos into dub
 	$(BIN)/mfv2a dub examples/videos --out dubbed
 
 test: $(VENV)/.dev-installed ## set up .venv, then run the tests, all but slow, gpu, weights, browser and ray
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope $(TESTS)
 
 test-ray: $(VENV)/.ray-installed ## run the tests on a Ray cluster of two nodes, all on this machine
 	$(BIN)/python -m pytest -m ray $(TESTS)

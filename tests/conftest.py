@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,19 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
     for item in items:
         names = [name for name in MARKERS if item.get_closest_marker(name)]
         _deselected.update(names or ["by name"])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tells the process that summarises, if tests run in several, what this one left out."""
+    told: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["deselected"] = dict(_deselected)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes what a process left out; each leaves out the same."""
+    _deselected.update(Counter(getattr(node, "workeroutput", {}).get("deselected", {})) - _deselected)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
