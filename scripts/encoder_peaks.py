@@ -2,9 +2,11 @@
 
     python scripts/encoder_peaks.py --device cuda --dtype bfloat16
     python scripts/encoder_peaks.py --device cuda --dtype bfloat16 --compile
+    python scripts/encoder_peaks.py --device cpu --dtype bfloat16 --seconds 0.5
 
 Random weights; nothing is read or decoded, so this is the networks alone. The peak is a product of square matrices
-of that dtype in the same process. A clip is 8 s: 64 pictures, 24 segments, 250 or 345 latents, 500 or 690 mel frames.
+of that dtype in the same process. A clip is 8 s: 64 pictures, 24 segments, 250 or 345 latents, 500 or 690 mel frames; on
+a slow device a part of one will do.
 Operations are counted (matrix products, convolutions, attention). One JSON line a network: milliseconds (the fastest
 of several), TFLOP/s, share of the peak, relative difference (L2) from float32 arithmetic on the same weights.
 """
@@ -19,34 +21,35 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from mfv2a.jobs.counting import count
 from mfv2a.jobs.machine import fastest, product_speed
 from mfv2a.models.upstream import random_public
 
 Case = tuple[str, str, str, Callable[[nn.Module, dict[str, Tensor]], Tensor], dict[str, Tensor]]
 
 
-def cases(device: torch.device) -> Iterator[Case]:
-    """What is measured: name, kind and size of the network, how it is called, with what."""
+def cases(device: torch.device, seconds: float) -> Iterator[Case]:
+    """What is measured on a clip of so many seconds: name, kind and size of the network, how it is called, with what."""
+    pictures, frames = max(1, round(8 * seconds)), max(16, round(25 * seconds))
     made = torch.Generator().manual_seed(0)
 
     def rand(*shape: int) -> Tensor:
         return torch.rand(shape, generator=made).to(device)
 
     yield (
-        "CLIP ViT-H, 64 pictures",
+        f"CLIP ViT-H, {pictures} pictures",
         "clip",
         "vit_h",
         lambda n, x: n.encode_image(x["frames"]),
-        {"frames": rand(1, 64, 3, 384, 384)},
+        {"frames": rand(1, pictures, 3, 384, 384)},
     )
     yield (
-        "Synchformer, 24 segments",
+        f"Synchformer, {(frames - 16) // 8 + 1} segments",
         "synchformer",
         "public",
         lambda n, x: n.encode(x["frames"]),
-        {"frames": rand(1, 200, 3, 224, 224) * 2 - 1},
+        {"frames": rand(1, frames, 3, 224, 224) * 2 - 1},
     )
     for name, size, latents, dim in (("small 16k", "small_16k", 250, 20), ("large 44k v2", "large_44k_v2", 345, 40)):
         for clips in (1, 16):
@@ -57,8 +60,9 @@ def cases(device: torch.device) -> Iterator[Case]:
                 "text": rand(clips, 77, 1024),
             }
             yield f"{name}, {clips} clips, one evaluation", "mmaudio", size, evaluate, inputs
-    for size, bands, frames in (("16k", 80, 500), ("44k", 128, 690)):
-        yield f"BigVGAN {size}, 8 s", "bigvgan", size, lambda n, x: n(x["mel"]), {"mel": rand(1, bands, frames)}
+    for size, bands, rate in (("16k", 80, 62.5), ("44k", 128, 86.25)):
+        mel = rand(1, bands, round(rate * seconds))
+        yield f"BigVGAN {size}, {seconds:g} s", "bigvgan", size, lambda n, x: n(x["mel"]), {"mel": mel}
 
 
 def evaluate(network: Any, inputs: dict[str, Tensor]) -> Tensor:
@@ -91,19 +95,18 @@ def measure(case: Case, device: torch.device, dtype: torch.dtype, most: float, c
     exact = call(network, inputs)
     network.to(dtype)
     counted = {k: v if k == "frames" else v.to(dtype) for k, v in inputs.items()}
-    with FlopCounterMode(display=False) as counter:
-        found = call(network, counted)
+    found, cost = count(lambda: call(network, counted))
     if compiled:
         compile_blocks(network)
         found = call(network, counted)
     seconds = fastest(lambda: call(network, counted), waiting(device))
-    speed = counter.get_total_flops() / seconds
+    speed = cost.flops / seconds
     apart = float((found.float() - exact.float()).norm() / exact.float().norm())
     return {
         "network": name,
         "compiled": compiled,
         "ms": round(seconds * 1e3, 2),
-        "tflop": round(counter.get_total_flops() / 1e12, 3),
+        "tflop": round(cost.flops / 1e12, 3),
         "tflop_per_s": round(speed / 1e12, 2),
         "share": round(speed / most, 3),
         "apart": float(f"{apart:.2g}"),
@@ -116,13 +119,14 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--compile", action="store_true", help="also encoders and vocoders with compiled blocks")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of the clip that encoders and vocoders take")
     parser.add_argument("--only", default="", help="networks whose name holds this")
     words = parser.parse_args()
     device, dtype = torch.device(words.device), getattr(torch, words.dtype)
     most = product_speed(device, dtype, waiting(device))
     sys.stdout.write(json.dumps({"peak_tflop_per_s": round(most / 1e12, 1), "dtype": words.dtype}) + "\n")
     with torch.inference_mode():
-        for case in cases(device):
+        for case in cases(device, words.seconds):
             if words.only not in case[0]:
                 continue
             for compiled in (False, True) if words.compile and case[1] != "mmaudio" else (False,):

@@ -1,4 +1,4 @@
-"""What the towers of CLIP and Synchformer are made of: self-attention as torch stores it, and maps row by row."""
+"""What the towers of CLIP and Synchformer are made of: self-attention as torch stores it, maps row by row, wide sums."""
 
 from __future__ import annotations
 
@@ -19,6 +19,21 @@ def map_rows(change: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     rows = x.flatten(0, -2)
     out: Tensor = torch.cat([change(part) for part in rows.split(ROWS_AT_ONCE)]).unflatten(0, x.shape[:-1])
     return out
+
+
+def widened(x: Tensor) -> Tensor:
+    """What blocks add to, in float32 at least: narrower sums lose more over many blocks than all products do."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+class StreamNorm(nn.LayerNorm):
+    """Layer norm of what `widened` keeps, given in the dtype of its weights, [..., D] to the same shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last axis."""
+        assert self.weight is not None and self.bias is not None
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps).to(self.weight.dtype)
 
 
 class PackedAttention(nn.Module):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
 from mfv2a.models.arithmetic import products_for
-from mfv2a.models.attention import PackedAttention, map_rows
+from mfv2a.models.attention import PackedAttention, StreamNorm, map_rows, widened
 
 QUICK = 1.702
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -92,8 +92,8 @@ class _MLP(nn.Module):
 class _Block(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
-        self.ln_1, self.attn = nn.LayerNorm(dim), PackedAttention(dim, heads)
-        self.ln_2, self.mlp = nn.LayerNorm(dim), _MLP(dim)
+        self.ln_1, self.attn = StreamNorm(dim), PackedAttention(dim, heads)
+        self.ln_2, self.mlp = StreamNorm(dim), _MLP(dim)
 
     def forward(self, x: Tensor, *, causal: bool) -> Tensor:
         """Map [B, N, D] to [B, N, D]."""
@@ -108,7 +108,8 @@ class _Transformer(nn.Module):
         self.resblocks = nn.ModuleList(_Block(dim, heads) for _ in range(depth))
 
     def forward(self, x: Tensor, *, causal: bool = False) -> Tensor:
-        """Map [B, N, D] to [B, N, D]."""
+        """Map [B, N, D] to [B, N, D], in float32 at least."""
+        x = widened(x)
         for block in self.resblocks:
             x = block(x, causal=causal)
         return x
@@ -125,7 +126,7 @@ class VisionTower(nn.Module):
         self.positional_embedding = nn.Parameter(torch.empty(self.grid**2 + 1, dim).normal_(std=dim**-0.5))
         self.ln_pre = nn.LayerNorm(dim)
         self.transformer = _Transformer(dim, config.vision_heads, config.vision_depth)
-        self.ln_post = nn.LayerNorm(dim)
+        self.ln_post = StreamNorm(dim)
         self.proj = nn.Parameter(torch.empty(dim, config.embed_dim).normal_(std=dim**-0.5))
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -159,7 +160,7 @@ class CLIP(nn.Module):
         self.token_embedding = nn.Embedding(config.vocabulary, config.text_dim)
         self.positional_embedding = nn.Parameter(torch.empty(config.text_len, config.text_dim).normal_(std=0.01))
         self.transformer = _Transformer(config.text_dim, config.text_heads, config.text_depth)
-        self.ln_final = nn.LayerNorm(config.text_dim)
+        self.ln_final = StreamNorm(config.text_dim)
 
     def encode_image(self, frames: Tensor, *, chunk: int | None = None) -> Tensor:
         """A unit vector a frame.
