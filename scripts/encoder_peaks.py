@@ -5,8 +5,8 @@
     python scripts/encoder_peaks.py --device cpu --dtype bfloat16 --seconds 0.5
 
 Random weights; nothing is read or decoded, so this is the networks alone. The peak is a product of square matrices
-of that dtype in the same process. A clip is 8 s: 64 pictures, 24 segments, 250 or 345 latents, 500 or 690 mel frames; on
-a slow device a part of one will do.
+of that dtype in the same process. A clip is 8 s: 64 pictures, 24 segments, 250 or 345 latents, 500 or 690 mel frames;
+`--seconds` takes a part of one, for slow devices.
 Operations are counted (matrix products, convolutions, attention). One JSON line a network: milliseconds (the fastest
 of several), TFLOP/s, share of the peak, relative difference (L2) from float32 arithmetic on the same weights.
 """
@@ -30,7 +30,7 @@ Case = tuple[str, str, str, Callable[[nn.Module, dict[str, Tensor]], Tensor], di
 
 
 def cases(device: torch.device, seconds: float) -> Iterator[Case]:
-    """What is measured on a clip of so many seconds: name, kind and size of the network, how it is called, with what."""
+    """What is measured, on clips of that length: name, kind and size of the network, how it is called, with what."""
     pictures, frames = max(1, round(8 * seconds)), max(16, round(25 * seconds))
     made = torch.Generator().manual_seed(0)
 

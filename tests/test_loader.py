@@ -10,6 +10,7 @@ import torch
 from mfv2a.errors import CheckpointError, ConfigError, DeviceError
 from mfv2a.hub import digest_of
 from mfv2a.loader import describe_model, load_pipeline, pick_device, pick_dtype
+from mfv2a.models import arithmetic
 from mfv2a.models.vae import VAE, VAEConfig
 from mfv2a.models.weights import load_network, save_network
 from mfv2a.register import files_of, find_model, model_names
@@ -55,9 +56,19 @@ def test_a_device_that_is_not_there_is_named():
 
 def test_dtype_follows_the_device_and_rejects_others():
     assert pick_dtype("auto", torch.device("cpu")) is torch.float32
+    assert pick_dtype("auto", torch.device("cuda")) is torch.bfloat16
     assert pick_dtype("bfloat16", torch.device("cpu")) is torch.bfloat16
     with pytest.raises(ConfigError, match="int8"):
         pick_dtype("int8", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("multiplies", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_public_networks_take_the_dtype_that_a_processor_multiplies_best(multiplies, expected, monkeypatch):
+    monkeypatch.setattr(arithmetic, "is_surely_native", lambda dtype: multiplies)
+    assert pick_dtype("auto", torch.device("cpu"), large=True) is expected
+    assert pick_dtype("auto", torch.device("cpu")) is torch.float32
+    assert load_pipeline("embedded", device="cpu", generator=False).dtype is torch.float32
+    assert load_pipeline("mmaudio-small-16k", device="cpu", random_weights=True, low_memory=True).dtype is expected
 
 
 @pytest.fixture

@@ -45,12 +45,12 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["16k", "44k"])
 def pipeline(home, request):
-    return load_pipeline(f"tiny-mm-{request.param}", device="cpu")
+    return load_pipeline(f"tiny-mm-{request.param}", device="cpu", dtype="float32")
 
 
 @pytest.fixture(scope="module")
 def small(home):
-    return load_pipeline("tiny-mm-16k", device="cpu")
+    return load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")
 
 
 def clip(seconds, seed=0):
@@ -295,7 +295,7 @@ def test_a_pickled_file_is_converted_once_and_a_damaged_copy_is_passed_over(home
     copies = {path.name.split("-")[0]: path for path in folder.iterdir()}
     assert set(copies) == {"mmaudio", "vae", "bigvgan", "clip", "synchformer"}
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
-    again = load_pipeline("tiny-mm-16k", device="cpu")
+    again = load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()} == before
     work = again.prepare(None, prompt="rain", duration_s=0.5)
     assert torch.equal(again.sample([work], SampleOptions())[0], small.sample([work], SampleOptions())[0])
@@ -303,10 +303,11 @@ def test_a_pickled_file_is_converted_once_and_a_damaged_copy_is_passed_over(home
     damaged.unlink()  # not cut in place: networks that are loaded have it mapped
     damaged.write_bytes(b"\0" * 100)
     assert torch.equal(
-        load_pipeline("tiny-mm-16k", device="cpu").prepare(None, prompt="rain").text.tokens, work.text.tokens
+        load_pipeline("tiny-mm-16k", device="cpu", dtype="float32").prepare(None, prompt="rain").text.tokens,
+        work.text.tokens,
     )
     assert not damaged.exists()
-    load_pipeline("tiny-mm-16k", device="cpu")
+    load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")
     assert len(damaged.read_bytes()) > 100
 
 
@@ -315,7 +316,7 @@ def test_no_copy_is_made_where_there_is_no_room(home, monkeypatch):
 
     monkeypatch.setenv("MFV2A_HOME", str(home / "elsewhere"))
     monkeypatch.setattr(hub, "has_space", lambda folder, size: False)
-    assert load_pipeline("tiny-mm-16k", device="cpu").info.default_steps == 3
+    assert load_pipeline("tiny-mm-16k", device="cpu", dtype="float32").info.default_steps == 3
     assert not (home / "elsewhere" / "converted").exists()
 
 
@@ -325,11 +326,11 @@ def test_weights_of_another_size_are_refused(home, monkeypatch):
     monkeypatch.setenv("MFV2A_CHECKPOINTS", str(path))
     path.write_text(text.replace('vae = "tiny-vae-16k"', 'vae = "tiny-vae-44k"'))
     with pytest.raises(ConfigError, match="sizes that do not fit"):
-        load_pipeline("tiny-mm-16k", device="cpu")
+        load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")
     swapped = text.replace('file = "mm_16k.pth"\nconfig = "tiny_16k"', 'file = "mm_16k.pth"\nconfig = "tiny_44k"')
     path.write_text(swapped)
     with pytest.raises(ConfigError, match="sizes that do not fit"):
-        load_pipeline("tiny-mm-16k", device="cpu")
+        load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")
     path.write_text(
         swapped.replace("tiny-vae-16k", "tiny-vae")
         .replace("tiny-voc-16k", "tiny-voc")
@@ -337,10 +338,10 @@ def test_weights_of_another_size_are_refused(home, monkeypatch):
         .replace('"tiny-voc"', '"tiny-voc-44k"')
     )
     with pytest.raises(CheckpointError, match="wrong shapes"):
-        load_pipeline("tiny-mm-16k", device="cpu")
+        load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")
     path.write_text(text.replace(', tokenizer = "tiny-words"', ""))
     with pytest.raises(ConfigError, match="needs components tokenizer"):
-        load_pipeline("tiny-mm-16k", device="cpu")
+        load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")
 
 
 def test_random_weights_need_no_files(home, monkeypatch):

@@ -46,7 +46,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def woosh(home):
-    return load_pipeline("tiny-dvflow", device="cpu")
+    return load_pipeline("tiny-dvflow", device="cpu", dtype="float32")
 
 
 def clip(seconds, seed=0):
@@ -143,7 +143,7 @@ def test_guidance_is_an_input_and_words_and_picture_are_heard(woosh):
 
 @pytest.mark.parametrize(("model", "steps", "strength"), [("tiny-mean", 1, None), ("tiny-flux", 3, 4.5)])
 def test_text_alone_is_the_reference_path(home, model, steps, strength):
-    pipeline = load_pipeline(model, device="cpu")
+    pipeline = load_pipeline(model, device="cpu", dtype="float32")
     work = pipeline.prepare(None, prompt="rain", negative_prompt="" if strength is None else "dog", seed=3)
     assert len(pipeline.spec.plan(pipeline.spec.latents(9.975))) == 1
     assert pipeline.spec.latents(9.975) == 312

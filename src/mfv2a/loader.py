@@ -25,6 +25,7 @@ LAYOUTS = frozenset({"compact", "tiny", "mmaudio", "meanaudio", "woosh"})
 EYES = ("clip", "sync")  # roles of components that see; the words are encoded for each prompt anew
 DEVICES = ("cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+SMALL_LAYOUTS = ("compact", "tiny")
 
 
 def describe_model(name: str) -> ModelInfo:
@@ -95,18 +96,26 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of a name; "auto" is bfloat16 on CUDA, else float32.
+def pick_dtype(name: str, device: torch.device, *, large: bool = False) -> torch.dtype:
+    """The dtype of a name; "auto" is bfloat16 on CUDA, and on processors that multiply it; else float32.
+
+    Args:
+        name: one of `DTYPES`.
+        device: the networks run on.
+        large: it is for public networks; the small ones of the tool's own run in float32 on every processor.
 
     Raises:
         ConfigError: not a dtype the generator can run in.
     """
     import torch
 
+    from mfv2a.models.arithmetic import is_surely_native
+
     if name not in DTYPES:
         raise ConfigError(f"unknown dtype {name!r}", hint="one of " + ", ".join(DTYPES))
     if name == "auto":
-        name = "bfloat16" if device.type == "cuda" else "float32"
+        narrow = device.type == "cuda" or (device.type == "cpu" and large and is_surely_native(torch.bfloat16))
+        name = "bfloat16" if narrow else "float32"
     dtype: torch.dtype = getattr(torch, name)
     return dtype
 
@@ -139,7 +148,7 @@ def load_pipeline(
     """
     entry, info = find_model(name), describe_model(name)
     target = pick_device(device)
-    number = pick_dtype(dtype, target)
+    number = pick_dtype(dtype, target, large=entry.layout not in SMALL_LAYOUTS)
     if entry.layout not in LAYOUTS:
         raise CheckpointError(
             f"{name} cannot be run by this version: it has no loader for the layout {entry.layout!r}",

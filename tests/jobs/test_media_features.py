@@ -111,7 +111,7 @@ def test_videos_become_a_set_that_training_reads(lab, capfd):
 
 def test_the_features_are_those_that_dub_sees_and_the_latents_those_of_the_codec(lab):
     assert extract() == 0
-    pipeline = load_pipeline("tiny-mm-16k", device="cpu")
+    pipeline = load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")
     info = probe_video(Path("videos/id1_000011.mp4"))
     work = pipeline.prepare(decode_clip(info, pipeline), prompt="dog barking 1")
     stored = MappedSet.open(lab / "features")

@@ -73,15 +73,16 @@ def test_a_product_in_float32_rounded_is_what_the_numbers_stand_for(imitated):
 
 
 @pytest.mark.parametrize(
-    ("can", "native"),
+    ("can", "native", "surely"),
     [
-        ({"architecture": "x86_64", "avx2": True, "avx512_bf16": False}, False),
-        ({"architecture": "x86_64", "amx_bf16": True}, True),
-        ({"architecture": "x86_64", "avx512_bf16": True}, True),
-        ({"architecture": "aarch64"}, True),
+        ({"architecture": "x86_64", "avx2": True, "avx512_bf16": False}, False, False),
+        ({"architecture": "x86_64", "amx_bf16": True}, True, True),
+        ({"architecture": "x86_64", "avx512_bf16": True}, True, True),
+        ({"architecture": "aarch64"}, True, False),
     ],
 )
-def test_the_processor_says_what_it_has(can, native, monkeypatch):
+def test_the_processor_says_what_it_has(can, native, surely, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can, raising=False)
     assert arithmetic.is_native.__wrapped__(torch.bfloat16) is native
-    assert arithmetic.is_native.__wrapped__(torch.float32) is True
+    assert arithmetic.is_surely_native(torch.bfloat16) is surely
+    assert arithmetic.is_native.__wrapped__(torch.float32) is arithmetic.is_surely_native(torch.float32) is True

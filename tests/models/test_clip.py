@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -52,6 +53,19 @@ def test_the_reference_numbers_of_a_small_encoder():
 @pytest.mark.slow
 def test_the_reference_numbers_at_full_size():
     compare("clip_vit_h", filled("clip_vit_h", CONFIGS["vit_h"]))
+
+
+def test_many_blocks_in_bfloat16_stay_near_to_float32():
+    torch.manual_seed(0)
+    deep = CLIP(replace(CLIPConfig.tiny(), vision_dim=64, vision_heads=4, vision_depth=32, text_depth=24)).eval()
+    frames, tokens = torch.rand(1, 4, 3, 384, 384), torch.arange(77)[None]
+    with torch.inference_mode():
+        exact = deep.encode_image(frames), deep.encode_text(tokens)
+        deep.bfloat16()
+        found = deep.encode_image(frames), deep.encode_text(tokens)
+    for narrow, wide in zip(found, exact, strict=True):
+        assert narrow.dtype == torch.bfloat16
+        assert (narrow.float() - wide).norm() < 0.01 * wide.norm()
 
 
 @pytest.fixture(scope="module")

@@ -232,7 +232,13 @@ DecodeDeviceOption = Annotated[
 ]
 DtypeOption = Annotated[
     str,
-    typer.Option("--dtype", help="auto, float32, bfloat16 or float16.", metavar="NAME", rich_help_panel=MACHINE),
+    typer.Option(
+        "--dtype",
+        help="auto, float32, bfloat16 or float16. auto: bfloat16 on a GPU, and for public models on a processor that "
+        "multiplies it.",
+        metavar="NAME",
+        rich_help_panel=MACHINE,
+    ),
 ]
 LowMemoryOption = Annotated[
     bool,

@@ -30,14 +30,20 @@ _PRODUCTS = frozenset(
 @functools.cache
 def is_native(dtype: torch.dtype) -> bool:
     """Whether this processor multiplies matrices of a dtype itself; so it is said where torch cannot tell."""
-    if dtype not in _FEATURES:
-        return True
+    return dtype not in _FEATURES or _told(dtype) is not False
+
+
+def is_surely_native(dtype: torch.dtype) -> bool:
+    """Whether torch tells of this processor that it multiplies matrices of a dtype itself."""
+    return dtype not in _FEATURES or _told(dtype) is True
+
+
+def _told(dtype: torch.dtype) -> bool | None:
+    """What torch tells of products in a narrow dtype; None where it tells nothing."""
     tell: Callable[[], Mapping[str, Any]] | None = getattr(torch.cpu, "get_capabilities", None)
-    if tell is None:
-        return True
-    can = tell()
+    can = tell() if tell else {}
     if can.get("architecture") != "x86_64":
-        return True
+        return None
     return any(can.get(name, False) for name in _FEATURES[dtype])
 
 

@@ -1,4 +1,4 @@
-"""What the towers of CLIP and Synchformer are made of: self-attention as torch stores it, maps row by row, wide sums."""
+"""What the towers of CLIP and Synchformer are made of: self-attention as torch stores it, maps by rows, wide sums."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ class StreamNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last axis."""
-        assert self.weight is not None and self.bias is not None
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps).to(self.weight.dtype)
 
