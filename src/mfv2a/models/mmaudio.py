@@ -244,15 +244,15 @@ class MMAudio(nn.Module):
             text_f: [B, L, text_dim].
             num_latents: N.
         """
-        position = torch.arange(sync_f.shape[1], device=sync_f.device) % SYNC_PERIOD
+        moments = torch.arange(sync_f.shape[1], device=sync_f.device)
         scale = self.config.feature_scale
         clip = self.clip_input_proj(scale * clip_f)
-        sync = self.sync_input_proj(sync_f + self.sync_pos_emb[0, 0, position])
+        sync = self.sync_input_proj(sync_f + self.sync_pos_emb[0, 0, moments % SYNC_PERIOD])
         text = self.text_input_proj(scale * text_f)
-        # nearest-exact with float32 arithmetic: two outputs of the 44k default sit on exact ties.
-        sync = F.interpolate(sync.transpose(1, 2), size=num_latents, mode="nearest-exact").transpose(1, 2)
+        # nearest-exact with float32 arithmetic, whatever the weights: two outputs of the 44k default sit on exact ties.
+        nearest = F.interpolate(moments.float()[None, None], size=num_latents, mode="nearest-exact")[0, 0].long()
         pooled = self.clip_cond_proj(clip.mean(1)) + self.text_cond_proj(text.mean(1))
-        return Conditions(clip, sync, text, self.global_cond_mlp(pooled))
+        return Conditions(clip, sync[:, nearest], text, self.global_cond_mlp(pooled))
 
     def forward(
         self, z: Tensor, *, t: Tensor, r: Tensor | None = None, guidance: Tensor | None = None, conditions: Conditions
