@@ -28,7 +28,7 @@ ALLOWED = {
         *("loader", "packages", "hub", "models", "pipeline", "training", "evaluation"),
         *("data", "media", "scenes", "flow", "timeline", "decoding"),
     },
-    "loader": {"layouts", "packages", "parts", "pipeline"},
+    "loader": {"layouts", "models", "packages", "parts", "pipeline"},
     "packages": {"hub"},
     "layouts": {"hub", "models", "encoders", "parts"},
     "pipeline": {"flow", "models", "timeline", "work", "encoders", "generators", "parts"},
