@@ -6,7 +6,7 @@ import difflib
 import tomllib
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -45,10 +45,15 @@ def build(record: type[Record], table: Mapping[str, Any], *, where: str) -> Reco
             hint = f"did you mean {close[0]}?" if close else "known keys: " + ", ".join(known)
             raise ConfigError(f"{where}: unknown key {key!r}", hint=hint)
         values[key] = _convert(types_of[key], value, where=f"{where}: {key}")
-    try:
-        return record(**values)
-    except TypeError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    missing = [
+        field.name
+        for field in fields(record)  # type: ignore[arg-type]
+        if field.name not in values and field.default is MISSING and field.default_factory is MISSING
+    ]
+    if missing:
+        keys = "the key " + missing[0] + " is" if len(missing) == 1 else "the keys " + ", ".join(missing) + " are"
+        raise ConfigError(f"{where}: {keys} missing", hint="known keys: " + ", ".join(known))
+    return record(**values)
 
 
 def _convert(kind: Any, value: Any, *, where: str) -> Any:

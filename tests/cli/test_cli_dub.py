@@ -92,6 +92,24 @@ def test_a_rerun_skips_and_overwrite_does_it_again(capsysbinary: pytest.CaptureF
     assert [line["status"] for line in report()] == ["ok", "skipped", "ok", "ok"]
 
 
+def test_an_output_that_somebody_has_changed_is_not_replaced(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.4)
+    command = ["dub", "in", "--out", "out", *TINY]
+    assert main(command) == 0
+    with Path("out/a.mp4").open("ab") as file:
+        file.write(b"by hand")
+    mine = Path("out/a.mp4").read_bytes()
+    assert main(command) == 3
+    assert b"changed since mfv2a made it" in capsysbinary.readouterr().err
+    assert Path("out/a.mp4").read_bytes() == mine
+    Path("out/a.mp4").unlink()
+    assert main(command) == 0
+    with Path("out/a.mp4").open("ab") as file:
+        file.write(b"by hand")
+    assert main([*command, "--overwrite"]) == 0
+    assert b"by hand" not in Path("out/a.mp4").read_bytes()
+
+
 def test_the_sound_depends_on_content_and_seed_and_on_nothing_else() -> None:
     make_video(Path("in/a.mov"), seconds=0.6)
     make_video(Path("in/c.mov"), seconds=0.8)

@@ -302,6 +302,31 @@ def test_waiting_for_ones_turn_is_not_counted_as_work() -> None:
     assert {result.status for result in results.values()} == {"ok"}
 
 
+def test_who_waits_for_one_that_hangs_is_given_up_too_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.GRACE_S", 0.1)
+    monkeypatch.setattr("mfv2a.jobs.batch.CLOSE_S", 0.1)
+    monkeypatch.setattr("mfv2a.media.patience.HANGS_S", 0.1)
+    turn, end = Turn(), threading.Event()
+
+    class Queue(Script):
+        def decode(self, item: Item) -> None:
+            if item.source.name in "ab":
+                with turn:
+                    end.wait(60)
+            super().decode(item)
+
+    start = time.perf_counter()
+    try:
+        results = run(Queue(), "abcd", timeout_s=0.2, workers=2)
+    finally:
+        end.set()
+    statuses = {name: result.status for name, result in results.items()}
+    assert statuses == {"a": "failed", "b": "failed", "c": "ok", "d": "ok"}
+    assert "--timeout 0.2 s" in results["a"].error
+    assert "--timeout 0.2 s" in results["b"].error
+    assert time.perf_counter() - start < 10
+
+
 @pytest.mark.parametrize("stage", ["decode", "finish"])
 def test_a_clip_that_hangs_for_ever_is_given_up_and_its_thread_replaced(
     stage: str, monkeypatch: pytest.MonkeyPatch

@@ -174,6 +174,9 @@ def test_an_entry_of_another_user_is_read_and_left_alone(pipeline: Pipeline, mon
     (path,) = entries()
     path.write_bytes(b"damaged")
     assert cache.get("0" * 64) is None
+    full = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, most_bytes=3 * path.stat().st_size)
+    full.put("1" * 64, [Shot(0.0, some())])
+    full.put("2" * 64, [Shot(0.0, some())])  # no room, and none to be made
 
 
 def test_the_longest_unused_go_first_and_the_bound_holds(pipeline: Pipeline) -> None:

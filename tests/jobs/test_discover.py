@@ -133,6 +133,14 @@ def test_a_linked_folder_and_a_linked_file_are_followed(here: Path) -> None:
     }
 
 
+def test_a_link_does_not_take_the_place_of_the_folder_it_leads_to(here: Path) -> None:
+    touch("in/day1/x.mp4", "in/day2/deep/y.mp4")
+    Path("in/current").symlink_to("day1")
+    Path("in/day1/again").symlink_to("../day2/deep")
+    found = {"in/day1/x.mp4": "day1/x.mp4", "in/day2/deep/y.mp4": "day2/deep/y.mp4"}
+    assert tree(find_videos(["in"], Path("out"))) == found
+
+
 def test_a_video_named_twice_is_taken_once(here: Path) -> None:
     touch("in/a.mp4")
     assert tree(find_videos(["in", "in/a.mp4", "in/../in/a.mp4"], Path("out"))) == {"in/a.mp4": "a.mp4"}

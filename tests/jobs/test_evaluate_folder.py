@@ -259,6 +259,8 @@ def test_the_command_prints_a_table_files_and_exit_codes(
         ["made", "--reference", "true", "--measure", "fad"],
         ["made", "--reference", "gone"],
         ["made", "--reference", "true", "--csv", "gone/f.csv"],
+        ["made", "--reference", "true", "--steps", "3"],
+        ["made", "--reference", "true", "--no-text"],
     ],
 )
 def test_words_that_cannot_work_are_exit_2(

@@ -78,7 +78,7 @@ def test_shards_one_after_the_other_make_what_a_whole_run_makes() -> None:
     merged = merge_reports(Path("parts"))
     assert (merged.statuses, merged.missing, len(merged.reports)) == ({"failed": 1, "ok": 7}, (), 3)
     assert statuses("parts") == statuses("whole")
-    assert sorted(path.name for path in Path("parts").iterdir()) == sorted(
+    assert sorted(path.name for path in Path("parts").glob("[!.]*")) == sorted(
         path.name for path in Path("whole").iterdir()
     )
     for path in Path("whole").glob("*.wav"):
@@ -108,7 +108,7 @@ def test_shards_of_one_count_run_at_the_same_time() -> None:
     runs = [subprocess.Popen([*line, f"{index}/3"], stdout=subprocess.DEVNULL) for index in (1, 2, 3)]
     assert [run.wait(timeout=120) for run in runs] == [0, 0, 0]
     assert merge_reports(Path("out")).statuses == {"ok": 7}
-    assert not list(Path("out").glob(".mfv2a*"))
+    assert not list(Path("out").glob(".mfv2a*.lock"))
 
 
 def hold(shard: tuple[int, int] | None, held: object, end: object) -> None:
@@ -148,7 +148,7 @@ def test_runs_that_would_overlap_keep_each_other_out(
         other.join(60)
     with locked(Path("out"), wanted):
         pass
-    assert not list(Path("out").glob(".mfv2a*"))
+    assert not list(Path("out").glob(".mfv2a*.lock"))
 
 
 def claim_and_die(shard: tuple[int, int] | None) -> None:
@@ -172,7 +172,7 @@ def test_what_a_killed_run_was_at_is_made_again(killed: tuple[int, int] | None, 
     merge_reports(Path("out"))
     assert statuses("out") == {"0.mov": "ok"}
     assert main(["dub", "in", "--out", "out", *TINY]) == 0
-    assert not list(Path("out").glob(".mfv2a*"))
+    assert not list(Path("out").glob(".mfv2a*.lock"))
 
 
 def test_a_merge_that_was_cut_off_gives_the_same_when_it_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,6 +220,17 @@ def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["dub", "in", "--out", "out", "--shard", f"{index}/4", *TINY]) == 0
     assert main(["report", "merge", "out"]) == 3
     assert "no report of shard 2/4, 3/4" in capsys.readouterr().err
+
+
+def test_shards_merged_before_are_not_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    make_clips(3)
+    for first, then in (((1, 4), 3), ((2,), 3), ((3,), 0), ((2,), 0)):
+        for index in first:
+            assert main(["dub", "in", "--out", "out", "--shard", f"{index}/4", "--overwrite", *TINY]) == 0
+        assert main(["report", "merge", "out"]) == then
+    told = capsys.readouterr().err
+    assert "no report of shard 2/4, 3/4" in told
+    assert "no report of shard 3/4:" in told
 
 
 def test_a_shard_without_videos_says_so_and_is_not_missing(capsys: pytest.CaptureFixture[str]) -> None:

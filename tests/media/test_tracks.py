@@ -116,6 +116,22 @@ def test_a_sound_file_is_read_from_its_first_sample(tmp_path: Path) -> None:
         read_on_clock(clip(tmp_path, ".mp4"))
 
 
+def test_beyond_full_scale_a_videos_sound_is_cut_as_a_sound_files_is(tmp_path: Path) -> None:
+    loud = "aevalsrc=3*sin(2*PI*440*t):s=48000:d=1"
+    run_bundled("-f", "lavfi", "-i", loud, "-c:a", "pcm_f32le", tmp_path / "loud.wav")
+    run_bundled("-i", clip(tmp_path, ".mp4"), "-i", tmp_path / "loud.wav", "-map", 0, "-map", 1, "-c", "copy",
+                tmp_path / "loud.mkv")  # fmt: skip
+    wave, track = read_on_clock(tmp_path / "loud.wav").samples, read_on_clock(tmp_path / "loud.mkv").samples
+    shared = min(len(wave), len(track))
+    assert np.array_equal(wave[:shared], track[:shared])
+    run_bundled("-f", "lavfi", "-i", "aevalsrc=0/0:s=48000:d=1", "-c:a", "pcm_f32le", tmp_path / "none.wav")
+    run_bundled("-i", clip(tmp_path, ".mp4"), "-i", tmp_path / "none.wav", "-map", 0, "-map", 1, "-c", "copy",
+                tmp_path / "none.mkv")  # fmt: skip
+    for name in ("none.wav", "none.mkv"):
+        with pytest.raises(MediaError, match="no numbers"):
+            read_on_clock(tmp_path / name)
+
+
 def test_a_gap_is_silence_and_what_follows_it_is_in_place(tmp_path: Path) -> None:
     """Two clicks, with half a second of packets between them taken out."""
     words = "aevalsrc=if(between(mod(t\\,0.8)\\,0.1\\,0.101)\\,0.8\\,0.01):s=48000:d=1"

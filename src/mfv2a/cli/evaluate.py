@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mfv2a.records import ModelInfo
 
 FOLDERS = "Folders of sounds"
+OF_A_MODEL = ("scenes", "text", "video", "model", "steps", "cfg", "rescale", "dtype")
+"""Options that mean nothing where folders are measured."""
 
 EPILOG = """
 **Examples**
@@ -128,6 +130,13 @@ def evaluate(
         if reference is None or not folders or (generated and compare):
             hint = "mfv2a evaluate GENERATED --reference DIR, or mfv2a evaluate --compare A B --reference DIR"
             raise ConfigError("folders of sounds are measured against --reference", hint=hint)
+        for name in OF_A_MODEL:
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                word = name.replace("_", "-")
+                raise ConfigError(
+                    f"--{word} is of a model on held-out scenes", hint=f"leave out --{word} or --reference"
+                )
         wanted = FolderOptions(
             generated=tuple(folders), reference=reference, listing=listing, measures=tuple(measure or ()),
             draws=draws, seed=seed, device=device, csv=csv, per_clip=per_clip,

@@ -18,14 +18,14 @@ from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.faults import DISK_HINT, is_disk_full, tell_failure
 from mfv2a.jobs.grouping import BatchSize, sample_group
 from mfv2a.jobs.plan import Item
-from mfv2a.media.patience import OverdueError, Patience, StoppedError, patient
+from mfv2a.media.patience import HANGS_S, OverdueError, Patience, StoppedError, patient
 from mfv2a.records import ItemResult
 
 CLIPS_AHEAD = 2
 """Clips that are decoded, or being decoded, beyond one for each worker."""
 PHASE_CLIPS = 64
 """Clips that pass each kind of stage together where stages share one place in memory."""
-GRACE_S = 5.0  # after its time is over, until a clip that does not end by itself is given up
+GRACE_S = HANGS_S  # after its time is over, until a clip that does not end by itself is given up
 LOOK_S = 0.5  # how often overdue clips are looked for
 WIND_UP_S = 60.0
 CLOSE_S = 10.0

@@ -166,7 +166,8 @@ class FeatureCache:
             part.write_bytes(data)
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             self._tell(error)
             return
         self._make_room(len(data))
@@ -186,7 +187,10 @@ class FeatureCache:
             for _, size, path in entries:
                 if self._bytes <= KEPT_SHARE * self._most:
                     break
-                path.unlink(missing_ok=True)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError:  # another user's
+                    continue
                 self._bytes -= size
 
     def _entries(self) -> list[tuple[int, int, Path]]:

@@ -203,7 +203,7 @@ class _Finder:
         before = len(self.found)
         left_out = 0
         root, whole_root = str(folder), os.path.abspath(folder)  # noqa: PTH100 - symlinks are kept
-        for relative, linked in self._walk(folder, "", {_real(folder)}, linked=False):
+        for relative, linked in self._walk_with_links(folder):
             whole = os.path.join(whole_root, relative)  # noqa: PTH118 - a hundred thousand Paths are slow
             if whole in self._written or (linked and _real(Path(whole)).is_relative_to(self._out_real)):
                 left_out += 1
@@ -214,11 +214,24 @@ class _Finder:
         elif len(self.found) == before:
             self.notes.append(f"{folder} holds no videos")
 
-    def _walk(self, folder: Path, relative: str, seen: set[Path], *, linked: bool) -> Iterator[tuple[str, bool]]:
+    def _walk_with_links(self, folder: Path) -> Iterator[tuple[str, bool]]:
         """Yields the videos below a folder by name, and whether a link leads to each.
 
-        A folder that is reached again, as in a loop, is not entered.
+        Folders that only links lead to come last, so that no link takes the place of the folder itself. A folder that
+        is reached again, as in a loop, is not entered.
         """
+        seen, links = {_real(folder)}, list[tuple[Path, str]]()
+        yield from self._walk(folder, "", seen, links, linked=False)
+        while links:
+            path, place = links.pop(0)
+            if _real(path) not in seen:
+                seen.add(_real(path))
+                yield from self._walk(path, place, seen, links, linked=True)
+
+    def _walk(
+        self, folder: Path, relative: str, seen: set[Path], links: list[tuple[Path, str]], *, linked: bool
+    ) -> Iterator[tuple[str, bool]]:
+        """Yields what lies below a folder itself; links to folders are put into `links`."""
         try:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
@@ -234,9 +247,13 @@ class _Finder:
             if _leads(entry.is_dir):
                 real = _real(Path(entry.path))
                 above = _real(folder).is_relative_to(real)  # a link to a parent: the way round a loop
-                if real not in seen and not above and real != self._out_real:
-                    seen.add(real)
-                    yield from self._walk(Path(entry.path), place, seen, linked=by_link)
+                if real in seen or above or real == self._out_real:
+                    continue
+                if entry.is_symlink():
+                    links.append((Path(entry.path), place))
+                    continue
+                seen.add(real)
+                yield from self._walk(Path(entry.path), place, seen, links, linked=by_link)
             elif _suffix(entry.name) in VIDEO_SUFFIXES and (entry.is_symlink() or _leads(entry.is_file)):
                 yield place, by_link
 

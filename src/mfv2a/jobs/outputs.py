@@ -68,7 +68,18 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
             return MediaError(path, "already there, and not made by mfv2a", hint="move it away, or use --overwrite")
         if maker != absolute(item.source) and maker.exists():
             return MediaError(path, f"already there, made from {maker}", hint="use another --out, or --overwrite")
+        if path == item.output and _was_changed(item, report):
+            return MediaError(path, "changed since mfv2a made it", hint="move it away, or use --overwrite")
     return None
+
+
+def _was_changed(item: Item, report: Report) -> bool:
+    """Whether somebody has changed an output since it was made, as its size tells."""
+    record = report.last(item.source, item.variant) or {}
+    stated = dict(record.get("details") or {}).get("output_bytes")
+    is_same = report.folder / str(record.get("name")) == item.output
+    is_claimed = str(absolute(item.output)) in report.claimed  # a killed run may have put another there
+    return isinstance(stated, int) and is_same and not is_claimed and _size_bytes(item.output) not in (-1, stated)
 
 
 def already_done(

@@ -189,6 +189,7 @@ class Report:
         self._root = str(absolute(folder))
         self._last: dict[str | tuple[str, int], int] = {}
         self._source_of: dict[str, str] = {}
+        self.claimed: set[str] = set()
         paths = report_paths(folder)
         self._paths = [self._path, *(path for path in paths if path != self._path)]
         self._files = [Lines(path) for path in self._paths]
@@ -232,6 +233,7 @@ class Report:
     def claim(self, output: str, source: str) -> None:
         """Takes a file in as ours that a run was about to write when it was killed."""
         self._source_of.setdefault(output, source)
+        self.claimed.add(output)
 
     def begin(self) -> None:
         """Makes the file, though there may be nothing to say in it.

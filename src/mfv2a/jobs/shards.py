@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from mfv2a.media.temporary import part_path, remove_parts
 
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _NAME = re.compile(r"report-([0-9]+)-of-([0-9]+)\.jsonl")
+_MERGED = ".mfv2a-merged.json"  # which shards' reports earlier merges took in
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Merged:
         reports: the names of those that were taken in.
         lines: of the report now.
         statuses: how many of its files (by source and take) are in which status.
-        missing: shards of which no report was there.
+        missing: shards of which no report was there, neither now nor in an earlier merge.
     """
 
     path: Path
@@ -122,11 +124,12 @@ def merge_reports(out: Path) -> Merged:
         path = out / REPORT_NAME
         names = tuple(each.name for each in paths if each.name != REPORT_NAME)
         lines = _write(path, paths) if names else sum(1 for _ in read_records(path))
+        missing = _missing(out, names)
         for name in names:
             with suppress(FileNotFoundError):
                 (out / name).unlink()
         report = Report(out)
-        return Merged(path, names, lines, report.statuses(), _missing(names))
+        return Merged(path, names, lines, report.statuses(), missing)
 
 
 def _write(path: Path, paths: Sequence[Path]) -> int:
@@ -153,6 +156,15 @@ def _write(path: Path, paths: Sequence[Path]) -> int:
     return lines
 
 
+def _read_merged(path: Path) -> dict[str, list[int]]:
+    """Number of shards -> those merged before; of a file that is not there or damaged, none."""
+    try:
+        found: dict[str, list[int]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _dated(path: Path) -> Iterator[tuple[str, bytes]]:
     """The lines of a report with their times, which never fall."""
     latest = ""
@@ -161,12 +173,24 @@ def _dated(path: Path) -> Iterator[tuple[str, bytes]]:
         yield latest, encode_json(record)
 
 
-def _missing(names: Sequence[str]) -> tuple[str, ...]:
+def _missing(out: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Which shards of the runs that wrote these reports have written none; remembers those that have."""
     there: dict[int, set[int]] = {}
     for name in names:
         found = _NAME.fullmatch(name)
         if found is not None:
             there.setdefault(int(found[2]), set()).add(int(found[1]))
+    if not there:
+        return ()
+    path = out / _MERGED
+    merged = _read_merged(path)
+    for count, indices in there.items():
+        indices |= set(merged.get(str(count), ()))
+    merged |= {str(count): sorted(indices) for count, indices in there.items()}
+    part = part_path(path)
+    with suppress(OSError):  # a merge that is not remembered is still one
+        part.write_text(json.dumps(merged), encoding="utf-8")
+        part.replace(path)
     return tuple(
         f"{index}/{count}"
         for count, indices in sorted(there.items())

@@ -14,6 +14,8 @@ from contextvars import ContextVar
 
 from mfv2a.errors import Mfv2aError
 
+ASK_S = 0.5  # how often who waits for its turn asks whether to go on
+HANGS_S = 5.0  # after its time is over, until work that does not end by itself is taken to hang
 TIMEOUT_HINT = "leave this file out, or allow more with --timeout"
 
 
@@ -106,24 +108,40 @@ def patient(patience: Patience) -> Iterator[None]:
 
 
 class Turn:
-    """A lock whose wait is not counted as work: the clock of the thread's `patience` stands still until it has it."""
+    """A lock whose wait is not counted as work: the clock of the thread's `patience` stands still until it has it.
+
+    Who holds it beyond the time that is allowed for its work, and does not end, is waited for no longer.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._holder: Patience | None = None
 
     def __enter__(self) -> None:
-        """Wait for it."""
+        """Wait for it.
+
+        Raises:
+            StoppedError: the batch ends at once.
+            OverdueError: who has it hangs.
+        """
         patience = _current.get()
         if patience is not None:
             patience.rest()
         try:
-            self._lock.acquire()
+            while not self._lock.acquire(timeout=ASK_S):
+                if patience is not None:
+                    patience.check_writing()
+                holder = self._holder
+                if holder is not None and holder.is_overdue(HANGS_S):
+                    raise holder.overdue()
         finally:
             if patience is not None:
                 patience.begin()
+        self._holder = patience
 
     def __exit__(self, *error: object) -> None:
         """Hand it on."""
+        self._holder = None
         self._lock.release()
 
 

@@ -27,7 +27,7 @@ class Timeline:
     """
 
     first_s: float = math.inf
-    end_s: float = 0.0
+    end_s: float = -math.inf
     last_s: float = 0.0
     last_duration_s: float = 0.0
     final_duration_s: float = 0.0

@@ -67,7 +67,9 @@ def _is_audible(info: VideoInfo, index: int) -> bool:
     return not decoded
 
 
-def read_track(info: VideoInfo, index: int, sample_rate_hz: int, *, folder: Path | None = None) -> NDArray[np.float32]:
+def read_track(
+    info: VideoInfo, index: int, sample_rate_hz: int, *, folder: Path | None = None, strict: bool = False
+) -> NDArray[np.float32]:
     """Read a track onto the picture's clock: sample 0 is heard when the picture starts.
 
     What sounds before the picture or after it is cut; gaps are silence.
@@ -77,17 +79,18 @@ def read_track(info: VideoInfo, index: int, sample_rate_hz: int, *, folder: Path
         index: stream index of the track.
         sample_rate_hz: rate to resample to.
         folder: on whose disk the samples are kept; None for memory.
+        strict: samples that are no finite numbers are an error; else they become silence or the largest number.
 
     Returns:
         [round(picture seconds x rate), channels], one channel for mono, else two (more are mixed down).
 
     Raises:
-        MediaError: the track cannot be decoded.
+        MediaError: the track cannot be decoded, or holds samples that are no numbers.
         OSError: the disk is full.
     """
     track: NDArray[np.float32] | None = None
     with open_media(info.path) as container:
-        for _, run in groupby(_placed(_blocks(container, index), info.start_s), key=lambda each: each.run):
+        for _, run in groupby(_placed(_blocks(container, index, strict), info.start_s), key=lambda each: each.run):
             first = next(run)
             place = round((first.start_s - info.start_s) * sample_rate_hz)
             wave = map(attrgetter("samples"), chain([first], run))  # noqa: B031 - the rest of it
@@ -121,9 +124,7 @@ def read_on_clock(path: Path) -> Audio:
     index = audible_track(info)
     index = tracks[0] if index is None else index
     rate_hz = next(stream.rate_hz for stream in info.streams if stream.index == index) or FALLBACK_HZ
-    samples = read_track(info, index, rate_hz).mean(axis=1)
-    if not np.isfinite(samples).all():
-        raise MediaError(path, "holds samples that are no numbers")
+    samples = np.clip(read_track(info, index, rate_hz, strict=True), -1, 1).mean(axis=1)
     return Audio(samples=np.ascontiguousarray(samples, dtype=np.float32), sample_rate_hz=rate_hz)
 
 
@@ -176,7 +177,9 @@ def _placed(blocks: Iterable[tuple[float | None, int, NDArray[np.float32]]], sta
         yield _Block(run, start_s, rate_hz, samples)
 
 
-def _blocks(container: Any, index: int) -> Iterator[tuple[float | None, int, NDArray[np.float32]]]:
+def _blocks(
+    container: Any, index: int, strict: bool = False
+) -> Iterator[tuple[float | None, int, NDArray[np.float32]]]:
     """Decode a track: time in seconds, rate in Hz and samples [s, channels] a block; damaged packets are left out."""
     track = container.streams[index]
     if track.codec_context is None:
@@ -188,7 +191,10 @@ def _blocks(container: Any, index: int) -> Iterator[tuple[float | None, int, NDA
             layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
             resampler, made_for = av.AudioResampler(format="fltp", layout=layout, rate=frame.sample_rate), kind
         for out in resampler.resample(frame):
-            yield frame.time, frame.sample_rate, np.nan_to_num(out.to_ndarray().T)
+            samples = out.to_ndarray().T
+            if strict and not np.isfinite(samples).all():
+                raise MediaError(Path(container.name), "holds samples that are no numbers")
+            yield frame.time, frame.sample_rate, np.nan_to_num(samples)
 
 
 def _place(track: NDArray[np.float32], wave: NDArray[np.float32], start: int) -> None:
