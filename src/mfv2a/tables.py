@@ -71,6 +71,8 @@ def _convert(kind: Any, value: Any, *, where: str) -> Any:
             raise ConfigError(f"{where} must be one of {', '.join(map(str, typing.get_args(kind)))}, not {value!r}")
         return value
     if isinstance(origin, type) and issubclass(origin, Mapping):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a table")
         return dict(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

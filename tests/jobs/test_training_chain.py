@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from mfv2a.cli import main
+from mfv2a.config import RunConfig, SourceConfig
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.networks import make_network
 from mfv2a.media.audio import write_audio
 from mfv2a.models.weights import load_network
 from mfv2a.records import Audio
@@ -153,6 +156,32 @@ def test_a_generator_refuses_sources_that_are_not_features(lab, capfd):
     text = GENERATOR.replace('type = "features"', 'type = "scenes"')
     assert run(lab, "train", "g.toml", text) == 2
     assert "mfv2a extract" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("dim = 8", "dim = 0", "model.dim must be a positive number"),
+        ("dim = 8", "latent_dim = 0", "model.latent_dim must be a positive number"),
+        ("workers = 0", "workers = -3", "workers must be 0 or more"),
+        ('out = "vae"', 'out = ""', "out must name a folder"),
+        ("[model]", "[optimizer]\nlearning_rate = -1.0\n[model]", "learning_rate must be positive"),
+        ("[model]", "[optimizer]\nema = 7.0\n[model]", "ema must be"),
+        ('path = "sounds"', 'path = "sounds"\nweight = -1.0', "weights of sources"),
+        ("[model]\ndim = 8", 'model = "vae"', "must be a table"),
+    ],
+)
+def test_values_that_no_run_can_work_with_are_exit_2(lab, capfd, old, new, words):
+    assert old in VAE
+    assert run(lab, "train", "v.toml", VAE.replace(old, new)) == 2
+    assert words in capfd.readouterr().err
+
+
+def test_sizes_that_make_no_network_are_named():
+    sources = (SourceConfig(type="features", path="x"),)
+    config = RunConfig(task="vae", out="x", steps=1, sources=sources, model={"dim": -8})
+    with pytest.raises(ConfigError, match="no vae can be built"):
+        make_network(config)
 
 
 def test_missing_features_and_sounds_are_named(lab, capfd):

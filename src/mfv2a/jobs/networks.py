@@ -58,7 +58,11 @@ def make_network(config: RunConfig) -> nn.Module:
 
 
 def _started(config: RunConfig) -> nn.Module:
-    network = build_network(config.task, network_config(config))
+    try:
+        network = build_network(config.task, network_config(config))
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        hint = "see [model] of the run"
+        raise ConfigError(f"no {config.task} can be built of these sizes: {error}", hint=hint) from error
     if config.task == "generator":
         network.initialize(torch.Generator().manual_seed(config.seed))  # type: ignore[operator]
     if not config.init:

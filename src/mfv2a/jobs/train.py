@@ -194,4 +194,27 @@ def read_run(path: Path) -> RunConfig:
     config = load_toml(path, RunConfig)
     if config.task == "generator" and any(source.type != "features" for source in config.sources):
         raise ConfigError("a generator learns from stored features", hint="make them with mfv2a extract")
+    _check_values(config, path)
     return config
+
+
+def _check_values(config: RunConfig, path: Path) -> None:
+    """Refuse numbers that no run can work with.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    optimizer, weights = config.optimizer, [source.weight for source in config.sources]
+    wrong = {
+        "out must name a folder": not config.out,
+        f"workers must be 0 or more, not {config.workers}": config.workers < 0,
+        f"optimizer.learning_rate must be positive, not {optimizer.learning_rate}": not optimizer.learning_rate > 0,
+        f"optimizer.ema must be at least 0 and below 1, not {optimizer.ema}": not 0 <= optimizer.ema < 1,
+        "the weights of sources must be 0 or more, and one of them positive": min(weights) < 0 or not any(weights),
+    }
+    for key in ("dim", "latent_dim"):
+        width = config.model.get(key, 1)
+        wrong[f"model.{key} must be a positive number, not {width!r}"] = not (isinstance(width, int) and width > 0)
+    for what, is_wrong in wrong.items():
+        if is_wrong:
+            raise ConfigError(f"{path}: {what}", hint="docs/TRAINING.md lists the keys")
