@@ -53,7 +53,8 @@ def merge(
     else:
         console.print_path(merged.path)
     counts = ", ".join(f"{number} {status}" for status, number in merged.statuses.items())
-    talk.say(f"{len(merged.reports)} reports of shards merged, {merged.lines} lines: {counts or 'no files'}")
+    reports, lines = console.count(len(merged.reports), "report"), console.count(merged.lines, "line")
+    talk.say(f"{reports} of shards merged, {lines}: {counts or 'no files'}")
     if merged.missing:
         talk.say(f"no report of shard {', '.join(merged.missing)}: run it, then merge again")
         raise typer.Exit(3)
