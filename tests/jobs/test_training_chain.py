@@ -12,6 +12,7 @@ import pytest
 from mfv2a.cli import main
 from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.errors import ConfigError
+from mfv2a.jobs.items import load_sounds
 from mfv2a.jobs.networks import make_network
 from mfv2a.media.audio import write_audio
 from mfv2a.models.weights import load_network
@@ -117,6 +118,7 @@ path = "scenes-encoded"
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    load_sounds.cache_clear()  # kept by path, and each test has its own "sfx"
     (tmp_path / "sfx").mkdir()
     rng = np.random.default_rng(0)
     rows = ["file\tseconds\tlabel\ttitle\tset\tlicence"]
@@ -141,10 +143,14 @@ def test_the_whole_chain_runs_and_resumes(lab, capfd):
     assert run(lab, "extract", "a.toml", EXTRACT_SCENES) == 0
     assert {p.name: p.stat().st_mtime_ns for p in (lab / "scenes").iterdir()} == first
     assert run(lab, "extract", "b.toml", EXTRACT_SOUNDS) == 0
+    assert run(lab, "train", "long.toml", VAE.replace("crop_s = 1.024", "crop_s = 1000")) == 2
+    assert "longer than the items in sounds" in capfd.readouterr().err
     for name, text in (("vae", VAE), ("sync", SYNC), ("vocoder", VOCODER)):
         assert run(lab, "train", f"{name}.toml", text) == 0
         assert load_network(lab / name / "final.safetensors", name)[1]["steps"] == 2
     assert run(lab, "extract", "c.toml", ENCODE) == 0
+    assert run(lab, "train", "long.toml", GENERATOR.replace("crop_s = 3.2", "crop_s = 1000")) == 2
+    assert "longer than the items in scenes-encoded" in capfd.readouterr().err
     assert run(lab, "train", "g.toml", GENERATOR) == 0
     network, facts = load_network(lab / "generator" / "final.safetensors", "generator")
     assert facts["run"]["objective"]["name"] == "meanflow"

@@ -18,6 +18,7 @@ from mfv2a.data.dataset import Arrays, FeatureSet, Source
 from mfv2a.data.manifest import STATISTICS
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.feature_sources import build_feature_sources, holds_complete_features
+from mfv2a.jobs.sources import check_crop
 from mfv2a.loader import pick_device
 
 SEEN_SHARE = 0.5
@@ -113,6 +114,9 @@ def build_generator_sources(config: RunConfig) -> list[Source]:
     if complete:
         raise ConfigError(f"{complete[0]} holds features of a public model, the other sources do not")
     sets = [(_load(source), source) for source in config.sources]
+    for stored, source in sets:
+        blocks = stored.arrays["latent"].shape[1] // LATENTS_PER_SYNC
+        check_crop(config, source, round(config.crop_s * 31.25) // LATENTS_PER_SYNC <= blocks)
     texts = [text for stored, _ in sets for fact in stored.facts for text in _texts(fact)]
     words = Words.encode(["", *texts], config.device)
     labels = {fact[key] for stored, _ in sets for fact in stored.facts for key in ("label", "voice") if key in fact}

@@ -33,8 +33,22 @@ def build_sources(config: RunConfig) -> list[Source]:
 def _mel_draw(config: RunConfig, source: SourceConfig) -> Any:
     if source.type == "features":
         arrays = ["mel", "voiced_mel"] if source.voices else ["mel"]
-        return partial(_stored_mel, FeatureSet.load(Path(source.path), arrays), arrays, config.crop_s)
+        stored = FeatureSet.load(Path(source.path), arrays)
+        check_crop(config, source, round(config.crop_s * MEL_FPS) <= stored.arrays["mel"].shape[-1])
+        return partial(_stored_mel, stored, arrays, config.crop_s)
     return partial(_made_mel, config.crop_s, source)
+
+
+def check_crop(config: RunConfig, source: SourceConfig, fits: bool) -> None:
+    """Refuse rows that are longer than the items they are cut from.
+
+    Raises:
+        ConfigError: they do not fit.
+    """
+    if not fits:
+        raise ConfigError(
+            f"crop_s = {config.crop_s:g} is longer than the items in {source.path}", hint="make it smaller"
+        )
 
 
 def _stored_mel(stored: FeatureSet, names: list[str], crop_s: float, rng: np.random.Generator) -> Arrays:
