@@ -16,6 +16,7 @@ from mfv2a.jobs.discover import VIDEO_SUFFIXES, Found
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.seed import content_key, whole_digest
 from mfv2a.media.mux import MuxPlan, plan_mux
+from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
 
 if TYPE_CHECKING:
@@ -74,12 +75,18 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
 
 
 def _was_changed(item: Item, report: Report) -> bool:
-    """Whether somebody has changed an output since it was made, as its size tells."""
+    """Whether somebody has put another whole video in the place of an output; one that is cut is made again."""
     record = report.last(item.source, item.variant) or {}
     stated = dict(record.get("details") or {}).get("output_bytes")
     is_same = report.folder / str(record.get("name")) == item.output
     is_claimed = str(absolute(item.output)) in report.claimed  # a killed run may have put another there
-    return isinstance(stated, int) and is_same and not is_claimed and _size_bytes(item.output) not in (-1, stated)
+    if not isinstance(stated, int) or not is_same or is_claimed or _size_bytes(item.output) in (-1, stated):
+        return False
+    try:
+        probe_video(item.output)
+    except MediaError:
+        return False
+    return True
 
 
 def already_done(
