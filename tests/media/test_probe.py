@@ -90,6 +90,15 @@ def test_a_late_picture_of_a_container_that_cannot_go_back_is_decoded(tmp_path: 
     assert info.duration_s == pytest.approx(0.4, abs=0.05)
 
 
+def test_a_stream_that_ends_before_its_clock_turns_over_is_as_long_as_it_is(tmp_path: Path) -> None:
+    plain = write_video(tmp_path / "plain.mp4", 50, options={"bf": "0"})
+    run_bundled("-i", plain, "-c", "copy", "-copyts", "-output_ts_offset", 95430, "-muxdelay", 0, "-muxpreload", 0,
+                tmp_path / "late.ts")  # fmt: skip
+    info = probe_video(tmp_path / "late.ts")
+    assert info.start_s < -1
+    assert info.duration_s == pytest.approx(2.0, abs=0.05)
+
+
 def test_a_single_picture_lasts_one_frame(tmp_path: Path) -> None:
     assert probe_video(write_video(tmp_path / "one.mp4", 1)).duration_s == pytest.approx(0.04, abs=1e-3)
 

@@ -151,7 +151,7 @@ BatchSizeOption = Annotated[
         "--batch-size",
         "-b",
         min=1,
-        help="Windows sampled together; fewer need less memory. Changes no result.",
+        help="Windows sampled together; fewer need less memory. Changes a result by rounding at most.",
         metavar="N",
         rich_help_panel=MACHINE,
     ),
@@ -173,7 +173,7 @@ GrowingBatchOption = Annotated[
         "--batch-size",
         "-b",
         help="Windows sampled together; `auto` grows to the device. Too many for the memory are halved. "
-        "Changes no result.",
+        "Changes a result by rounding at most.",
         metavar="N|auto",
         callback=number_or("auto", "windows", int),
         rich_help_panel=MACHINE,

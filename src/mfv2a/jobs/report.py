@@ -189,7 +189,7 @@ class Report:
         self._root = str(absolute(folder))
         self._last: dict[str | tuple[str, int], int] = {}
         self._source_of: dict[str, str] = {}
-        self.claimed: set[str] = set()
+        self.claimed: set[str] = set()  # outputs at which runs were when they were killed
         paths = report_paths(folder)
         self._paths = [self._path, *(path for path in paths if path != self._path)]
         self._files = [Lines(path) for path in self._paths]
