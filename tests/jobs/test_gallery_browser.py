@@ -272,6 +272,8 @@ def test_all_can_be_done_by_keyboard(page: Page) -> None:
     page.press("jx?")
     assert page.js("return document.getElementById('find').value") == "jx?", "letters belong to the field"
     page.press(Keys.ESCAPE)
+    assert page.js("return document.getElementById('find').value") == "jx?", "what was searched for stays"
+    page.wait("return !document.getElementById('none').hidden")
     page.press("?")
     assert page.js("return document.getElementById('help').open")
     page.click("#help form button")
@@ -325,6 +327,7 @@ def test_what_newer_versions_report_is_shown_where_it_is_there(page: Page) -> No
     assert "music still heard" in page.text(f"{card} .words")
     assert "1 cut" in page.text(f"{card} .legend")
     page.click(f"{card} summary")
+    page.wait(f"return document.querySelector('{card} td') !== null")
     cells = page.js(f"return [...document.querySelectorAll('{card} td')].map(e => e.textContent)")
     assert cells == ["1", "0.25", "", "2", "", "speech"]
 

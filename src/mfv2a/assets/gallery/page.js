@@ -46,6 +46,7 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || at("help").open) return;
   const target = event.target;
   if (event.key === "Escape" && target === at("find")) {
+    event.preventDefault(); // some browsers would empty the field and say nothing of it
     (current?.card.hidden === false ? current.card : at("clips")).focus();
     return;
   }
