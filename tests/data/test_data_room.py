@@ -8,6 +8,7 @@ import torch
 
 from mfv2a.data.batch import TrainingBatch, disturb_text, drop_conditions
 from mfv2a.data.manifest import read_shards, write_shard
+from mfv2a.data.mapped import MappedSet
 from mfv2a.data.sounds import Sound, arrange, onset_sample, trim_silence, voice_events
 from mfv2a.data.targets import band_energies, onset_curve
 from mfv2a.errors import ConfigError
@@ -46,6 +47,22 @@ def test_missing_features_are_named(tmp_path):
     write_shard(tmp_path, 0, [({"mel": np.zeros(1)}, {})])
     with pytest.raises(ConfigError, match="holds no sync"):
         read_shards(tmp_path, ["sync"])
+
+
+def test_damaged_shards_are_named(tmp_path):
+    path = write_shard(tmp_path, 0, [({"mel": np.zeros(1)}, {})])
+    facts = path.with_suffix(".jsonl")
+    for text in ('{"a": 1}\n{"b": 2}\n', "{cut"):
+        facts.write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"shard-00000.*(different items|damaged)"):
+            read_shards(tmp_path, ["mel"])
+    facts.unlink()
+    with pytest.raises(ConfigError, match=r"shard-00000\.jsonl: No such file"):
+        read_shards(tmp_path, ["mel"])
+    path.write_bytes(path.read_bytes()[:-1])
+    for read in (lambda: read_shards(tmp_path, ["mel"]), lambda: MappedSet.open(tmp_path)):
+        with pytest.raises(ConfigError, match=r"shard-00000\.safetensors is damaged"):
+            read()
 
 
 def test_silence_is_trimmed_at_both_ends():

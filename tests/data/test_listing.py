@@ -110,3 +110,10 @@ def test_a_clip_of_the_same_video_at_another_time_is_another_item():
     found, missing = match_files(items, ["abc_000040.mp4"])
     assert [(item.source_s, name) for item, name in found] == [(40, "abc_000040.mp4")]
     assert [item.source_s for item in missing] == [12]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1"])
+@pytest.mark.parametrize("name", ["start_s", "duration_s"])
+def test_times_that_are_none_are_refused_by_row(write, name, value):
+    with pytest.raises(ConfigError, match=f"row 3: ValueError: {name} must be 0 or more"):
+        read_listing(write("list.csv", f"file,{name}\na.wav,1\nb.wav,{value}\n"))

@@ -10,7 +10,7 @@ import pytest
 
 from made_videos import make_video
 from mfv2a.cli import main
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.bench import BenchOptions
 from mfv2a.jobs.bench_files import check_comparable, compare_reports, read_report
 from mfv2a.jobs.presets import PRESETS, settings_of
@@ -143,3 +143,47 @@ def test_the_command_saves_counts_compares_and_draws(
     assert (tmp_path / "p.png").is_file()
     assert main([*words, "--compare", str(kept), "--seed", "1", "--dtype", "bfloat16"]) == 2
     assert b"dtype" in capsysbinary.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--steps", "2", "--compare", "b.json"], "no setting in common"),
+        (["--quality", "1 steps=q.json"], "no such setting here"),
+        (["--quality-scenes", "2", "--quality-measure", "stoi"], "cannot be told from scenes alone"),
+        (["--quality-scenes", "2", "--quality-measure", "loudness_difference"], "neither more nor less is better"),
+        (["--quality", "1 step=q.json", "--plot", "folder"], "is a folder"),
+    ],
+)
+def test_what_cannot_work_is_told_before_anything_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("b.json").write_text(json.dumps(report(1.0)))
+    Path("q.json").write_text(json.dumps({"measures": {"onset_f1": {"value": 0.5, "low": None, "high": None}}}))
+    assert main(["bench", *QUICK, "--steps", "1", *words] if "--steps" not in words else ["bench", *QUICK, *words]) == 2
+    captured = capfd.readouterr()
+    assert told in captured.err
+    assert "runs" not in captured.err
+
+
+def test_a_comparison_says_what_was_other_work_then() -> None:
+    before, now = report(1.0, options={"compile": False}), report(2.0, options={"compile": True})
+    before["entries"][0] |= {"nfe": 4, "cfg_strength": 1.0, "renoise": None}
+    now["entries"][0] |= {"nfe": 8, "cfg_strength": 4.5, "renoise": (0.5,)}
+    (found,) = compare_reports(before, json.loads(json.dumps(now)))
+    assert found["changed"] == {
+        "compile": [False, True], "nfe": [4, 8], "cfg_strength": [1.0, 4.5], "renoise": [None, [0.5]],
+    }  # fmt: skip
+    assert compare_reports(now, json.loads(json.dumps(now)))[0]["changed"] == {}
+
+
+def test_a_report_is_kept_though_its_plot_cannot_be(tmp_path: Path) -> None:
+    figure = {"value": 0.5, "low": 0.4, "high": 0.6}
+    found = report(1.0, quality={"measure": "onset_f1", "better": "higher", "front": ["1 step"]})
+    found["entries"][0]["quality"] = figure
+    (tmp_path / "plot.png").mkdir()
+    with pytest.raises(MediaError, match="cannot be written"):
+        draw_pareto(found, tmp_path / "plot.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,44 @@ def test_words_that_cannot_work_are_exit_2(
 def test_one_draw_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="draws"):
         FolderOptions(generated=(tmp_path,), reference=tmp_path, draws=1)
+
+
+def test_a_name_that_is_no_utf8_loses_no_figure(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    made, true = folders
+    odd = os.fsdecode(b"odd\xff.wav")
+    for folder in folders:
+        (folder / "0.wav").rename(folder / odd)
+    listed = tmp_path / "clips.jsonl"
+    run(FolderOptions(generated=(made,), reference=true, measures=("onset_f1",), draws=10, per_clip=listed))
+    records = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
+    assert str(true / odd) in {record["reference"] for record in records}
+
+
+def test_figures_are_told_before_a_file_fails(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, true = folders
+    with pytest.raises(ConfigError, match="is a folder"):
+        FolderOptions(generated=(made,), reference=true, csv=tmp_path)
+    told: list[Any] = []
+    watcher = Watcher(begin=lambda pairing: None, tick=lambda done: None, fail=told.append, end=told.append)
+    options = FolderOptions(generated=(made,), reference=true, measures=("onset_f1",), draws=10, csv=tmp_path / "a.csv")
+    (tmp_path / "a.csv").mkdir()  # comes while the clips are measured
+    with pytest.raises(MediaError, match="cannot be written"):
+        evaluate_folders(options, watcher)
+    assert [set(report["measures"]) for report in told] == [{"onset_f1"}]
+
+
+def test_one_clip_makes_no_system_surely_better(tmp_path: Path) -> None:
+    for name, level in (("true", 0.3), ("a", 0.2), ("b", 0.1)):
+        write(tmp_path / name / "0.wav", burst(0, level=level))
+    options = FolderOptions(
+        generated=(tmp_path / "a", tmp_path / "b"),
+        reference=tmp_path / "true",
+        measures=("log_mel_distance",),
+        draws=20,
+    )
+    row = run(options)[0]["measures"]["log_mel_distance"]
+    assert row["clips"] == 1
+    assert row["difference"] < 0
+    assert (row["low"], row["high"], row["share_a_better"]) == (None, None, None)

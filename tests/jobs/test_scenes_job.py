@@ -9,7 +9,7 @@ import av
 import pytest
 
 from mfv2a.cli import main
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.scenes import ScenesOptions, parse_size, write_scenes
 
 SMALL = ["--size", "64x48", "--duration", "0.6"]
@@ -39,6 +39,38 @@ def test_what_is_there_is_not_drawn_again_unless_asked(tmp_path: Path) -> None:
     for extra in ({}, {}, {"with_sound": True}, {"overwrite": True, "with_sound": True}):
         write_scenes(ScenesOptions(**options, **extra), lambda record: seen.append(record["status"]))  # type: ignore[arg-type]
     assert seen == ["ok", "skipped", "ok", "ok"]
+
+
+def test_a_video_that_is_no_scene_is_left_alone(tmp_path: Path) -> None:
+    options = {"out": tmp_path, "width_px": 64, "height_px": 48, "duration_s": 0.2}
+    own = tmp_path / "scene-000001.mp4"
+    own.write_bytes(b"my own")
+    for text in (None, "no JSON", '{"seed": 1}'):
+        if text is not None:
+            own.with_suffix(".json").write_text(text)
+        with pytest.raises(MediaError, match="not made by mfv2a scenes"):
+            write_scenes(ScenesOptions(**options, count=2), lambda record: None)  # type: ignore[arg-type]
+    assert own.read_bytes() == b"my own"
+    assert not (tmp_path / "scene-000000.mp4").exists()
+    write_scenes(ScenesOptions(**options, count=2, overwrite=True), lambda record: None)  # type: ignore[arg-type]
+    assert own.read_bytes() != b"my own"
+
+
+def test_a_scene_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ScenesOptions(out=tmp_path, width_px=64, height_px=48, duration_s=0.2)
+    seen: list[str] = []
+    write_scenes(options, lambda record: seen.append(record["status"]))
+    wider = ScenesOptions(out=tmp_path, width_px=96, height_px=48, duration_s=0.2)
+
+    def killed(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("mfv2a.jobs.scenes.write_scene_video", killed)
+        write_scenes(wider, lambda record: seen.append(record["status"]))
+    write_scenes(wider, lambda record: seen.append(record["status"]))
+    write_scenes(wider, lambda record: seen.append(record["status"]))
+    assert seen == ["ok", "ok", "skipped"]
 
 
 def test_json_tells_a_scene_a_line(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

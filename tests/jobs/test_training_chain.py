@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -11,8 +12,10 @@ import pytest
 
 from mfv2a.cli import main
 from mfv2a.config import RunConfig, SourceConfig
+from mfv2a.data.manifest import read_shards
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.items import load_sounds
+from mfv2a.jobs.lock import LOCK_NAME, alone
 from mfv2a.jobs.networks import make_network
 from mfv2a.media.audio import write_audio
 from mfv2a.models.weights import load_network
@@ -139,7 +142,7 @@ def run(lab, command, name, text):
 def test_the_whole_chain_runs_and_resumes(lab, capfd):
     assert run(lab, "extract", "a.toml", EXTRACT_SCENES) == 0
     first = {p.name: p.stat().st_mtime_ns for p in (lab / "scenes").iterdir()}
-    assert len(first) == 4
+    assert len(first) == 6, "two shards, each with its facts, and what they were made by and hold"
     assert run(lab, "extract", "a.toml", EXTRACT_SCENES) == 0
     assert {p.name: p.stat().st_mtime_ns for p in (lab / "scenes").iterdir()} == first
     assert run(lab, "extract", "b.toml", EXTRACT_SOUNDS) == 0
@@ -170,6 +173,9 @@ def test_a_generator_refuses_sources_that_are_not_features(lab, capfd):
         ("dim = 8", "dim = 0", "model.dim must be a positive number"),
         ("dim = 8", "latent_dim = 0", "model.latent_dim must be a positive number"),
         ("workers = 0", "workers = -3", "workers must be 0 or more"),
+        ("workers = 0", "minutes = -1.0", "minutes must be 0 or more"),
+        ("workers = 0", "checkpoint_minutes = -1.0", "checkpoint_minutes must be 0 or more"),
+        ("crop_s = 1.024", "crop_s = 0.01", "crop_s must be 0.2 or more"),
         ('out = "vae"', 'out = ""', "out must name a folder"),
         ("[model]", "[optimizer]\nlearning_rate = -1.0\n[model]", "learning_rate must be positive"),
         ("[model]", "[optimizer]\nema = 7.0\n[model]", "ema must be"),
@@ -208,3 +214,82 @@ def test_a_signal_saves_the_run_and_tells_by_its_exit_code(lab, capfd, number, c
     assert list((lab / "vocoder").glob("checkpoint-*.safetensors"))
     assert not (lab / "vocoder" / "final.safetensors").exists()
     capfd.readouterr()
+
+
+@pytest.mark.parametrize("old", ["count = 2", "duration_s = 4.0", "shard_items = 2", 'path = "sfx"'])
+def test_an_extraction_goes_on_with_the_settings_it_was_begun_with_alone(lab, capfd, old):
+    short = EXTRACT_SOUNDS.replace("duration_s = 4.0", "duration_s = 1.0")
+    assert run(lab, "extract", "a.toml", short) == 0
+    before = {path.name: path.read_bytes() for path in (lab / "sounds").iterdir()}
+    new = {"count": "count = 1", "duration_s": "duration_s = 2.0", "shard_items": "shard_items = 1"}
+    changed = short.replace(old, new.get(old.split()[0], old)).replace(
+        "duration_s = 1.0", new["duration_s"], "dur" in old
+    )
+    if old.startswith("path"):
+        with (lab / "sfx" / "index.tsv").open("a", encoding="utf-8") as index:
+            index.write("0.wav\t0.4\tanother\t\tours\tCC0\n")
+    capfd.readouterr()
+    assert run(lab, "extract", "a.toml", changed) == 2
+    assert "was begun with another" in capfd.readouterr().err
+    assert {path.name: path.read_bytes() for path in (lab / "sounds").iterdir()} == before
+
+
+def test_more_items_may_be_asked_for_and_a_short_shard_is_filled(lab):
+    short = EXTRACT_SOUNDS.replace("duration_s = 4.0", "duration_s = 1.0")
+    assert run(lab, "extract", "a.toml", short.replace("count = 2", "count = 3")) == 0
+    first = (lab / "sounds" / "shard-00000.safetensors").stat().st_mtime_ns
+    assert run(lab, "extract", "a.toml", short.replace("count = 2", "count = 5")) == 0
+    _, facts = read_shards(lab / "sounds", ["mel"])
+    assert [fact["seed"] for fact in facts] == [0, 1, 2, 3, 4]
+    assert (lab / "sounds" / "shard-00000.safetensors").stat().st_mtime_ns == first
+    index = json.loads((lab / "sounds" / "index.json").read_text(encoding="utf-8"))
+    assert [shard["items"] for shard in index["shards"]] == [2, 2, 1]
+
+
+def test_an_extraction_that_was_cut_off_is_not_trained_on(lab, capfd):
+    short = EXTRACT_SOUNDS.replace("shard_items = 2", "shard_items = 1").replace("duration_s = 4.0", "duration_s = 1.1")
+    assert run(lab, "extract", "a.toml", short) == 0
+    (lab / "sounds" / "shard-00000.safetensors").unlink()
+    assert run(lab, "train", "v.toml", VAE) == 2
+    assert "has lost shard-00000.safetensors" in capfd.readouterr().err
+    (lab / "sounds" / "index.json").unlink()
+    assert run(lab, "train", "v.toml", VAE) == 2
+    assert "is not complete" in capfd.readouterr().err
+    assert run(lab, "extract", "a.toml", short) == 0
+    assert run(lab, "train", "v.toml", VAE.replace("crop_s = 1.024", "crop_s = 1.04")) == 0, (
+        "64 frames of the mel of 65"
+    )
+    capfd.readouterr()
+    (lab / "sounds" / "shard-00001.safetensors").write_bytes(b"cut")
+    assert (
+        run(lab, "train", "w.toml", VAE.replace('"vae"', '"again"', 1).replace('task = "again"', 'task = "vae"')) == 2
+    )
+    assert "shard-00001.safetensors is damaged" in capfd.readouterr().err
+
+
+def test_latents_of_another_codec_do_not_come_among_those_of_the_first(lab, capfd):
+    short = EXTRACT_SOUNDS.replace("duration_s = 4.0", "duration_s = 1.1")
+    assert run(lab, "extract", "a.toml", short) == 0
+    assert run(lab, "train", "v.toml", VAE) == 0
+    assert run(lab, "train", "w.toml", VAE.replace('out = "vae"', 'out = "other"\nseed = 1')) == 0
+    encode = ENCODE.replace("scenes", "sounds").replace('sync = "sync/final.safetensors"', "")
+    assert run(lab, "extract", "c.toml", encode) == 0
+    capfd.readouterr()
+    assert run(lab, "extract", "c.toml", encode.replace("vae/final", "other/final")) == 2
+    assert "was begun with another vae" in capfd.readouterr().err
+
+
+def test_two_trainings_into_one_folder_are_kept_apart(lab, capfd):
+    assert run(lab, "extract", "a.toml", EXTRACT_SOUNDS.replace("duration_s = 4.0", "duration_s = 1.1")) == 0
+    with alone(lab / "vae"):
+        assert run(lab, "train", "v.toml", VAE) == 4
+    assert "another training is writing" in capfd.readouterr().err
+    assert run(lab, "train", "v.toml", VAE) == 0
+    assert not (lab / "vae" / LOCK_NAME).exists()
+
+
+@pytest.mark.parametrize("text", ["", "seconds\tlabel\n0.4\tx\n", "file\tseconds\n0.wav\t0.4\n"])
+def test_an_index_of_sounds_without_its_columns_is_exit_2(lab, capfd, text):
+    (lab / "sfx" / "index.tsv").write_text(text, encoding="utf-8")
+    assert run(lab, "extract", "a.toml", EXTRACT_SOUNDS) == 2
+    assert "index.tsv has no column" in capfd.readouterr().err

@@ -14,7 +14,7 @@ import torch
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.training.state import checkpoint_paths, save_state
 from mfv2a.training.team import Team
-from training.team_cases import OBJECTIVES, outcome, start
+from training.team_cases import OBJECTIVES, outcome, start, tiny_network
 
 
 def steps_of(out):
@@ -131,3 +131,32 @@ def test_a_process_killed_at_any_moment_loses_no_checkpoint(tmp_path, kills):
     straight.run()
     for name, tensor in outcome(straight)["tensors"].items():
         assert torch.equal(outcome(resumed)["tensors"][name], tensor), name
+
+
+def test_a_damaged_checkpoint_never_pushes_out_one_just_written(tmp_path, caplog):
+    changes = {"checkpoint_minutes": 0.0, "checkpoint_keep": 2}
+    start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=4, **changes).run()
+    newest = checkpoint_paths(tmp_path)[0]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    again = start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=3, checkpoint_keep=1)
+    assert again.step == 3
+    assert f"{newest.name} is damaged" in caplog.text
+    again.run()
+    assert steps_of(tmp_path) == [3]
+    assert newest.with_name(f"{newest.name}.damaged").exists()
+    assert start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=3).step == 3
+
+
+def test_a_run_that_trains_other_weights_is_not_taken_up(tmp_path):
+    first = start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=1)
+    first.run()
+    with pytest.raises(ConfigError, match="frozen = "):
+        start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=2, frozen=("final_layer",))
+    facts = {"step": 1, "seconds": 0.0, "run": {}}  # as earlier versions wrote them
+    save_state(tmp_path, first.task.network, first.ema, first.optimizer, facts)
+    network = tiny_network()
+    weights = list(network.parameters())
+    for weight in weights[: len(weights) // 2]:
+        weight.requires_grad_(False)
+    with pytest.raises(CheckpointError, match="moments of other weights"):
+        start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=2, network=network)

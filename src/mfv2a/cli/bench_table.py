@@ -105,6 +105,7 @@ def _print_work(report: Mapping[str, Any]) -> None:
 
 
 def _print_compared(compared: list[dict[str, Any]]) -> None:
+    from rich.console import Console
     from rich.table import Table
 
     table = Table(title="Now against then: below 1 is faster now", title_justify="left")
@@ -119,3 +120,9 @@ def _print_compared(compared: list[dict[str, Any]]) -> None:
                 f"{stage}, {entry['setting']}", _number(row["ratio"], ".2f"), spread, _number(row["fastest"], ".2f")
             )
     print_whole(table)
+    for entry in compared:
+        told = "; ".join(
+            f"{name.replace('_', ' ')} {then}, now {now}" for name, (then, now) in entry["changed"].items()
+        )
+        if told:
+            Console().print(f"{entry['setting']} was other work then: {told}", markup=False, highlight=False)

@@ -193,9 +193,6 @@ def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None
     def fail(error: MediaError) -> None:
         talk.error(error)
 
-    report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail))
-    if as_json:
-        console.print_json(report)
-    else:
-        print_figures(report)
+    end = console.print_json if as_json else print_figures
+    report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail, end=end))
     raise typer.Exit(3 if report["failed"] else 0)

@@ -24,6 +24,7 @@ def print_whole(table: Table) -> None:
 
 def print_figures(report: Mapping[str, Any]) -> None:
     """Prints the table to stdout."""
+    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -42,6 +43,8 @@ def print_figures(report: Mapping[str, Any]) -> None:
         )
         table.add_row(name, *cells, row["unit"], ARROWS[row["better"]], str(row["clips"]))
     print_whole(table)
+    if report["shortened"]:
+        Console().print(f"{report['shortened']} of {report['pairs']} pairs were cut to the shorter of both")
     if report["left_out"]:
         _print_left_out(report["left_out"])
 

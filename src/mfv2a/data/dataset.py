@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mfv2a.data.manifest import read_shards
+from mfv2a.data.manifest import check_complete, read_shards
 
 Arrays = Mapping[str, NDArray[Any]]
 Draw = Callable[[np.random.Generator], Arrays]
@@ -90,7 +90,12 @@ class FeatureSet:
 
     @classmethod
     def load(cls, folder: Path, names: Sequence[str]) -> FeatureSet:
-        """Read a folder made by `mfv2a extract`."""
+        """Read a folder made by `mfv2a extract`.
+
+        Raises:
+            ConfigError: it is not complete, or damaged.
+        """
+        check_complete(folder)
         return cls(*read_shards(folder, names))
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -132,12 +133,19 @@ def _item(row: Mapping[str, Any] | Sequence[str]) -> MediaItem:
     return MediaItem(
         id=str(row.get("id") or PurePosixPath(file).stem),
         file=file,
-        start_s=float(row.get("start_s") or 0.0),
-        duration_s=float(row.get("duration_s") or 0.0),
+        start_s=_seconds(row, "start_s"),
+        duration_s=_seconds(row, "duration_s"),
         captions=tuple(str(caption).strip() for caption in captions),
         label=str(row.get("label") or ""),
         split=str(row.get("split") or ""),
     )
+
+
+def _seconds(row: Mapping[str, Any], name: str) -> float:
+    value = float(row.get(name) or 0.0)
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be 0 or more, not {value}")
+    return value
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | Sequence[str]]]:

@@ -2,6 +2,7 @@
 
     shard-00007.safetensors    arrays [items, ...], float16
     shard-00007.jsonl          one JSON object an item: label, captions, events ...
+    extraction.json            what decided the items, so that none of other settings come among them
     index.json                 shapes of an item's arrays, shards and how many items each has; once all are there
     statistics.json            mean and deviation of the latents, channel by channel
 
@@ -19,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.data.mapped import MappedSet
+from mfv2a.data.mapped import MappedSet, find_shards, opened
 from mfv2a.errors import ConfigError
 
-INDEX, STATISTICS = "index.json", "statistics.json"
+INDEX, STATISTICS, SETTINGS = "index.json", "statistics.json", "extraction.json"
 Item = tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]
 
 
@@ -75,25 +76,107 @@ def read_shards(folder: Path, names: Sequence[str]) -> tuple[dict[str, NDArray[n
         arrays [items, ...] float16 by name, and the facts of each item.
 
     Raises:
-        ConfigError: no shard there, or an array is missing.
+        ConfigError: no shard there, a damaged one, or one without an array or with other facts.
     """
-    from safetensors import safe_open
-
-    paths = sorted(folder.glob("shard-*.safetensors"))
-    if not paths:
-        raise ConfigError(f"no features in {folder}", hint="make them with mfv2a extract")
     parts: dict[str, list[NDArray[np.float16]]] = {name: [] for name in names}
     facts: list[dict[str, Any]] = []
-    for path in paths:
-        with safe_open(path, "np") as shard:
+    for path in find_shards(folder):
+        with opened(path) as shard:
             missing = set(names) - set(shard.keys())
             if missing:
                 raise ConfigError(f"{path} holds no {', '.join(sorted(missing))}")
             for name in names:
                 parts[name].append(shard.get_tensor(name))
-        lines = path.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
-        facts.extend(json.loads(line) for line in lines)
+        facts.extend(read_facts(path))
+        if any(sum(map(len, arrays)) != len(facts) for arrays in parts.values()):
+            raise ConfigError(f"{path} and its .jsonl are of different items", hint="make the features anew")
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}, facts
+
+
+def read_facts(shard: Path) -> list[dict[str, Any]]:
+    """The facts of a shard's items.
+
+    Raises:
+        ConfigError: they are missing or damaged.
+    """
+    path = shard.with_suffix(".jsonl")
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="make the features anew") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged: {error}", hint="make the features anew") from error
+
+
+def count_items(folder: Path, index: int) -> int | None:
+    """How many items a shard holds, None if it is not there."""
+    path = shard_path(folder, index)
+    return len(read_facts(path)) if path.exists() else None
+
+
+def check_complete(folder: Path) -> None:
+    """Refuses a folder whose extraction has not come to its end; one that says nothing of it passes.
+
+    Raises:
+        ConfigError: shards are missing.
+    """
+    index, hint = folder / INDEX, "run the same mfv2a extract again: it goes on where it stopped"
+    if not index.is_file():
+        if (folder / SETTINGS).is_file():
+            raise ConfigError(f"the extraction into {folder} is not complete", hint=hint)
+        return
+    expected = [shard["file"] for shard in _read_json(index).get("shards", [])]
+    missing = [name for name in expected if not (folder / name).is_file()]
+    if missing:
+        raise ConfigError(f"{folder} has lost {missing[0]}" + " and others" * (len(missing) > 1), hint=hint)
+
+
+def keep_settings(folder: Path, settings: Mapping[str, Any], *, grows: str = "") -> None:
+    """Writes down what decides a folder's items, or compares with what it was begun with.
+
+    Args:
+        folder: of the shards.
+        settings: JSON-ready.
+        grows: name of the one that may become larger.
+
+    Raises:
+        ConfigError: it was begun with other settings.
+    """
+    path = folder / SETTINGS
+    if path.is_file():
+        known = read_settings(folder)
+        changed = [
+            name
+            for name, value in settings.items()
+            if known.get(name) != value and not (name == grows and known.get(name, value) < value)
+        ]
+        if changed:
+            raise ConfigError(
+                f"{folder} was begun with another {', '.join(changed)}", hint="give this extraction another folder"
+            )
+        if known == settings:
+            return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, settings)
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What decided a folder's items.
+
+    Raises:
+        ConfigError: the file that says it is damaged.
+    """
+    return _read_json(folder / SETTINGS)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged: {error}", hint="remove it") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} is damaged: no JSON object", hint="remove it")
+    return found
 
 
 def write_statistics(folder: Path) -> Path:
@@ -102,11 +185,9 @@ def write_statistics(folder: Path) -> Path:
     Raises:
         ConfigError: no item in the folder.
     """
-    from safetensors import safe_open
-
     count, total, squares = 0, np.zeros(0), np.zeros(0)
     for path in sorted(folder.glob("shard-*.safetensors")):
-        with safe_open(path, "np") as shard:
+        with opened(path) as shard:
             latent = shard.get_tensor("latent").astype(np.float64)
         rows = latent.reshape(-1, latent.shape[-1])
         count += len(rows)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bisect
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import ConfigError
+
+
+def find_shards(folder: Path) -> list[Path]:
+    """The shards of a folder, in order.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    paths = sorted(folder.glob("shard-*.safetensors"))
+    if not paths:
+        raise ConfigError(f"no features in {folder}", hint="make them with mfv2a extract")
+    return paths
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A shard, open for reading.
+
+    Raises:
+        ConfigError: it cannot be read; raised in the block too.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as shard:
+            yield shard
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{path} is damaged: {error}", hint="remove it and extract again") from error
 
 
 @dataclass
@@ -34,16 +64,12 @@ class MappedSet:
         """Read the shards' headers.
 
         Raises:
-            ConfigError: no shard there, or shards that do not hold the same arrays.
+            ConfigError: no shard there, a damaged one, or shards that do not hold the same arrays.
         """
-        from safetensors import safe_open
-
-        paths = sorted(folder.glob("shard-*.safetensors"))
-        if not paths:
-            raise ConfigError(f"no features in {folder}", hint="make them with mfv2a extract")
+        paths = find_shards(folder)
         ends, shapes = [0], dict[str, tuple[int, ...]]()
         for path in paths:
-            with safe_open(path, "np") as shard:
+            with opened(path) as shard:
                 full = {name: tuple(shard.get_slice(name).get_shape()) for name in shard.keys()}  # noqa: SIM118
             items = {shape[0] for shape in full.values()}
             found = {name: shape[1:] for name, shape in full.items()}

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.bench_files import check_comparable, compare_reports, read_report, save_report
+from mfv2a.jobs.bench_files import check_comparable, check_shared, compare_reports, read_report, save_report
+from mfv2a.jobs.evaluate_folder import check_targets
 from mfv2a.jobs.machine import describe_machine, measure_peaks
 from mfv2a.jobs.memory import resident_memory_mib
 from mfv2a.jobs.presets import check_setting, settings_of
-from mfv2a.jobs.quality import add_quality, read_quality, scene_quality
+from mfv2a.jobs.quality import add_quality, check_measure, check_names, read_quality, scene_quality
 from mfv2a.jobs.sheets import can_draw, draw_pareto
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.timing import STAGES as STAGES
@@ -30,6 +31,8 @@ from mfv2a.jobs.timing import Stopwatch as Stopwatch
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline
 
+ASKED = ("rescale", "reuse_frames", "batch_size", "low_memory", "compile")
+"""Options that change how long a setting takes, told in a report."""
 SCENE_SEED = 2_000_000_000
 SCENE_S, SCENE_FPS, SCENE_WIDTH_PX, SCENE_HEIGHT_PX = 8.0, 25.0, 1280, 720
 
@@ -89,11 +92,11 @@ class BenchOptions:
             raise ConfigError("--plot needs matplotlib", hint="pip install 'mfv2a[eval]'")
         if self.plot is not None and not (self.quality or self.quality_scenes):
             raise ConfigError("--plot needs a quality", hint="give --quality-scenes N or --quality SETTING=FILE.json")
-        for path in (self.plot, self.save):
-            if path is not None and not path.absolute().parent.is_dir():
-                raise ConfigError(f"{path.parent} is no folder", hint="make it first")
+        check_targets(self.plot, self.save)
         if self.quality and self.quality_scenes:
             raise ConfigError("quality comes from files or from scenes", hint="leave one of both out")
+        if self.quality or self.quality_scenes:
+            check_measure(self.quality_measure, on_scenes=self.quality_scenes > 0)
 
 
 def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Callable[[str], None]) -> dict[str, Any]:
@@ -122,6 +125,10 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
     settings = settings_of(options.steps, options.presets, described.default_steps)
     for setting in settings:
         check_setting(setting, options.sound, described)
+    names = [setting.name for setting in settings]
+    check_names(figures, names)
+    if before is not None:
+        check_shared(before, names)
     begin(described, options.sound.rate_hz(described))
     with tempfile.TemporaryDirectory(prefix="mfv2a-bench-") as folder:
         source = make_scene_video(Path(folder) / "scene.mp4") if options.video is None else options.video
@@ -135,6 +142,7 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
             "digest": described.digest,
             "random_weights": options.random_weights,
             "sample_rate_hz": options.sound.rate_hz(described),
+            "options": {name: getattr(options.sound, name) for name in ASKED},
             **loading,
             "warmup": options.warmup,
             "repeats": options.repeats,
@@ -152,12 +160,12 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         figures = scene_quality(pipeline, samplers, options.quality_scenes, options.quality_measure)
     if figures:
         add_quality(report, figures, options.quality_measure)
-    if options.plot is not None:
-        draw_pareto(report, options.plot)
     if before is not None:
         report["compared"] = compare_reports(before, report)
     if options.save is not None:
         save_report(report, options.save)
+    if options.plot is not None:
+        draw_pareto(report, options.plot)
     return report
 
 

@@ -13,6 +13,7 @@ from mfv2a.errors import ConfigError
 from mfv2a.jobs.evaluate_folder import write_whole
 from mfv2a.jobs.machine import IDENTITY
 
+WORK = ("nfe", "cfg_strength", "renoise")
 SAME = ("model", "digest", "random_weights", "picture", "duration_s", "sample_rate_hz")
 
 
@@ -54,6 +55,18 @@ def check_comparable(before: Mapping[str, Any], now: Mapping[str, Any], path: Pa
             raise ConfigError(words, hint="times are compared on the same machine, model and clip alone")
 
 
+def check_shared(before: Mapping[str, Any], settings: Sequence[str]) -> None:
+    """Refuse a comparison of settings that are all others.
+
+    Raises:
+        ConfigError: none is in both.
+    """
+    earlier = [entry["setting"] for entry in before["entries"]]
+    if not set(earlier) & set(settings):
+        told = ", ".join(earlier)
+        raise ConfigError("both reports have no setting in common", hint=f"the other one has: {told}")
+
+
 def compare_reports(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
     """How long each stage takes now, as a share of then.
 
@@ -62,22 +75,31 @@ def compare_reports(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[d
         now: a report of the same machine, model and clip.
 
     Returns:
-        a record a setting that both have: its name, and by stage the ratio of the medians (below 1 is faster now), of
-        the fastest runs, and the ends of its spread: the tenth percentile now over the ninetieth then, and the reverse.
+        a record a setting that both have: its name, what was asked otherwise (then and now), and by stage the ratio of
+        the medians (below 1 is faster now), of the fastest runs, and the ends of its spread: the tenth percentile now
+        over the ninetieth then, and the reverse.
 
     Raises:
         ConfigError: they share no setting.
     """
     earlier = {entry["setting"]: entry for entry in before["entries"]}
-    found = [
-        {"setting": entry["setting"], "stages": _ratios(earlier[entry["setting"]], entry)}
+    check_shared(before, [entry["setting"] for entry in now["entries"]])
+    options = _changed(before.get("options", {}), now.get("options", {}))
+    return [
+        {
+            "setting": entry["setting"],
+            "stages": _ratios(earlier[entry["setting"]], entry),
+            "changed": options | _changed(*({name: each.get(name) for name in WORK} for each in (then, entry))),
+        }
         for entry in now["entries"]
-        if entry["setting"] in earlier
+        if (then := earlier.get(entry["setting"])) is not None
     ]
-    if not found:
-        told = ", ".join(earlier)
-        raise ConfigError("both reports have no setting in common", hint=f"the other one has: {told}")
-    return found
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What was asked otherwise then: the value then and now."""
+    then, known = (json.loads(json.dumps(dict(each))) for each in (before, now))  # a tuple is a list in a file
+    return {name: [then[name], value] for name, value in known.items() if name in then and then[name] != value}
 
 
 def _ratios(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:

@@ -57,9 +57,7 @@ class FolderOptions:
         for name in self.measures:
             if name not in known:
                 raise ConfigError(f"unknown measure {name!r}", hint="known: " + ", ".join(known))
-        for path in (self.csv, self.per_clip):
-            if path is not None and not path.absolute().parent.is_dir():
-                raise ConfigError(f"{path.parent} is no folder", hint="make it first")
+        check_targets(self.csv, self.per_clip)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +68,13 @@ class Watcher:
         begin: what was found, before anything is read.
         tick: how many pairs are done with.
         fail: a file that cannot be read.
+        end: what was measured, before any file is written.
     """
 
     begin: Callable[[Pairing], None]
     tick: Callable[[int], None]
     fail: Callable[[MediaError], None]
+    end: Callable[[Mapping[str, Any]], None] = lambda report: None
 
 
 def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
     Raises:
         ConfigError: nothing belongs together, or a value cannot work.
         StartError: no pair could be read, or the device is not there.
+        MediaError: a file for the figures cannot be written; the watcher has been told them.
     """
     pairing = pair_folders(options.generated, options.reference, listing=options.listing)
     watcher.begin(pairing)
@@ -131,6 +132,7 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         for name in wanted
         if name in left_out
     }
+    watcher.end(report)
     _write_files(options, report, scores)
     return report
 
@@ -191,8 +193,21 @@ def _clip(scores: Scores, row: int) -> dict[str, Any]:
     return {"clip": pair.key, "reference": str(pair.reference), **rest}
 
 
+def check_targets(*paths: Path | None) -> None:
+    """Refuse files that cannot be written, before anything is measured.
+
+    Raises:
+        ConfigError: there is a folder in the place of one, or none to hold it.
+    """
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ConfigError(f"{path.parent} is no folder", hint="make it first")
+        if path is not None and path.is_dir():
+            raise ConfigError(f"{path} is a folder", hint="name a file")
+
+
 def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all.
+    """Write a file that appears whole or not at all; of names that are no UTF-8 the odd bytes are escaped.
 
     Raises:
         MediaError: it cannot be written.
@@ -200,7 +215,7 @@ def write_whole(path: Path, text: str) -> None:
     part = part_path(path)
     try:
         try:
-            part.write_text(text, encoding="utf-8")
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

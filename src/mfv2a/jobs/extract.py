@@ -2,24 +2,38 @@
 
 Videos and recordings are encoded for a public model in `media_features`.
 
-Resumes by shard: a shard that is there is not made again.
+Resumes by shard: one that is there, of as many items as it shall have, is not made again. A folder goes on only with
+the settings it was begun with; more scenes or sounds than before may be asked for.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 from mfv2a.config import ExtractConfig
-from mfv2a.data.manifest import Item, shard_path, write_shard, write_statistics
+from mfv2a.data.manifest import (
+    INDEX,
+    SETTINGS,
+    Item,
+    check_complete,
+    count_items,
+    keep_settings,
+    read_facts,
+    read_settings,
+    write_index,
+    write_shard,
+    write_statistics,
+)
+from mfv2a.data.mapped import find_shards, opened
 from mfv2a.errors import ConfigError
+from mfv2a.jobs.seed import whole_digest
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -46,8 +60,9 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
     if config.source.count <= 0:
         raise ConfigError("an extraction needs source.count")
     out = Path(config.out)
-    shards = -(-config.source.count // config.shard_items)
-    todo = [k for k in range(shards) if not shard_path(out, k).exists()]
+    keep_settings(out, _settings(config), grows="count")
+    sizes = [len(_numbers(config, k)) for k in range(-(-config.source.count // config.shard_items))]
+    todo = _missing(out, sizes)
     began, done = time.monotonic(), 0
     context = get_context("spawn")
     with ProcessPoolExecutor(config.workers, mp_context=context, initializer=start_worker) as pool:
@@ -55,8 +70,41 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
         for future in as_completed(futures):
             done += future.result()
             rate = done / (time.monotonic() - began)
-            report({"shards": shards, "items": done, "items_per_s": round(rate, 2)})
+            report({"shards": len(sizes), "items": done, "items_per_s": round(rate, 2)})
+    if not (out / INDEX).is_file():
+        write_index(out, {"type": config.source.type, "duration_s": config.duration_s})
     return out
+
+
+def _numbers(config: ExtractConfig, index: int) -> range:
+    """The numbers of a shard's items."""
+    first = index * config.shard_items
+    return range(first, min(first + config.shard_items, config.source.count))
+
+
+def _missing(out: Path, sizes: Sequence[int]) -> list[int]:
+    """The shards that are not there with so many items; where there are some, the set is not complete any more."""
+    todo = [k for k, size in enumerate(sizes) if count_items(out, k) != size]
+    if todo:
+        (out / INDEX).unlink(missing_ok=True)
+    return todo
+
+
+def _settings(config: ExtractConfig) -> dict[str, Any]:
+    """What decides the items of scenes and sounds."""
+    source = config.source
+    tables = {"sounds": Path(source.path or source.voices) / "index.tsv" if source.path or source.voices else None}
+    tables |= {name: Path(getattr(source, name)) for name in ("only_files", "except_files") if getattr(source, name)}
+    return {
+        "type": source.type,
+        "first_seed": source.first_seed,
+        "count": source.count,
+        "shard_items": config.shard_items,
+        "duration_s": config.duration_s,
+        "label": source.label,
+        "exclude": source.exclude,
+        **{name: whole_digest(path) for name, path in tables.items() if path is not None and path.is_file()},
+    }
 
 
 def start_worker() -> None:
@@ -82,9 +130,8 @@ def _make_shard(config: ExtractConfig, index: int) -> int:
 
     source = config.source
     files = {"exclude": source.exclude, "only_files": source.only_files, "except_files": source.except_files}
-    first = index * config.shard_items
     items: list[Item] = []
-    for number in range(first, min(first + config.shard_items, source.count)):
+    for number in _numbers(config, index):
         seed = source.first_seed + number
         if source.type == "scenes":
             items.append(scene_item(seed, config.duration_s, source.voices, **files))
@@ -104,25 +151,39 @@ def _encode(config: ExtractConfig, report: Report) -> Path:
     vae.fold_weights()  # type: ignore[operator]
     sync = load_network(Path(config.sync), "sync")[0] if config.sync else None
     folder, out = Path(config.source.path), Path(config.out)
-    paths = sorted(folder.glob("shard-*.safetensors"))
-    if not paths:
-        raise ConfigError(f"no features in {folder}", hint="make them with mfv2a extract")
+    check_complete(folder)
+    paths = find_shards(folder)
+    keep_settings(out, _encode_settings(config))
+    todo = _missing(out, [len(read_facts(path)) for path in paths])
     began, done = time.monotonic(), 0
-    for index, path in enumerate(paths):
-        if not shard_path(out, index).exists():
-            done += _encode_shard(path, out, index, vae, sync)
-            rate = done / (time.monotonic() - began)
-            report({"shards": len(paths), "items": done, "items_per_s": round(rate, 2)})
+    for index in todo:
+        done += _encode_shard(paths[index], out, index, vae, sync)
+        rate = done / (time.monotonic() - began)
+        report({"shards": len(paths), "items": done, "items_per_s": round(rate, 2)})
     write_statistics(out)
+    if not (out / INDEX).is_file():
+        write_index(out, {"type": "features"})
     return out
+
+
+def _encode_settings(config: ExtractConfig) -> dict[str, Any]:
+    """What decides latents and sync features: the networks, and the features they come from, but for their number."""
+    kept = Path(config.source.path) / SETTINGS
+    begun = read_settings(kept.parent) if kept.is_file() else {}
+    return {
+        "type": "features",
+        "vae": whole_digest(Path(config.vae)),
+        "sync": whole_digest(Path(config.sync)) if config.sync else "",
+        "source": {name: value for name, value in begun.items() if name != "count"},
+    }
 
 
 def _encode_shard(path: Path, out: Path, index: int, vae: Any, sync: Any) -> int:
     import torch
-    from safetensors.numpy import load_file
 
-    stored = load_file(path)
-    facts = [json.loads(line) for line in path.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
+    with opened(path) as shard:
+        stored = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
+    facts = read_facts(path)
     encoded: dict[str, Any] = {}
     with torch.inference_mode():
         for name in ("mel", "voiced_mel"):

@@ -16,7 +16,8 @@ import numpy as np
 
 from mfv2a.config import RunConfig
 from mfv2a.data.dataset import Arrays, Source
-from mfv2a.data.mapped import MappedSet
+from mfv2a.data.manifest import check_complete
+from mfv2a.data.mapped import MappedSet, opened
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.networks import network_config
 from mfv2a.models.mmaudio import MMAudioConfig
@@ -27,12 +28,10 @@ FEATURES = ("clip", "sync", "text")
 
 def holds_complete_features(folder: Path) -> bool:
     """Whether a folder's items bring what the network sees, not labels and captions to make it from."""
-    from safetensors import safe_open
-
     first = next(iter(sorted(folder.glob("shard-*.safetensors"))), None)
     if first is None:
         return False
-    with safe_open(first, "np") as shard:
+    with opened(first) as shard:
         return bool({"clip", "text"} & set(shard.keys()))
 
 
@@ -42,6 +41,8 @@ def build_feature_sources(config: RunConfig) -> list[Source]:
     Raises:
         ConfigError: arrays that do not fit the network or each other.
     """
+    for source in config.sources:
+        check_complete(Path(source.path))
     sets = [(Path(source.path), MappedSet.open(Path(source.path)), source.weight) for source in config.sources]
     sizes = MMAudioConfig(**network_config(config))
     shapes = default_shapes(sizes)

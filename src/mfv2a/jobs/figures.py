@@ -137,12 +137,14 @@ def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
 
     Returns:
         by measure: a, b, difference (a - b), low, high, and share_a_better of the draws, None where no way is better
-        or nothing was drawn; draws in which both are equal count half.
+        or nothing was drawn (of one clip nothing is); draws in which both are equal count half.
     """
     compared = {}
     for name in first:
         a, b = first[name], second[name]
         difference, drawn = a.value - b.value, a.drawn - b.drawn
+        if min(a.clips, b.clips) < 2:
+            drawn = drawn[:0]  # one clip tells nothing of others
         low, high = normal_interval(difference, drawn) if name.startswith(SETS) else percentiles(drawn)
         compared[name] = {
             "a": a.value,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.data.dataset import Arrays, FeatureSet, Source
 from mfv2a.data.manifest import STATISTICS
+from mfv2a.data.mapped import find_shards, opened
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.feature_sources import build_feature_sources, holds_complete_features
 from mfv2a.jobs.sources import check_crop
@@ -125,12 +126,7 @@ def build_generator_sources(config: RunConfig) -> list[Source]:
 
 
 def _load(source: SourceConfig) -> FeatureSet:
-    from safetensors import safe_open
-
-    first = next(iter(sorted(Path(source.path).glob("shard-*.safetensors"))), None)
-    if first is None:
-        raise ConfigError(f"no features in {source.path}", hint="make them with mfv2a extract")
-    with safe_open(first, "np") as shard:
+    with opened(find_shards(Path(source.path))[0]) as shard:
         names = list(shard.keys())
     return FeatureSet.load(Path(source.path), names)
 

@@ -53,20 +53,14 @@ def load_sounds(
         except_files: no files that this one names.
 
     Raises:
-        ConfigError: no index or table there, or no sound matches.
+        ConfigError: no index or table there, one that cannot be read, or no sound matches.
     """
     from mfv2a.media.audio import read_audio
 
     root = Path(folder)
-    index = root / "index.tsv"
-    if not index.is_file():
-        raise ConfigError(f"no index.tsv in {folder}", hint="a table of file, seconds, label, title, set, licence")
     only, without = (frozenset(named_files(Path(table))) if table else None for table in (only_files, except_files))
-    lines = index.read_text(encoding="utf-8").splitlines()
-    names = lines[0].split("\t")
     sounds = []
-    for line in lines[1:]:
-        row = dict(zip(names, line.split("\t"), strict=False))
+    for row in _read_index(root / "index.tsv"):
         if (only is not None and row["file"] not in only) or (without is not None and row["file"] in without):
             continue
         if re.search(label, row["label"]) and not (exclude and re.search(exclude, row["label"])):
@@ -79,6 +73,26 @@ def load_sounds(
     if not sounds:
         raise ConfigError(f"no sound of {folder} matches")
     return tuple(sounds)
+
+
+def _read_index(index: Path) -> list[dict[str, str]]:
+    """The rows of an index of sounds, each with its file and label.
+
+    Raises:
+        ConfigError: it is missing, no text, or has not these columns.
+    """
+    hint = "a tab-separated table of file, seconds, label, title, set, licence, with a first line of names"
+    if not index.is_file():
+        raise ConfigError(f"no index.tsv in {index.parent}", hint=hint)
+    try:
+        lines = index.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{index}: {error}", hint=hint) from error
+    names = lines[0].split("\t") if lines else []
+    if missing := {"file", "label"} - set(names):
+        raise ConfigError(f"{index} has no column {', '.join(sorted(missing))}", hint=hint)
+    rows = [dict(zip(names, line.split("\t"), strict=False)) for line in lines[1:]]
+    return [row for row in rows if row["file"].strip() and "label" in row]
 
 
 def named_files(table: Path) -> list[str]:

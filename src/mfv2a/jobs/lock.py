@@ -116,21 +116,42 @@ def locked(folder: Path, shard: tuple[int, int] | None = None) -> Iterator[Folde
         yield lock
 
 
-def _take(folder: Path, name: str, busy: str, *, shared: bool = False) -> IO[bytes]:
-    """A lock's file, open and locked, alone or with others that share it."""
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Makes the folder of a training, and keeps others out of it while the block runs.
+
+    Raises:
+        StartError: another one is writing there, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"out = {folder} cannot be made: {error.strerror}", hint="choose another folder") from error
+    file = _take(folder, LOCK_NAME, "another training is writing into this folder", option="out =")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / LOCK_NAME).unlink()
+        file.close()
+
+
+def _take(folder: Path, name: str, busy: str, *, shared: bool = False, option: str = "--out") -> IO[bytes]:
+    """A lock's file, open and locked, alone or with others that share it; `option` names the folder in errors."""
     path = folder / name
     while True:
         try:
             file = path.open("ab+", buffering=0)
         except OSError as error:
             full = error.errno in DISK_FULL
+            reason = "the disk is full" if full else f"nothing can be written there: {error.strerror}"
             raise StartError(
-                f"--out {folder}: {'the disk is full' if full else f'nothing can be written there: {error.strerror}'}",
-                hint="free some space" if full else "make the folder writable or choose another --out",
+                f"{option} {folder}: {reason}",
+                hint="free some space" if full else "make the folder writable or choose another one",
             ) from error
         if not try_lock(file, shared=shared):
             file.close()
-            raise StartError(f"--out {folder}: {busy}", hint="wait until it is done, or choose another --out")
+            raise StartError(f"{option} {folder}: {busy}", hint="wait until it is done, or choose another one")
         with suppress(OSError):
             if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
                 return file

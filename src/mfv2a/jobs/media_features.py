@@ -30,9 +30,9 @@ from mfv2a.data.manifest import (
     INDEX,
     STATISTICS,
     Item,
+    keep_settings,
     shard_path,
     write_index,
-    write_json,
     write_shard,
     write_statistics,
 )
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline
 
 Report = Callable[[Mapping[str, Any]], None]
-SETTINGS = "extraction.json"
 Features = dict[str, NDArray[np.float16]]
 
 
@@ -70,7 +69,7 @@ def extract_media(config: ExtractConfig, report: Report) -> Path | None:
     listed, missing = find_media(config.source)
     rank, size = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     out = Path(config.out)
-    _keep_settings(out, config, listed)
+    keep_settings(out, _settings(config, listed))
     if missing and rank == 0:
         report({"missing": missing})
     groups = [listed[first : first + config.shard_items] for first in range(0, len(listed), config.shard_items)]
@@ -197,20 +196,16 @@ def _half(tensor: torch.Tensor) -> NDArray[np.float16]:
 def _write(out: Path, index: int, items: list[Item], failed: list[dict[str, str]], shapes: Any) -> None:
     """Write a shard; one of which nothing could be read holds arrays of no items."""
     if failed:
-        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in failed)
+        lines = "".join(json.dumps(record) + "\n" for record in failed)  # in ASCII: a name may be no valid UTF-8
         (out / f"failed-{index:05d}.jsonl").write_text(lines, encoding="utf-8")
     write_shard(out, index, items, shapes=shapes)
 
 
-def _keep_settings(out: Path, config: ExtractConfig, listed: Sequence[Listed]) -> None:
-    """Write down what decides the features, or compare with what the folder was begun with.
-
-    Raises:
-        ConfigError: it was begun with other settings.
-    """
+def _settings(config: ExtractConfig, listed: Sequence[Listed]) -> dict[str, Any]:
+    """What decides the features."""
     source = config.source
     order = "\n".join(f"{each.path.name}\t{each.item}" for each in listed)
-    settings = {
+    return {
         "model": config.model,
         "digest": describe_model(config.model).digest,
         "type": source.type,
@@ -221,16 +216,6 @@ def _keep_settings(out: Path, config: ExtractConfig, listed: Sequence[Listed]) -
         "files": len(listed),
         "list": hashlib.sha256(order.encode("utf-8", "surrogateescape")).hexdigest(),
     }
-    path = out / SETTINGS
-    if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if changed := [name for name, value in settings.items() if known.get(name) != value]:
-            raise ConfigError(
-                f"{out} was begun with another {', '.join(changed)}", hint="give this extraction another folder"
-            )
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(path, settings)
 
 
 def _close(out: Path, config: ExtractConfig, shards: int) -> None:

@@ -97,8 +97,10 @@ def load_teacher(config: RunConfig) -> MMAudio | None:
     else:
         teacher = load_public("mmaudio", entry.config, hub.fetch(entry))
     number = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-    teacher = teacher.to(number).eval().requires_grad_(False)
     assert isinstance(teacher, MMAudio)
+    statistics = teacher.latent_mean, teacher.latent_std  # a student takes them over: they are not rounded
+    teacher.to(number).eval().requires_grad_(False)
+    teacher.latent_mean, teacher.latent_std = statistics
     return teacher
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,32 @@ if TYPE_CHECKING:
 
 ON_SCENES = ("onset_f1", "log_mel_distance")
 """Measures that scenes can tell at once: their events and their own sound are known."""
+
+
+def check_measure(measure: str, *, on_scenes: bool = False) -> None:
+    """Refuse a measure by which settings cannot be set against each other.
+
+    Raises:
+        ConfigError: an unknown one, one of which neither more nor less is better, or one that scenes cannot tell.
+    """
+    if measure not in all_names():
+        raise ConfigError(f"unknown measure {measure!r}", hint="known: " + ", ".join(all_names()))
+    if not find_measure(measure).better:
+        raise ConfigError(f"of {measure} neither more nor less is better", hint="use another --quality-measure")
+    if on_scenes and measure not in ON_SCENES:
+        hint = f"use {' or '.join(ON_SCENES)}, or give --quality SETTING=FILE.json"
+        raise ConfigError(f"{measure} cannot be told from scenes alone", hint=hint)
+
+
+def check_names(figures: Iterable[str], settings: Sequence[str]) -> None:
+    """Refuse figures of settings that are not measured.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for name in figures:
+        if name not in settings:
+            raise ConfigError(f"--quality {name}: no such setting here", hint="here are: " + ", ".join(settings))
 
 
 def scene_quality(
@@ -40,9 +66,7 @@ def scene_quality(
     from mfv2a.jobs.evaluate import see_scene
     from mfv2a.scenes import HELD_OUT_SEED, make_scene
 
-    if measure not in ON_SCENES:
-        hint = f"use {' or '.join(ON_SCENES)}, or give --quality SETTING=FILE.json"
-        raise ConfigError(f"{measure} cannot be told from scenes alone", hint=hint)
+    check_measure(measure, on_scenes=True)
     scores: dict[str, list[float]] = {name: [] for name in samplers}
     for k in range(scenes):
         scene = make_scene(HELD_OUT_SEED + k)
@@ -81,8 +105,7 @@ def read_quality(words: Sequence[str], measure: str) -> dict[str, dict[str, floa
     Raises:
         ConfigError: a word is of another form, or a file has no such figure.
     """
-    if measure not in all_names():
-        raise ConfigError(f"unknown measure {measure!r}", hint="known: " + ", ".join(all_names()))
+    check_measure(measure)
     found = {}
     for word in words:
         setting, _, name = word.rpartition("=")
@@ -123,9 +146,8 @@ def add_quality(report: dict[str, Any], figures: Mapping[str, Mapping[str, float
         ConfigError: a figure is of no setting of the report.
     """
     entries = {entry["setting"]: entry for entry in report["entries"]}
+    check_names(figures, list(entries))
     for name, figure in figures.items():
-        if name not in entries:
-            raise ConfigError(f"--quality {name}: no such setting here", hint="here are: " + ", ".join(entries))
         entries[name]["quality"] = dict(figure)
     points = {
         name: (entry["rtf"], float(entry["quality"]["value"])) for name, entry in entries.items() if "quality" in entry

@@ -90,7 +90,7 @@ def write_scenes(options: ScenesOptions, report: Report) -> list[Path]:
 
     Raises:
         ConfigError: the output folder cannot be made.
-        MediaError: a file cannot be written.
+        MediaError: a file cannot be written, or is there and not a scene.
     """
     try:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -98,24 +98,26 @@ def write_scenes(options: ScenesOptions, report: Report) -> list[Path]:
         raise ConfigError(
             f"{options.out} cannot be a folder ({error.strerror})", hint="choose another --out"
         ) from error
-    paths = []
+    paths = {seed: options.out / f"scene-{seed:06d}.mp4" for seed in range(options.seed, options.seed + options.count)}
+    for seed, path in paths.items():
+        if not options.overwrite and path.exists() and not _is_of_scene(path.with_suffix(".json"), seed):
+            raise MediaError(path, "is there, and not made by mfv2a scenes", hint="move it away, or use --overwrite")
     aspect = options.width_px / options.height_px
-    for seed in range(options.seed, options.seed + options.count):
-        path = options.out / f"scene-{seed:06d}.mp4"
+    for seed, path in paths.items():
         scene = make_scene(seed, duration_s=options.duration_s, family=options.family, aspect=aspect)
         facts = {**describe_scene(scene), "fps": options.fps, "size_px": [options.width_px, options.height_px]}
         facts["with_sound"] = options.with_sound
         beside = path.with_suffix(".json")
         done = not options.overwrite and path.is_file() and _same_facts(beside, facts)
         if not done:
+            _write_json(beside, {**facts, "complete": False})
             write_scene_video(
                 scene, path, fps=options.fps, width_px=options.width_px, height_px=options.height_px,
                 with_sound=options.with_sound,
             )  # fmt: skip
             _write_json(beside, facts)
         report({"output": str(path), "status": "skipped" if done else "ok", **facts})
-        paths.append(path)
-    return paths
+    return list(paths.values())
 
 
 def write_scene_video(
@@ -164,6 +166,15 @@ def describe_scene(scene: Scene) -> dict[str, Any]:
             for event in scene.events
         ],
     }
+
+
+def _is_of_scene(path: Path, seed: int) -> bool:
+    """Whether a file says that the video beside it is a scene of this seed."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(known, dict) and known.get("seed") == seed and "family" in known
 
 
 def _same_facts(path: Path, facts: Mapping[str, Any]) -> bool:

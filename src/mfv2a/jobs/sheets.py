@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfv2a.errors import MediaError
+from mfv2a.media.temporary import part_path
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -81,6 +84,9 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
 
     Returns:
         `path`.
+
+    Raises:
+        MediaError: it cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -118,7 +124,13 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
     )
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8, loc="best")
-    pending = path.with_name(f".{path.name}.{os.getpid()}")
-    figure.savefig(pending, format="png")
-    pending.replace(path)
+    part = part_path(path)
+    try:
+        try:
+            figure.savefig(part, format="png")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise MediaError(path, f"cannot be written ({error.strerror})", hint="check the folder") from error
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def build_sources(config: RunConfig) -> list[Source]:
 
 
 def _mel_draw(config: RunConfig, source: SourceConfig) -> Any:
+    # A latent stands for two frames of the mel.
+    config = replace(config, crop_s=2 * max(1, round(config.crop_s * MEL_FPS / 2)) / MEL_FPS)
     if source.type == "features":
         arrays = ["mel", "voiced_mel"] if source.voices else ["mel"]
         stored = FeatureSet.load(Path(source.path), arrays)

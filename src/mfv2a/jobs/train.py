@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from mfv2a.config import RunConfig
 from mfv2a.data.dataset import Source, StepDataset, batches
 from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.jobs.lock import alone
 from mfv2a.jobs.networks import load_teacher, make_network
 from mfv2a.jobs.runlog import RunLog, StopFlag
 from mfv2a.loader import pick_device
@@ -32,6 +34,7 @@ from mfv2a.training.wrapping import recompute_blocks, whole
 Report = Callable[[Mapping[str, Any]], None]
 STATISTICS_BATCHES = 12
 STATISTICS_FIRST = 1 << 40  # batches that no run reaches
+SHORTEST_CROP_S = 0.2
 HELD_OUT = 1 << 41  # the batch of held-out rows
 
 
@@ -51,6 +54,7 @@ def train(config: RunConfig, report: Report, *, resume: bool = False) -> Path | 
         ConfigError: sources or components that cannot feed the task, or processes that cannot share it.
         CheckpointError: weights that do not fit, or none to go on from.
         DivergenceError: a loss was not finite.
+        StartError: another training is writing into the run's folder, or nothing can be written there.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -61,7 +65,8 @@ def train(config: RunConfig, report: Report, *, resume: bool = False) -> Path | 
         # Only a generator's rows are dealt and drawn by their numbers.
         if team.size > 1 and config.task != "generator":
             raise ConfigError(f"a {config.task} is trained by one process", hint="start it without torchrun")
-        path = _train(config, team, report)
+        with alone(Path(config.out)) if team.first else nullcontext():
+            path = _train(config, team, report)
         return path if team.first else None
 
 
@@ -83,7 +88,6 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
     task = _task(config, network, None if teacher is None else teacher.to(team.device))
     task.network.to(team.device)
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
     with StopFlag() as stop, RunLog(out, write=team.first) as log:
         stream = partial(_stream, dataset, config)
         measure = _validation(config, network, team)
@@ -205,9 +209,11 @@ def _check_values(config: RunConfig, path: Path) -> None:
         ConfigError: names the key.
     """
     optimizer, weights = config.optimizer, [source.weight for source in config.sources]
+    counts = {key: getattr(config, key) for key in ("workers", "threads", "minutes", "checkpoint_minutes")}
     wrong = {
         "out must name a folder": not config.out,
-        f"workers must be 0 or more, not {config.workers}": config.workers < 0,
+        **{f"{key} must be 0 or more, not {value:g}": not value >= 0 for key, value in counts.items()},
+        f"crop_s must be {SHORTEST_CROP_S} or more, not {config.crop_s:g}": not config.crop_s >= SHORTEST_CROP_S,
         f"optimizer.learning_rate must be positive, not {optimizer.learning_rate}": not optimizer.learning_rate > 0,
         f"optimizer.ema must be at least 0 and below 1, not {optimizer.ema}": not 0 <= optimizer.ema < 1,
         "the weights of sources must be 0 or more, and one of them positive": min(weights) < 0 or not any(weights),

@@ -22,6 +22,7 @@ from mfv2a.media.times import Timeline, scan_times, slack_seconds
 from mfv2a.records import StreamInfo, VideoInfo
 
 STILL_FORMATS = ("image2", "_pipe", "tty", "ico", "lrc")
+SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"})
 CUT_HINT = "copy or download the file again"
 FIRST_FRAME_PACKETS = 300
 CLOCK_HZ = 1_000_000  # AV_TIME_BASE
@@ -71,7 +72,8 @@ def _not_media(path: Path, error: Exception) -> MediaError:
         return MediaError(path, "is cut short or damaged: its index is missing", hint=CUT_HINT, detail=str(error))
     if head[:4] == b"\x1a\x45\xdf\xa3" or head[:4] in (b"RIFF", b"GIF8", b"FLV\x01", b"OggS"):
         return MediaError(path, "is cut short or damaged", hint=CUT_HINT, detail=str(error))
-    return MediaError(path, "is not a video that FFmpeg knows", detail=str(error))
+    what = "sound" if path.suffix.lower() in SOUND_SUFFIXES else "video"
+    return MediaError(path, f"is not a {what} that FFmpeg knows", detail=str(error))
 
 
 def probe_video(path: Path | str) -> VideoInfo:

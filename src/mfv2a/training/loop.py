@@ -25,8 +25,9 @@ from mfv2a.training.wrapping import Wrapped, whole
 
 Log = Callable[[Mapping[str, Any]], None]
 DIVERGED = "diverged.json"
-FIXED = ("task", "seed", "batch_size")
-"""What a run must keep when it is taken up again: the rows and noise of each step hang on it."""
+FIXED = ("task", "seed", "batch_size", "frozen")
+"""What a run must keep when it is taken up again: the rows and noise of each step hang on it, and which weights have
+moments."""
 
 
 def learning_rate(config: OptimizerConfig, step: int, progress: float) -> float:
@@ -81,9 +82,8 @@ class Training:
         self.optimizer = torch.optim.AdamW(
             groups, o.learning_rate, (0.9, o.beta2), o.eps, weight_decay=o.weight_decay, fused=fused
         )
-        facts = load_state(Path(self.config.out), self.task.network, self.ema, self.optimizer)
+        facts = load_state(Path(self.config.out), self.task.network, self.ema, self.optimizer, self._compare)
         if facts is not None:
-            self._compare(facts)
             self.step, self.seconds = facts["step"], facts["seconds"]
 
     def finished(self) -> bool:
@@ -127,18 +127,24 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint; every process of the team must call this."""
-        facts = {"step": self.step, "seconds": self.seconds, "run": {k: getattr(self.config, k) for k in FIXED}}
+        facts = {"step": self.step, "seconds": self.seconds, "run": self._fixed()}
         keep, first = self.config.checkpoint_keep, self.team.first
         save_state(Path(self.config.out), self.task.network, self.ema, self.optimizer, facts, keep=keep, write=first)
         self.team.wait()
 
     def _compare(self, facts: Mapping[str, Any]) -> None:
         for name, value in facts["run"].items():
-            if getattr(self.config, name) != value:
+            own = self._fixed()[name]
+            if own != value:
                 raise ConfigError(
-                    f"{self.config.out} holds a run with {name} = {value!r}, not {getattr(self.config, name)!r}",
-                    hint="give this run another folder",
+                    f"{self.config.out} holds a run with {name} = {value!r}, not {own!r}",
+                    hint="give this run another folder; it can start from the weights of that one (init)",
                 )
+
+    def _fixed(self) -> dict[str, Any]:
+        """What a run keeps, as JSON has it."""
+        values = {name: getattr(self.config, name) for name in FIXED}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def _advance(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
         """One step: its loss and figures, of this process's rows alone."""

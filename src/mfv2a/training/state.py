@@ -10,7 +10,9 @@ stored in one piece, so another number of processes can take the run up.
 from __future__ import annotations
 
 import json
+import logging
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from mfv2a.errors import CheckpointError
 from mfv2a.training.ema import EMA
 from mfv2a.training.wrapping import fill_from, whole
 
+log = logging.getLogger(__name__)
 PATTERN = "checkpoint-*.safetensors"
 
 
@@ -80,13 +83,28 @@ def save_state(
     with pending.open("rb") as file:
         os.fsync(file.fileno())
     pending.replace(path)
+    for newer in [each for each in checkpoint_paths(run) if each.name > path.name]:
+        newer.replace(newer.with_name(f"{newer.name}.damaged"))  # else this run would have gone on from it
     for old in checkpoint_paths(run)[keep:]:
         old.unlink(missing_ok=True)
     return path
 
 
-def load_state(run: Path, network: nn.Module, ema: EMA, optimizer: torch.optim.Optimizer) -> dict[str, Any] | None:
+def load_state(
+    run: Path,
+    network: nn.Module,
+    ema: EMA,
+    optimizer: torch.optim.Optimizer,
+    check: Callable[[Mapping[str, Any]], None] = lambda facts: None,
+) -> dict[str, Any] | None:
     """Take a run up where `save_state` left it last; a damaged checkpoint is passed over for the one before it.
+
+    Args:
+        run: folder of the run.
+        network: takes the weights.
+        ema: takes the average.
+        optimizer: takes the moments.
+        check: refuses facts that do not go with this run, before anything is taken.
 
     Returns:
         the facts stored with it; None if the folder holds no checkpoint.
@@ -97,7 +115,10 @@ def load_state(run: Path, network: nn.Module, ema: EMA, optimizer: torch.optim.O
     paths = checkpoint_paths(run)
     for path in paths:
         read = _read(path)
-        if read is not None:
+        if read is None:
+            log.warning("%s is damaged: the run goes on from an earlier checkpoint, if there is one", path)
+        else:
+            check(read[1])
             _take(path, read[0], network, ema, optimizer)
             return read[1]
     if paths:
@@ -140,7 +161,11 @@ def _take(
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for name, tensor in parts["optimizer"].items():
         index, key = name.split("/")
-        weight = weights[int(index)]
+        weight = weights[int(index)] if int(index) < len(weights) else None
+        if weight is None or (tensor.dim() and tensor.shape != weight.shape):
+            raise CheckpointError(
+                f"{path} has moments of other weights than this run trains", hint="start the run anew in another folder"
+            )
         moment = tensor
         if tensor.shape == weight.shape and tensor.dim():
             moment = torch.zeros_like(weight)
