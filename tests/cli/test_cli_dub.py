@@ -92,6 +92,32 @@ def test_a_rerun_skips_and_overwrite_does_it_again(capsysbinary: pytest.CaptureF
     assert [line["status"] for line in report()] == ["ok", "skipped", "ok", "ok"]
 
 
+def test_what_an_earlier_take_left_beside_a_new_one_is_told(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.4)
+    command = ["dub", "in", "--out", "out", *TINY]
+    assert main([*command, "--also-wav", "--onsets", "csv"]) == 0
+    assert b"in place of" not in capsysbinary.readouterr().err
+    assert main([*command, "--seed", "1", "--onsets", "csv"]) == 0
+    err = capsysbinary.readouterr().err.decode()
+    assert "1 dubbed (1 in place of earlier takes)" in err
+    (note,) = [line for line in err.splitlines() if "of earlier takes" in line and line.startswith("note")]
+    assert note.endswith("they lie beside: out/a.wav"), "the list of onsets is the new take's"
+    assert Path("out/a.wav").exists()
+
+
+def test_a_name_that_would_become_too_long_is_told_before_anything_is_made(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    make_video(Path("in") / ("x" * 245 + ".mp4"), seconds=0.4)
+    for dry in (["--dry-run"], []):
+        assert main(["dub", "in", "--out", "out", *TINY, "--onsets", "csv", *dry]) == 3
+        err = capsysbinary.readouterr().err
+        assert b"the name would be too long" in err
+        assert (b"0 would be dubbed, 1 failed" if dry else b"0 dubbed, 1 failed") in err
+        assert (b"report.jsonl" in err) == (not dry)
+    assert main(["dub", "in", "--out", "out", *TINY]) == 0
+
+
 def test_an_output_that_somebody_has_changed_is_not_replaced(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     make_video(Path("in/a.mp4"), seconds=0.4)
     command = ["dub", "in", "--out", "out", *TINY]
@@ -142,7 +168,11 @@ def test_a_dry_run_writes_nothing(capsysbinary: pytest.CaptureFixture[bytes]) ->
     assert b"1 would be dubbed" in err
     assert not Path("out").exists()
     assert main(["dub", "in", "--out", "out", *TINY, "--dry-run", "--json"]) == 0
-    assert json.loads(capsysbinary.readouterr().out)["status"] == "planned"
+    planned = json.loads(capsysbinary.readouterr().out)
+    assert planned["status"] == "planned"
+    assert main(["dub", "in", "--out", "out", *TINY, "--json"]) == 0
+    made = json.loads(capsysbinary.readouterr().out)
+    assert {name: planned[name] for name in ("source", "output")} == {name: made[name] for name in ("source", "output")}
 
 
 class Pipe:

@@ -161,3 +161,27 @@ def test_on_a_terminal_a_bar_moves_and_the_paths_have_lines_of_their_own(tmp_pat
     text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", bytes(shown)).decode()
     assert "━" in text
     assert "out/a.mp4" in re.split(r"[\r\n]+", text)
+
+
+def test_a_file_that_looks_like_an_option_is_told_how_to_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["dub", "-dash.mp4", "--out", "out"]) == 2
+    assert "./-dash.mp4" not in capsys.readouterr().err
+    Path("-dash.mp4").touch()
+    assert main(["dub", "-dash.mp4", "--out", "out"]) == 2
+    assert "or write ./-dash.mp4 for the file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["-q", "dub"], ["-v", "train"]])
+def test_what_is_said_before_a_command_holds_for_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "nowhere.toml"]) in (2, 3, 4)
+    assert ("Traceback" in capsys.readouterr().err) == (words[0] == "-v")
+
+
+@pytest.mark.parametrize("command", ["train", "extract", "evaluate"])
+def test_details_can_be_asked_of_every_long_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["a", "--compare", "a", "b"] if command == "evaluate" else ["nowhere.toml"]
+    assert main([command, *words, "--verbose"]) == 2
+    assert "Traceback" in capsys.readouterr().err

@@ -42,7 +42,9 @@ def test_other_machines_models_and_clips_are_not_compared(change: dict[str, Any]
     (name,) = change
     with pytest.raises(ConfigError, match=name.replace("_", " ")):
         check_comparable(report(1.0), report(1.0, **change), Path("before.json"))
-    check_comparable(report(1.0), report(2.0, torch="other"), Path("before.json"))
+    check_comparable(report(1.0), report(2.0, torch="other", clip="abc"), Path("before.json"))
+    with pytest.raises(ConfigError, match="another clip"):
+        check_comparable(report(1.0, clip="abc"), report(2.0, clip="xyz"), Path("before.json"))
 
 
 def test_reports_that_share_no_setting_or_are_none_are_refused(tmp_path: Path) -> None:

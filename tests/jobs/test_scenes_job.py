@@ -36,9 +36,15 @@ def test_scenes_are_written_with_what_is_known_of_them(
 def test_what_is_there_is_not_drawn_again_unless_asked(tmp_path: Path) -> None:
     options = {"out": tmp_path, "width_px": 64, "height_px": 48, "duration_s": 0.2}
     seen: list[str] = []
-    for extra in ({}, {}, {"with_sound": True}, {"overwrite": True, "with_sound": True}):
+    for extra in ({}, {}, {"overwrite": True, "with_sound": True}, {"with_sound": True}):
         write_scenes(ScenesOptions(**options, **extra), lambda record: seen.append(record["status"]))  # type: ignore[arg-type]
-    assert seen == ["ok", "skipped", "ok", "ok"]
+    assert seen == ["ok", "skipped", "ok", "skipped"]
+    before = (tmp_path / "scene-000000.mp4").read_bytes()
+    for name, value in (("with_sound", False), ("duration_s", 0.4), ("width_px", 96), ("family", "drums")):
+        other = {"with_sound": True, **options, name: value}
+        with pytest.raises(MediaError, match="is there with"):
+            write_scenes(ScenesOptions(**other), lambda record: seen.append(record["status"]))  # type: ignore[arg-type]
+    assert (tmp_path / "scene-000000.mp4").read_bytes() == before
 
 
 def test_a_video_that_is_no_scene_is_left_alone(tmp_path: Path) -> None:
@@ -60,6 +66,7 @@ def test_a_scene_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pyt
     options = ScenesOptions(out=tmp_path, width_px=64, height_px=48, duration_s=0.2)
     seen: list[str] = []
     write_scenes(options, lambda record: seen.append(record["status"]))
+    again = ScenesOptions(out=tmp_path, width_px=96, height_px=48, duration_s=0.2, overwrite=True)
     wider = ScenesOptions(out=tmp_path, width_px=96, height_px=48, duration_s=0.2)
 
     def killed(*args: object, **options: object) -> None:
@@ -67,7 +74,7 @@ def test_a_scene_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("mfv2a.jobs.scenes.write_scene_video", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_scenes(wider, lambda record: seen.append(record["status"]))
+        write_scenes(again, lambda record: seen.append(record["status"]))
     monkeypatch.undo()
     write_scenes(wider, lambda record: seen.append(record["status"]))
     write_scenes(wider, lambda record: seen.append(record["status"]))

@@ -226,8 +226,13 @@ def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     make_clips(3)
     for index in (1, 4):
         assert main(["dub", "in", "--out", "out", "--shard", f"{index}/4", *TINY]) == 0
-    assert main(["report", "merge", "out"]) == 3
-    assert "no report of shard 2/4, 3/4" in capsys.readouterr().err
+    for _ in range(2):  # asked again, the answer is the same
+        assert main(["report", "merge", "out"]) == 3
+        assert "no report of shard 2/4, 3/4" in capsys.readouterr().err
+    for index in (1, 2):
+        assert main(["dub", "in", "--out", "out", "--shard", f"{index}/2", *TINY]) == 0
+    for _ in range(2):  # by then the list is shared among others
+        assert main(["report", "merge", "out"]) == 0
 
 
 def test_shards_merged_before_are_not_missing(capsys: pytest.CaptureFixture[str]) -> None:

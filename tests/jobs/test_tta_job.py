@@ -29,6 +29,8 @@ def names(*prompts: str, out: str = "", variants: int = 1) -> list[str]:
         ("../../etc/passwd", "etc-passwd"),
         ("Straße 漢字", "straße-漢字"),
         ("?!", "sound"),
+        ("🐶", "dog-face"),
+        ("🐶 barks", "barks"),
         ("word " * 2000, ("word-" * 12).rstrip("-")),
     ],
 )

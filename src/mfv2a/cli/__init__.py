@@ -64,6 +64,7 @@ def common(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")] = False,
     checkpoints: Annotated[
         str, typer.Option("--checkpoints", metavar="FILE", help="A register of your own models, besides the tool's.")
@@ -86,7 +87,7 @@ def common(
         os.environ["MFV2A_CHECKPOINTS"] = os.pathsep.join(filter(None, [known, str(Path(checkpoints).absolute())]))
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    console.start_talk(context, quiet=False, verbose=verbose)
+    console.start_talk(context, quiet=quiet, verbose=verbose)
 
 
 app.command(epilog=dub.EPILOG)(dub.dub)
@@ -130,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return 1
     except Exception as error:  # noqa: BLE001 - the last door: a fault of the tool is told, too
-        usage = usage_line(error)
+        usage = usage_line(error, words)
         if usage is None:
             return _tell_fault(error, talk)
         if usage:  # without arguments the help has been printed instead
@@ -155,8 +156,10 @@ def run() -> None:
     sys.exit(code)
 
 
-def usage_line(error: Exception) -> str | None:
+def usage_line(error: Exception, given: Sequence[str] = ()) -> str | None:
     """The line of a wrong option, as Typer words it; None if this is another error.
+
+    A file among the words that were given may have been taken for an option.
 
     Typer carries its own Click, whose exceptions have no public common name: they are known by their method.
     """
@@ -167,7 +170,9 @@ def usage_line(error: Exception) -> str | None:
     command = getattr(context, "command_path", "mfv2a")
     if not words():
         return ""
-    return console.printable(f"error: {words()} - see `{command} --help`")
+    file = next((word for word in given if word.startswith("-") and os.path.lexists(word)), None)
+    named = f", or write ./{file} for the file" if file else ""
+    return console.printable(f"error: {words()} - see `{command} --help`{named}")
 
 
 def _tell_fault(error: Exception, talk: console.Talk) -> int:

@@ -119,15 +119,18 @@ def evaluate(
     dtype: options.DtypeOption = "auto",
     json_lines: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
     quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
 ) -> None:
     """Measure a model on held-out scenes, or folders of sounds against the true ones."""
-    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     folders = compare or ((generated,) if generated else ())
     if folders or reference or listing or csv or per_clip or measure:
         from mfv2a.errors import ConfigError
         from mfv2a.jobs.evaluate_folder import FolderOptions
 
-        if reference is None or not folders or (generated and compare):
+        if generated and compare:
+            raise ConfigError("GENERATED and --compare cannot both be given", hint="name both folders after --compare")
+        if reference is None or not folders:
             hint = "mfv2a evaluate GENERATED --reference DIR, or mfv2a evaluate --compare A B --reference DIR"
             raise ConfigError("folders of sounds are measured against --reference", hint=hint)
         for name in OF_A_MODEL:

@@ -25,12 +25,13 @@ def extract(
     run: Annotated[Path, typer.Argument(metavar="RUN.toml", help="What to extract, where to, how many.")],
     json_lines: Annotated[bool, typer.Option("--json", help="Records on stdout, one JSON object a shard.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")] = False,
 ) -> None:
     """Make stored features for training; resumes by shard."""
     from mfv2a.config import ExtractConfig, load_toml
     from mfv2a.jobs.extract import extract as extract_features
 
-    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
 
     def report(record: Mapping[str, Any]) -> None:
         if json_lines:

@@ -143,7 +143,7 @@ RescaleOption = Annotated[
 ]
 SeedOption = Annotated[
     int,
-    typer.Option("--seed", "-s", help="Another seed, another take.", metavar="N", rich_help_panel=SAMPLING),
+    typer.Option("--seed", "-s", min=0, help="Another seed, another take.", metavar="N", rich_help_panel=SAMPLING),
 ]
 BatchSizeOption = Annotated[
     int,

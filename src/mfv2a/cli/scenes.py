@@ -59,6 +59,6 @@ def scenes(
         else:
             console.print_path(Path(str(record["output"])))
         done = " (done already)" if record["status"] == "skipped" else ""
-        talk.say(f"{record['label']}: {record['caption']}, {len(record['events'])} events{done}")
+        talk.say(f"{record['label']}: {record['caption']}, {console.count(len(record['events']), 'event')}{done}")
 
     write_scenes(wanted, report)

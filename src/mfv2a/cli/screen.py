@@ -44,10 +44,12 @@ class Screen:
     def planned(self, item: Item) -> None:
         """In a dry run: what would be made."""
         if self._as_json:
+            from mfv2a.jobs.report import absolute
+
             console.print_json(
                 {
-                    "source": self._named(str(item.source)),
-                    "output": self._named(str(item.output)),
+                    "source": self._named(str(absolute(item.source))),
+                    "output": self._named(str(absolute(item.output))),
                     "status": "planned",
                     "prompt": item.prompt,
                     "prompt_from": item.details.get("prompt_from", ""),
@@ -162,7 +164,8 @@ def watch(talk: Talk, *, as_json: bool, dry_run: bool, summary: Summary) -> Iter
 
 def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
     """The end of a batch for people: counts, speed, what was uncertain and what to do."""
-    parts = [f"{summary.ok} dubbed"] if not summary.planned else [f"{summary.planned} would be dubbed"]
+    earlier = f" ({summary.replaced} in place of earlier takes)" if summary.replaced else ""
+    parts = [f"{summary.planned} would be dubbed"] if summary.dry else [f"{summary.ok} dubbed{earlier}"]
     parts += [
         f"{number} {word}"
         for number, word in (
@@ -200,7 +203,7 @@ def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[st
             "and hits are not pressed flat"
         )
     if summary.failed:
-        where = "above" if summary.planned else "above and in report.jsonl"
+        where = "above" if summary.dry else "above and in report.jsonl"
         yield f"the failed ones are named {where}; the others are not affected"
 
 

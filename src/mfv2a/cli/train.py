@@ -27,12 +27,13 @@ def train(
     ] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Log records on stdout, one JSON object a line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")] = False,
 ) -> None:
     """Train a codec, sync encoder, vocoder or generator; resumes by itself, and shares a generator under torchrun."""
     from mfv2a.jobs.train import read_run
     from mfv2a.jobs.train import train as train_run
 
-    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
 
     def report(record: Mapping[str, Any]) -> None:
         if json_lines:

@@ -175,7 +175,7 @@ def _show(take: Take, audio: Audio, facts: dict[str, Any], *, as_json: bool) -> 
         record = {
             "prompt": take.prompt,
             "output": str(take.path),
-            "variant": take.variant,
+            "variant": take.variant + 1,
             "clip_seed": take.seed,
             "duration_s": audio.duration_s,
             "sample_rate_hz": audio.sample_rate_hz,

@@ -22,6 +22,7 @@ from mfv2a.jobs.machine import describe_machine, measure_peaks
 from mfv2a.jobs.memory import resident_memory_mib
 from mfv2a.jobs.presets import check_setting, settings_of
 from mfv2a.jobs.quality import add_quality, check_measure, check_names, read_quality, scene_quality
+from mfv2a.jobs.seed import content_key
 from mfv2a.jobs.sheets import can_draw, draw_pareto
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.timing import STAGES as STAGES
@@ -136,6 +137,7 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         pipeline, loading = _load(options.sound, described.name, options.random_weights)
         report = {
             "video": str(options.video) if options.video else "a scene made for this",
+            "clip": content_key(source) if options.video else "",
             "picture": f"{info.width_px}x{info.height_px}",
             "duration_s": info.duration_s,
             "model": described.name,

@@ -49,6 +49,9 @@ def check_comparable(before: Mapping[str, Any], now: Mapping[str, Any], path: Pa
     Raises:
         ConfigError: they differ; the first difference is named.
     """
+    if before.get("clip", now.get("clip")) != now.get("clip"):
+        words = f"{path} was measured on another clip, {before.get('video')}"
+        raise ConfigError(words, hint="times are compared on the same clip alone")
     for name in (*IDENTITY, *SAME):
         if before[name] != now[name]:
             words = f"{path} was measured with {name.replace('_', ' ')} {before[name]!r}, this run with {now[name]!r}"
@@ -106,7 +109,7 @@ def _ratios(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, dict
     return {
         stage: _ratio([run[stage] for run in before["repeats"]], [run[stage] for run in now["repeats"]])
         for stage in now["seconds"]
-        if stage in before["seconds"]
+        if stage in before["seconds"] and stage != "other"  # which is a small difference of sums
     }
 
 

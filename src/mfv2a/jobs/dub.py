@@ -145,6 +145,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
     from mfv2a.media.ffmpeg import find_ffmpeg
 
     start = time.perf_counter()
+    summary.dry = options.dry_run
     try:
         info = describe_model(options.sound.model)
         listener.detail(f"ffmpeg: {find_ffmpeg()}")

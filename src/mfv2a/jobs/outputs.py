@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES, Found
-from mfv2a.jobs.report import Report, absolute
+from mfv2a.jobs.report import Report, absolute, names_beside
 from mfv2a.jobs.seed import content_key, whole_digest
 from mfv2a.media.mux import MuxPlan, plan_mux
 from mfv2a.media.video import probe_video
@@ -22,6 +22,7 @@ from mfv2a.records import ItemResult, VideoInfo
 if TYPE_CHECKING:
     from mfv2a.jobs.plan import Item, PlanOptions
 
+LONGEST_NAME = 255  # bytes, on almost all file systems
 _CODEC_RATES_HZ: Mapping[str, tuple[int, ...]] = {
     "opus": (8000, 12000, 16000, 24000, 48000),
     "aac": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
@@ -72,6 +73,34 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
         if path == item.output and _was_changed(item, report):
             return MediaError(path, "changed since mfv2a made it", hint="move it away, or use --overwrite")
     return None
+
+
+def find_long_name(item: Item) -> MediaError | None:
+    """The error of an output, or a file beside it, whose name would be longer than a name can be."""
+    for path in item.files:
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            hint = "shorten the name of the video, or leave out --onsets, --also-wav, --keep-all or --variants"
+            return MediaError(path, "the name would be too long", hint=hint)
+    return None
+
+
+def earlier_take(result: ItemResult, report: Report) -> tuple[bool, list[Path]]:
+    """What became of an earlier take of an output that has just been made.
+
+    Args:
+        result: of the new one, which the report does not know yet.
+        report: what was made before.
+
+    Returns:
+        Whether an earlier one lay in its place, and its files that still lie beside it and are not of the new one.
+    """
+    record = report.last(result.source, result.settings.get("variant", 1)) or {}
+    name = record.get("name")
+    if result.status != "ok" or not isinstance(name, str) or report.folder / name != result.output:
+        return False, []
+    now = set(names_beside(result.details))
+    beside = [each for each in names_beside(dict(record.get("details") or {})) if each not in now]
+    return record.get("status") in ("ok", "skipped"), [report.folder / each for each in beside]
 
 
 def _was_changed(item: Item, report: Report) -> bool:

@@ -19,7 +19,7 @@ from mfv2a.jobs.clashes import find_suspects, refuse_collisions, refuse_foreign
 from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import Discovery, Found
 from mfv2a.jobs.failures import failed, unreadable
-from mfv2a.jobs.outputs import already_done, choose_mux, content_facts, find_stranger, output_name
+from mfv2a.jobs.outputs import already_done, choose_mux, content_facts, find_long_name, find_stranger, output_name
 from mfv2a.jobs.prompts import Row, choose_prompt
 from mfv2a.jobs.report import Report
 from mfv2a.jobs.seed import clip_seed, content_key
@@ -212,7 +212,9 @@ class Planner:
             if isinstance(each, ItemResult):
                 admitted.append(each)
                 continue
-            stranger = None if self._options.overwrite else find_stranger(each, self._report)
+            stranger = find_long_name(each)
+            if stranger is None and not self._options.overwrite:
+                stranger = find_stranger(each, self._report)
             if stranger is not None:
                 admitted.append(failed(each.source, stranger, settings=each.settings))
                 continue

@@ -18,6 +18,7 @@ from mfv2a.errors import StartError
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
+from mfv2a.jobs.outputs import earlier_take
 from mfv2a.jobs.plan import Group, Item, Planner
 from mfv2a.jobs.report import Report, names_beside
 from mfv2a.jobs.telling import Listener, Summary
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 WRITER_S = 10.0
 PLANNED_AHEAD = 64  # videos that are looked at before their turn comes
+TOLD = 5  # files in one sentence
 FETCHED_AHEAD = 4  # the same, where they have to be fetched
 
 
@@ -75,6 +77,7 @@ class Run:
         self._written: tuple[ItemResult, Mapping[str, Any]] | None = None
         self._writer = Crew(1)
         self._heart: Heartbeat | None = None
+        self._stale: list[Path] = []
 
     def carry_out(self) -> None:
         """Dubs what is to be dubbed, and tells what is settled already as its turn comes.
@@ -92,6 +95,9 @@ class Run:
                 self._listener.loading()
                 with start_batch(chain([first], groups), self._options, self._begin, self._listener.detail) as batch:
                     self._dub(batch)
+        if self._stale:
+            told = ", ".join(map(str, self._stale[:TOLD])) + (" ..." if len(self._stale) > TOLD else "")
+            self._listener.note(f"of earlier takes, and not of the new ones that they lie beside: {told}")
         if self._has_failed_enough() and self._settled < self._planner.total:
             self._summary.not_begun = self._planner.total - self._settled
             self._listener.note(
@@ -159,6 +165,9 @@ class Run:
             self._settled += 1
         if self._heart is not None:
             self._heart.settled(result.source)
+        replaced, left = earlier_take(result, self._report)
+        self._summary.replaced += replaced
+        self._stale += [path for path in left if path.exists()]
         record = self._report.append(result)
         if result.output is not None:
             self._lock.tell(result.output, *(self._options.out / name for name in names_beside(result.details)))

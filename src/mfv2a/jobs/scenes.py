@@ -19,6 +19,8 @@ from mfv2a.scenes import FAMILIES, Scene, make_scene
 SOUND_HZ = 48000
 MAX_SIDE_PX = 4096
 MAX_DURATION_S = 600.0
+TOLD = ("with_sound", "family", "size_px", "duration_s", "fps")
+"""What differs, told before all else of a scene that is another."""
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -90,7 +92,7 @@ def write_scenes(options: ScenesOptions, report: Report) -> list[Path]:
 
     Raises:
         ConfigError: the output folder cannot be made.
-        MediaError: a file cannot be written, or is there and not a scene.
+        MediaError: a file cannot be written, or one is there and not this very scene; nothing was made before that.
     """
     try:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -99,16 +101,13 @@ def write_scenes(options: ScenesOptions, report: Report) -> list[Path]:
             f"{options.out} cannot be a folder ({error.strerror})", hint="choose another --out"
         ) from error
     paths = {seed: options.out / f"scene-{seed:06d}.mp4" for seed in range(options.seed, options.seed + options.count)}
+    if not options.overwrite:
+        for seed, path in paths.items():
+            _refuse_other(path, lambda seed=seed: _make(seed, options)[1])  # type: ignore[misc]
     for seed, path in paths.items():
-        if not options.overwrite and path.exists() and not _is_of_scene(path.with_suffix(".json"), seed):
-            raise MediaError(path, "is there, and not made by mfv2a scenes", hint="move it away, or use --overwrite")
-    aspect = options.width_px / options.height_px
-    for seed, path in paths.items():
-        scene = make_scene(seed, duration_s=options.duration_s, family=options.family, aspect=aspect)
-        facts = {**describe_scene(scene), "fps": options.fps, "size_px": [options.width_px, options.height_px]}
-        facts["with_sound"] = options.with_sound
+        scene, facts = _make(seed, options)
         beside = path.with_suffix(".json")
-        done = not options.overwrite and path.is_file() and _same_facts(beside, facts)
+        done = not options.overwrite and path.is_file() and _read_facts(beside) == facts
         if not done:
             _write_json(beside, {**facts, "complete": False})
             write_scene_video(
@@ -168,21 +167,39 @@ def describe_scene(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _is_of_scene(path: Path, seed: int) -> bool:
-    """Whether a file says that the video beside it is a scene of this seed."""
+def _make(seed: int, options: ScenesOptions) -> tuple[Scene, dict[str, Any]]:
+    """A scene, and what stands in the JSON beside it."""
+    aspect = options.width_px / options.height_px
+    scene = make_scene(seed, duration_s=options.duration_s, family=options.family, aspect=aspect)
+    size = [options.width_px, options.height_px]
+    return scene, {**describe_scene(scene), "fps": options.fps, "size_px": size, "with_sound": options.with_sound}
+
+
+def _refuse_other(path: Path, make_facts: Callable[[], dict[str, Any]]) -> None:
+    """Refuses to replace a video that is there and is not this very scene; one that was cut off is.
+
+    Raises:
+        MediaError: it is another.
+    """
+    if not path.exists():
+        return
+    known, facts = _read_facts(path.with_suffix(".json")), make_facts()
+    hint = "move it away, use another --out, or --overwrite"
+    if known.get("seed") != facts["seed"] or "family" not in known:
+        raise MediaError(path, "is there, and not made by mfv2a scenes", hint=hint)
+    changed = [name for name, value in facts.items() if known.get(name) != value]
+    if changed and known.get("complete", True):
+        name = next((each for each in changed if each in TOLD), changed[0])
+        raise MediaError(path, f"is there with {name} {known.get(name)}, not {facts[name]}", hint=hint)
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """What stands in a JSON file beside a scene; nothing if it is not there or damaged."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(known, dict) and known.get("seed") == seed and "family" in known
-
-
-def _same_facts(path: Path, facts: Mapping[str, Any]) -> bool:
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return bool(known == facts)
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _write_json(path: Path, facts: Mapping[str, Any]) -> None:

@@ -162,7 +162,7 @@ def _read_merged(path: Path) -> dict[str, list[int]]:
         found: dict[str, list[int]] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return {count: shards for count, shards in found.items() if count.isdecimal()} if isinstance(found, dict) else {}
 
 
 def _dated(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -174,23 +174,27 @@ def _dated(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _missing(out: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """Which shards of the runs that wrote these reports have written none; remembers those that have."""
+    """Which shards of the runs that wrote these reports have written none; remembers those that have.
+
+    Without reports, of the runs that were merged last.
+    """
     there: dict[int, set[int]] = {}
     for name in names:
         found = _NAME.fullmatch(name)
         if found is not None:
             there.setdefault(int(found[2]), set()).add(int(found[1]))
-    if not there:
-        return ()
     path = out / _MERGED
     merged = _read_merged(path)
+    if not there:
+        there = {int(count): set[int]() for count in list(merged)[-1:]}
     for count, indices in there.items():
-        indices |= set(merged.get(str(count), ()))
-    merged |= {str(count): sorted(indices) for count, indices in there.items()}
+        indices |= set(merged.pop(str(count), ()))
+    merged |= {str(count): sorted(indices) for count, indices in there.items()}  # the newest come last
     part = part_path(path)
-    with suppress(OSError):  # a merge that is not remembered is still one
-        part.write_text(json.dumps(merged), encoding="utf-8")
-        part.replace(path)
+    if names:
+        with suppress(OSError):  # a merge that is not remembered is still one
+            part.write_text(json.dumps(merged), encoding="utf-8")
+            part.replace(path)
     return tuple(
         f"{index}/{count}"
         for count, indices in sorted(there.items())

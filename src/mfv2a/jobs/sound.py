@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline, SampleOptions
 
 SAMPLE_RATES_HZ = (8_000, 192_000)
+MOST_STEPS = 1000
 LOUDNESS_LUFS = (-60.0, -5.0)
 _BLOCK_SAMPLES = 1 << 18
 
@@ -61,8 +62,8 @@ class SoundOptions:
     loudness_lufs: float | None = None
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise ConfigError(f"--steps {self.steps} cannot work", hint="use 1 or more; 1 is the fastest")
+        if self.steps is not None and not 1 <= self.steps <= MOST_STEPS:
+            raise ConfigError(f"--steps {self.steps} cannot work", hint=f"use 1 to {MOST_STEPS}; 1 is the fastest")
         if self.batch_size < 1:
             raise ConfigError(f"--batch-size {self.batch_size} cannot work", hint="use 1 or more")
         if self.reuse_frames is not None and not 0 <= self.reuse_frames < 255:

@@ -19,11 +19,14 @@ Others = Callable[[Path], Sequence[Path]]
 
 
 def slug(prompt: str) -> str:
-    """A file name's stem out of a prompt: letters and digits of any script, the rest dashes."""
-    text = unicodedata.normalize("NFKC", prompt).lower()
-    words = "".join(character if character.isalnum() else " " for character in text).split()
-    name = "-".join(words)[:_SLUG_LENGTH].rstrip("-")
-    return name or "sound"
+    """A file name's stem out of a prompt: letters and digits of any script, the rest dashes; of emoji their names."""
+    names = " ".join(unicodedata.name(character, "") for character in prompt if not character.isascii())
+    for text in (prompt, names):
+        text = unicodedata.normalize("NFKC", text).lower()
+        words = "".join(character if character.isalnum() else " " for character in text).split()
+        if name := "-".join(words)[:_SLUG_LENGTH].rstrip("-"):
+            return name
+    return "sound"
 
 
 def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
@@ -40,8 +43,10 @@ def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
     target = Path(out)
     if out and not out.endswith(("/", os.sep)) and not target.is_dir():
         if target.suffix.lower() not in AUDIO_SUFFIXES:
+            suffix = target.suffix
+            ends = f"no sound file ends in {suffix!r}" if suffix else "no folder, and no name of a sound file"
             raise ConfigError(
-                f"-o {out}: no sound file ends in {target.suffix or 'nothing'!r}",
+                f"-o {out}: {ends}",
                 hint=f"use one of {' '.join(AUDIO_SUFFIXES)}, a folder ending in /, or - for stdout",
             )
         if len(prompts) == 1:

@@ -18,10 +18,12 @@ class Summary:
 
     Attributes:
         ok: files dubbed.
+        replaced: of these, files in whose place an earlier take lay.
         skipped: files that an earlier run had done.
         left_alone: files that have sound of their own, where such are skipped.
         softer: dubbed or skipped files that are softer than the loudness asked for.
         failed: files that could not be done.
+        dry: whether nothing was to be made.
         planned: files that would be dubbed, in a dry run.
         not_begun: files that were left when the run stopped for too many failures.
         uncertain: dubbed or skipped files in which little was recognised.
@@ -31,10 +33,12 @@ class Summary:
     """
 
     ok: int = 0
+    replaced: int = 0
     skipped: int = 0
     left_alone: int = 0
     softer: int = 0
     failed: int = 0
+    dry: bool = False
     planned: int = 0
     not_begun: int = 0
     uncertain: int = 0

@@ -218,7 +218,9 @@ def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:
         ConfigError: no or an empty prompt, a suffix that is no sound file's, or several sounds for stdout.
     """
     cleaned = [" ".join(prompt.split()) for prompt in prompts]
-    if not cleaned or not all(cleaned):
+    if not cleaned:
+        raise ConfigError("there is no prompt", hint="give one, or a line each on stdin")
+    if not all(cleaned):
         raise ConfigError("a prompt is empty", hint='say what should be heard: mfv2a tta "rain on a tin roof"')
     takes = [
         Take(prompt=prompt, variant=n, seed=clip_seed(options.sound.seed, f"text:{prompt}", n), path=None)
