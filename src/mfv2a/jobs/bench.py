@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from mfv2a.jobs.bench_files import check_comparable, check_shared, compare_repor
 from mfv2a.jobs.evaluate_folder import check_targets
 from mfv2a.jobs.machine import describe_machine, measure_peaks
 from mfv2a.jobs.memory import resident_memory_mib
-from mfv2a.jobs.presets import check_setting, settings_of
+from mfv2a.jobs.presets import Setting, check_setting, settings_of
 from mfv2a.jobs.quality import add_quality, check_measure, check_names, read_quality, scene_quality
 from mfv2a.jobs.seed import content_key
 from mfv2a.jobs.sheets import can_draw, draw_pareto
@@ -123,13 +123,7 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
     before = None if options.against is None else read_report(options.against)
     figures = read_quality(options.quality, options.quality_measure) if options.quality else {}
     described = describe_model(options.sound.model)
-    settings = settings_of(options.steps, options.presets, described.default_steps)
-    for setting in settings:
-        check_setting(setting, options.sound, described)
-    names = [setting.name for setting in settings]
-    check_names(figures, names)
-    if before is not None:
-        check_shared(before, names)
+    settings = _settings(options, described, figures, before)
     begin(described, options.sound.rate_hz(described))
     with tempfile.TemporaryDirectory(prefix="mfv2a-bench-") as folder:
         source = make_scene_video(Path(folder) / "scene.mp4") if options.video is None else options.video
@@ -169,6 +163,20 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
     if options.plot is not None:
         draw_pareto(report, options.plot)
     return report
+
+
+def _settings(
+    options: BenchOptions, described: Any, figures: Mapping[str, Any], before: Mapping[str, Any] | None
+) -> list[Setting]:
+    """The settings to measure; what cannot work with them is refused before anything is timed."""
+    settings = settings_of(options.steps, options.presets, described.default_steps)
+    for setting in settings:
+        check_setting(setting, options.sound, described)
+    names = [setting.name for setting in settings]
+    check_names(figures, names)
+    if before is not None:
+        check_shared(before, names)
+    return settings
 
 
 def _add_ratios(entries: list[dict[str, Any]]) -> None:

@@ -144,8 +144,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
     from mfv2a.loader import describe_model
     from mfv2a.media.ffmpeg import find_ffmpeg
 
-    start = time.perf_counter()
-    summary.dry = options.dry_run
+    start, summary.dry = time.perf_counter(), options.dry_run
     try:
         info = describe_model(options.sound.model)
         listener.detail(f"ffmpeg: {find_ffmpeg()}")
