@@ -15,6 +15,7 @@ import soundfile
 
 from made_videos import make_video
 from mfv2a.cli import main
+from mfv2a.errors import StartError
 from mfv2a.media.audio import read_audio
 
 TINY = ["--model", "tiny"]
@@ -454,3 +455,17 @@ def test_without_semantics_nothing_is_recognised_and_a_rerun_knows(capsysbinary:
     assert [line["status"] for line in lines] == ["ok", "ok", "skipped"]
     assert [line["settings"].get("semantics") for line in lines] == [None, False, False]  # type: ignore[attr-defined]
     assert lines[1]["details"]["recognized"] == []  # type: ignore[index]
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.4)
+
+    def unreachable(*args: object, **options: object) -> None:
+        raise StartError("the hub cannot be reached")
+
+    monkeypatch.setattr("mfv2a.loader.load_pipeline", unreachable)
+    Path("there").mkdir()
+    for out in ("deep/er", "there/out", "there"):
+        assert main(["dub", "in", "--out", out, *TINY]) == 4
+    assert sorted(path.name for path in Path().iterdir()) == ["in", "there"]
+    assert not list(Path("there").iterdir())

@@ -177,7 +177,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
                 _tell_plans(chain(first, plans), options, listener, summary)
             else:
                 if lock is None:
-                    make_folder(options.out)
+                    stack.callback(make_folder(options.out))
                     lock = stack.enter_context(_locked(options))
                 if options.shard is not None:
                     report.begin()  # a shard without videos is not one that never ran

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mfv2a.errors import ConfigError, StartError
@@ -22,12 +24,16 @@ def check_folder(out: Path) -> None:
             return
 
 
-def make_folder(out: Path) -> None:
+def make_folder(out: Path) -> Callable[[], None]:
     """Makes the output folder.
+
+    Returns:
+        What takes it away again, with the folders above it that were made for it, as far as nothing is in them.
 
     Raises:
         StartError: it cannot be made.
     """
+    made = [path for path in (absolute(out), *absolute(out).parents) if not path.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -36,3 +42,10 @@ def make_folder(out: Path) -> None:
             f"--out {out} cannot be made: {'the disk is full' if full else error.strerror}",
             hint="free some space" if full else "choose another --out",
         ) from error
+
+    def unmake() -> None:
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
+
+    return unmake
