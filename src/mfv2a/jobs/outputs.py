@@ -84,23 +84,19 @@ def find_long_name(item: Item) -> MediaError | None:
     return None
 
 
-def earlier_take(result: ItemResult, report: Report) -> tuple[bool, list[Path]]:
-    """What became of an earlier take of an output that has just been made.
+def left_beside(result: ItemResult, report: Report) -> list[Path]:
+    """Files of an earlier take that lie beside an output that has just been made, and are not of the new one.
 
     Args:
         result: of the new one, which the report does not know yet.
         report: what was made before.
-
-    Returns:
-        Whether an earlier one lay in its place, and its files that still lie beside it and are not of the new one.
     """
     record = report.last(result.source, result.settings.get("variant", 1)) or {}
-    name = record.get("name")
+    name, now = record.get("name"), set(names_beside(result.details))
     if result.status != "ok" or not isinstance(name, str) or report.folder / name != result.output:
-        return False, []
-    now = set(names_beside(result.details))
-    beside = [each for each in names_beside(dict(record.get("details") or {})) if each not in now]
-    return record.get("status") in ("ok", "skipped"), [report.folder / each for each in beside]
+        return []
+    earlier = (report.folder / each for each in names_beside(dict(record.get("details") or {})) if each not in now)
+    return [path for path in earlier if path.exists()]
 
 
 def _was_changed(item: Item, report: Report) -> bool:

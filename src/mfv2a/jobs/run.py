@@ -6,6 +6,7 @@ what is being written is finished and told, nothing new begins. This module does
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -18,7 +19,7 @@ from mfv2a.errors import StartError
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
-from mfv2a.jobs.outputs import earlier_take
+from mfv2a.jobs.outputs import left_beside
 from mfv2a.jobs.plan import Group, Item, Planner
 from mfv2a.jobs.report import Report, names_beside
 from mfv2a.jobs.telling import Listener, Summary
@@ -77,6 +78,7 @@ class Run:
         self._written: tuple[ItemResult, Mapping[str, Any]] | None = None
         self._writer = Crew(1)
         self._heart: Heartbeat | None = None
+        self._there: set[Path] = set()
         self._stale: list[Path] = []
 
     def carry_out(self) -> None:
@@ -165,9 +167,8 @@ class Run:
             self._settled += 1
         if self._heart is not None:
             self._heart.settled(result.source)
-        replaced, left = earlier_take(result, self._report)
-        self._summary.replaced += replaced
-        self._stale += [path for path in left if path.exists()]
+        self._summary.replaced += result.status == "ok" and result.output in self._there
+        self._stale += left_beside(result, self._report)
         record = self._report.append(result)
         if result.output is not None:
             self._lock.tell(result.output, *(self._options.out / name for name in names_beside(result.details)))
@@ -181,6 +182,8 @@ class Run:
     def _begin(self, item: Item, stage: str) -> None:
         """A stage begins; called by several threads."""
         if stage in ("mux", "handed over"):  # an actor of a cluster writes without asking again
+            if os.path.lexists(item.output):
+                self._there.add(item.output)
             for path in item.files:
                 self._lock.claim(path, item.source)
         if self._heart is not None:
