@@ -1,6 +1,8 @@
-"""Time `mfv2a dub` on ten clips of 8 s against decoding the same files alone with PyAV.
+"""Time `mfv2a dub` on clips of 8 s against decoding the same files alone with PyAV.
 
-    python scripts/dub_speed.py --height 720 --height 1080
+    python scripts/dub_speed.py --height 720 --height 1080 --clips 10 --clips 40
+
+The more clips, the less the start of the program weighs.
 
 The clips are the filmed ones of examples/videos, looped and scaled, as H.264; each time is the better of two. CPU
 seconds are those of both runs of `mfv2a dub` and all that they started, halved. POSIX only.
@@ -9,7 +11,9 @@ seconds are those of both runs of `mfv2a dub` and all that they started, halved.
 from __future__ import annotations
 
 import argparse
+import itertools
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,15 +31,16 @@ FILMS = sorted(
 CLIPS, SECONDS = 10, 8
 
 
-def make_clips(folder: Path, height_px: int) -> list[Path]:
-    """Loop and scale the films: ten files."""
+def make_clips(folder: Path, height_px: int, number: int) -> list[Path]:
+    """Loop and scale the films: so many files, each film in turn."""
     folder.mkdir(parents=True)
-    paths = [folder / f"clip{k}.mp4" for k in range(CLIPS)]
+    paths = [folder / f"clip{k}.mp4" for k in range(number)]
     size = f"scale={height_px * 16 // 9 // 2 * 2}:{height_px},setsar=1,fps=30"
-    for k, path in enumerate(paths):
-        film = FILMS[k % len(FILMS)]
+    for path, film in zip(paths, FILMS, strict=False):
         line = [find_ffmpeg(), "-nostdin", "-loglevel", "error", "-stream_loop", "-1", "-i", film, "-t", str(SECONDS)]
         subprocess.run([*line, "-an", "-vf", size, "-c:v", "libx264", "-preset", "fast", path], check=True)
+    for k, path in enumerate(paths[len(FILMS) :]):
+        shutil.copyfile(paths[k % len(FILMS)], path)
     return paths
 
 
@@ -69,10 +74,11 @@ def main() -> None:
     """Read the words, make the clips, time both."""
     parser = argparse.ArgumentParser(description="Time dubbing against decoding.")
     parser.add_argument("--height", type=int, action="append", metavar="PX", help="of the picture; repeatable")
-    heights = parser.parse_args().height or [720, 1080]
+    parser.add_argument("--clips", type=int, action="append", metavar="N", help="how many; repeatable")
+    words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mfv2a-speed-") as scratch:
-        for height_px in heights:
-            clips = make_clips(Path(scratch) / str(height_px), height_px)
+        for height_px, number in itertools.product(words.height or [720, 1080], words.clips or [CLIPS]):
+            clips = make_clips(Path(scratch) / f"{height_px}-{number}", height_px, number)
             program = [sys.executable, "-m", "mfv2a", "dub", clips[0].parent, "--quiet", "--out"]
             alone = best_of_two(lambda _, clips=clips: decode(clips))
             before = spent()
@@ -80,8 +86,8 @@ def main() -> None:
                 lambda turn, line=program: subprocess.run([*line, f"{line[4]}-{turn}"], check=True, capture_output=True)
             )
             sys.stdout.write(
-                f"{height_px}p: decoding alone {alone:.2f} s, dub {dubbed:.2f} s, ratio {dubbed / alone:.2f}, "
-                f"{(spent() - before) / 2:.1f} CPU s\n"
+                f"{height_px}p, {number} clips: decoding alone {alone:.2f} s, dub {dubbed:.2f} s, "
+                f"ratio {dubbed / alone:.2f}, {(spent() - before) / 2:.1f} CPU s\n"
             )
             sys.stdout.flush()
 
