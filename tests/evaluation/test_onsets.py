@@ -36,6 +36,14 @@ def test_clicks_are_found_where_they_are(rate):
     assert np.abs(found - times).max() < 0.02
 
 
+@pytest.mark.parametrize("rate", [11_025, 22_050])
+def test_times_do_not_stretch_where_ten_milliseconds_are_no_whole_samples(rate):
+    times = [1.0, 30.0, 58.0]
+    found = detect_onsets(clicks(times, seconds=60.0, rate=rate), rate)
+    assert len(found) == len(times)
+    assert np.abs(found - times).max() < 0.02
+
+
 def test_a_hit_at_the_very_start_is_found():
     found = detect_onsets(clicks([0.0, 1.0]), RATE)
     assert len(found) == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mfv2a.errors import StartError
-from mfv2a.jobs.report import Report, encode_json, read_records, written_files
+from mfv2a.jobs.report import REPORT_NAME, Report, encode_json, names_beside, read_records, written_files
 from mfv2a.records import ItemResult
 
 
@@ -79,3 +79,15 @@ def test_a_json_line_is_one_line_of_utf8() -> None:
     line = encode_json({"text": "a\nb\u2028 漢 \udce9"})
     assert line.count(b"\n") == 1
     assert json.loads(line)["text"] == "a\nb\u2028 漢 \udce9"
+
+
+@pytest.mark.parametrize("details", [None, [], {"made": None}, {"made": 5}, {"made": [7]}, {"made": [{}], "wav": 3}])
+def test_a_line_whose_details_are_odd_stops_nothing(tmp_path: Path, details: object) -> None:
+    record = {"mfv2a": "0", "source": "/a.mp4", "status": "ok", "name": "a.mp4", "settings": None, "details": details}
+    (tmp_path / REPORT_NAME).write_text(json.dumps(record) + "\n")
+    report = Report(tmp_path)
+    assert report.source_of(tmp_path / "a.mp4") == Path("/a.mp4")
+    last = report.last(Path("/a.mp4"))
+    assert last is not None
+    assert list(names_beside(last["details"])) == []
+    assert last["settings"] == {}

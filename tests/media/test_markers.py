@@ -33,6 +33,14 @@ def test_a_table_has_times_frames_and_timecodes(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.onsets.csv"]
 
 
+def test_a_table_takes_the_numbers_of_pictures_that_are_not_evenly_spaced(tmp_path: Path) -> None:
+    write_markers(tmp_path / "a.csv", MARKS, fps=25, title="a", frames=[3, 1, 4, 1, 5])
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["frame"]) for row in rows] == [3, 1, 4, 1, 5]
+    assert rows[3]["timecode"] == "00:01:01:01"
+
+
 def test_an_edl_has_an_event_and_one_marker_for_each_marked_frame() -> None:
     lines = edl_text(MARKS, fps=25, title="a\nb").splitlines()
     assert lines[:2] == ["TITLE: a b", "FCM: NON-DROP FRAME"]

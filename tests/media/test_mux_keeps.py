@@ -12,6 +12,7 @@ from media_clips import DATA, RATE, clip, dub, packets, run_bundled, write_video
 
 from mfv2a.media import mux
 from mfv2a.media.mux import MuxPlan, mux_audio
+from mfv2a.media.tags import STATED_IN
 from mfv2a.media.video import probe_video
 from mfv2a.records import Audio
 
@@ -82,6 +83,43 @@ def test_chapters_covers_subtitles_and_own_tags_are_kept_in_the_quicktime_family
         assert [s.type for s in found.streams] == [s.type for s in given.streams]
         assert [c["metadata"]["title"] for c in found.chapters()] == ["One", "Two"]
         assert {k.lower(): v for k, v in found.metadata.items()}["shelf"] == "left"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_statement_and_all_usual_tags_are_kept_in_the_quicktime_family(tmp_path: Path, suffix: str) -> None:
+    names = ("title", "artist", "album_artist", "composer", "comment", "synopsis", "grouping", "show")
+    source = tmp_path / f"tagged{suffix}"
+    metadata = [word for name in names for word in ("-metadata", f"{name}=own {name}")]
+    run_bundled("-i", clip(tmp_path, ".mp4"), "-c", "copy", *metadata, "-movflags", "use_metadata_tags", source)
+    info, out = probe_video(source), tmp_path / f"out{suffix}"
+    plan = MuxPlan(codec="aac", encoder="aac", suffix=suffix, container=suffix[1:])
+    sound = Audio(samples=np.zeros(RATE, np.float32), sample_rate_hz=RATE)
+    mux_audio(info, sound, out, plan, statement="AI-generated audio: made up")
+    with av.open(str(out)) as found:
+        tags = {key.lower(): value for key, value in found.metadata.items()}
+    assert {name: tags.get(name) for name in names} == {name: f"own {name}" for name in names}
+    assert tags["description"] == "AI-generated audio: made up"
+
+
+def test_a_comment_of_a_plain_quicktime_file_leaves_the_statement_a_place(tmp_path: Path) -> None:
+    source, out = tmp_path / "plain.mov", tmp_path / "out.mov"
+    run_bundled("-i", clip(tmp_path, ".mp4"), "-c", "copy", "-metadata", "comment=own", source)
+    plan = MuxPlan(codec="aac", encoder="aac", suffix=".mov", container="mov")
+    sound = Audio(samples=np.zeros(RATE, np.float32), sample_rate_hz=RATE)
+    mux_audio(probe_video(source), sound, out, plan, statement="AI-generated audio: made up")
+    with av.open(str(out)) as found:
+        tags = {key.lower(): value for key, value in found.metadata.items()}
+    assert (tags["comment"], tags["description"]) == ("own", "AI-generated audio: made up")
+
+
+def test_a_statement_without_a_place_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = tmp_path / "full.mp4"
+    metadata = [word for name in STATED_IN for word in ("-metadata", f"{name}=own")]
+    run_bundled("-i", clip(tmp_path, ".mp4"), "-c", "copy", *metadata, source)
+    sound = Audio(samples=np.zeros(RATE, np.float32), sample_rate_hz=RATE)
+    plan = MuxPlan(codec="aac", encoder="aac", suffix=".mp4", container="mp4")
+    mux_audio(probe_video(source), sound, tmp_path / "out.mp4", plan, statement="AI-generated audio: made up")
+    assert "it says nothing" in caplog.text
 
 
 def test_a_cover_is_kept_in_mp4(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from media_clips import clip, run_bundled
 
 from mfv2a.errors import MediaError
 from mfv2a.media.containers import plan_mux
-from mfv2a.media.tracks import audible_track, check_beside, read_on_clock, read_track, sound_tracks
+from mfv2a.media.tracks import _placed, audible_track, check_beside, read_on_clock, read_track, sound_tracks
 from mfv2a.media.video import probe_video
 from mfv2a.records import VideoInfo
 
@@ -149,6 +149,32 @@ def test_a_gap_is_silence_and_what_follows_it_is_in_place(tmp_path: Path) -> Non
     loud = np.flatnonzero(np.abs(track) > 0.5) / 48000
     assert loud.min() == pytest.approx(0.1, abs=0.002)
     assert loud.max() == pytest.approx(0.901, abs=0.002)
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "aac"), (".mkv", "aac"), (".ts", "mp2")])
+def test_a_hole_of_a_packet_moves_nothing_behind_it(tmp_path: Path, suffix: str, codec: str, lost: int) -> None:
+    words = "aevalsrc=if(between(t\\,0.8\\,0.801)\\,0.8\\,0.01):s=48000:d=1"
+    info = with_sound(tmp_path, words, suffix=suffix, codec=codec)
+    holed = tmp_path / f"holed{suffix}"
+    with av.open(str(info.path)) as given, av.open(str(holed), "w") as made:
+        copies = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
+        heard = 0
+        for packet in given.demux():
+            heard += packet.stream_index == 1
+            if packet.size and not (packet.stream_index == 1 and 10 < heard <= 10 + lost):
+                packet.stream = copies[packet.stream_index]
+                made.mux(packet)
+    track = read_track(probe_video(holed), 1, 48000)[:, 0]
+    loud = np.flatnonzero(np.abs(track) > 0.4) / 48000
+    assert loud.min() == pytest.approx(0.8, abs=0.002)
+
+
+def test_a_clock_that_trembles_is_not_cut_into_pieces() -> None:
+    rng = np.random.default_rng(0)
+    ones = np.ones((1024, 1), np.float32)
+    blocks = [(k * 1024 / 48000 + rng.uniform(-0.01, 0.01), 48000, ones) for k in range(400)]
+    assert {block.run for block in _placed(blocks, 0.0)} == {1}
 
 
 def test_stereo_stays_and_more_channels_are_mixed_down(tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ def detect_onsets(wave: Floats, sample_rate_hz: int, config: OnsetConfig | None 
         Ascending times in seconds [K].
     """
     config = config or OnsetConfig()
-    return pick_onsets(spectral_flux(wave, sample_rate_hz, config), config)
+    hop_s = round(HOP_S * sample_rate_hz) / sample_rate_hz  # whole samples: not 10 ms at every rate
+    return pick_onsets(spectral_flux(wave, sample_rate_hz, config), config) * (hop_s / HOP_S)
 
 
 def pick_onsets(flux: Floats, config: OnsetConfig | None = None) -> NDArray[np.float64]:

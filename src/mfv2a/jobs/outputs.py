@@ -155,9 +155,9 @@ def _has_all_beside(options: PlanOptions, details: Mapping[str, Any]) -> bool:
     asked = {"candidate"} if options.choice.keep_all else set()
     asked |= {"candidate wav"} if options.choice.keep_all and options.also_wav else set()
     asked |= {f"onsets {options.delivery.onsets}"} if options.delivery.onsets != "off" else set()
-    made = [each for each in details.get("made", []) if each["kind"] in asked]
+    made = [each for each in details.get("made", []) if each.get("kind") in asked]
     return {each["kind"] for each in made} == asked and all(
-        _size_bytes(options.out / each["name"]) == each["bytes"] for each in made
+        _size_bytes(options.out / str(each.get("name"))) == each.get("bytes") for each in made
     )
 
 

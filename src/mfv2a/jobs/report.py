@@ -118,8 +118,14 @@ def _record(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except ValueError:
         return None
-    ours = isinstance(record, dict) and "mfv2a" in record and isinstance(record.get("source"), str)
-    return record if ours else None
+    if not (isinstance(record, dict) and "mfv2a" in record and isinstance(record.get("source"), str)):
+        return None
+    # Of what is no mapping nothing is known.
+    record |= {name: {} for name in ("settings", "details", "seconds") if not isinstance(record.get(name), dict)}
+    made = record["details"].get("made", [])
+    if not (isinstance(made, list) and all(isinstance(each, dict) for each in made)):
+        del record["details"]["made"]
+    return record
 
 
 def written_files(folder: Path) -> set[str]:
@@ -159,14 +165,9 @@ def _made_files(record: Mapping[str, Any], folder: str) -> Iterator[str]:
 
 
 def names_beside(details: Mapping[str, Any]) -> Iterator[str]:
-    """Names of the files that were made beside an output, relative to the output folder.
-
-    Args:
-        details: those of its record.
-    """
-    if "wav" in details:
-        yield details["wav"]
-    yield from (made["name"] for made in details.get("made", ()) if isinstance(made, dict) and "name" in made)
+    """Names of the files that were made beside an output, relative to the output folder, by its record's details."""
+    names = (details.get("wav"), *(made.get("name") for made in details.get("made", ())))
+    yield from (name for name in names if isinstance(name, str))
 
 
 class Report:

@@ -22,6 +22,10 @@ LIMIT = 3.0
 """Normalised latents are drawn from minus this to this."""
 
 
+CLOSE = 1.3
+"""Settings whose times differ by less have names that would cover each other."""
+
+
 def can_draw() -> bool:
     """Whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
@@ -98,9 +102,11 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
         [entry["rtf"] for entry in front], [entry["quality"]["value"] for entry in front], where="post", color="0.6",
         linestyle="--", label="no other setting is faster and better", zorder=1,
     )  # fmt: skip
-    speeds = [entry["rtf"] for entry in entries]
-    middle = (min(speeds) * max(speeds)) ** 0.5
-    for entry in entries:
+    middle = (min(entry["rtf"] for entry in entries) * max(entry["rtf"] for entry in entries)) ** 0.5
+    last, below = 0.0, False
+    for entry in sorted(entries, key=lambda each: float(each["rtf"])):
+        below = entry["rtf"] < CLOSE * last and not below  # a name close to the one before lies on the other side
+        last = entry["rtf"]
         value, low, high = (entry["quality"][name] for name in ("value", "low", "high"))
         spread = [[value - low], [high - value]] if low is not None and high is not None else None
         axes.errorbar(
@@ -109,7 +115,8 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
         )  # fmt: skip
         right = entry["rtf"] > middle  # names of points on the right lie to their left, so that none is cut off
         axes.annotate(
-            entry["setting"], (entry["rtf"], value), xytext=(-6 if right else 6, 6), textcoords="offset points",
+            entry["setting"], (entry["rtf"], value), textcoords="offset points",
+            xytext=(-6 if right else 6, -14 if below else 6),
             fontsize=9, ha="right" if right else "left",
         )  # fmt: skip
     axes.set_xscale("log")

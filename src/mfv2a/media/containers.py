@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,10 +26,13 @@ MOV_FAMILY = ("mp4", "mov", "3gp", "3g2")
 HEAD_BYTES = 4096
 # What FFmpeg writes into MP4 and QuickTime in the usual places; any other key needs the generic key table.
 # fmt: off
-PLAIN_TAGS = frozenset((
+_EVERYWHERE = frozenset((
     "major_brand", "minor_version", "compatible_brands", "encoder", "creation_time", "timecode", "location",
-    "location-eng", "title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright",
-    "grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "track", "disc",
+    "location-eng", "title", "artist", "album", "date", "comment", "genre", "copyright",
+))
+_IN_MP4 = frozenset((
+    "album_artist", "composer", "grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network",
+    "keywords", "track", "disc",
 ))
 # fmt: on
 
@@ -71,6 +75,17 @@ CONTAINERS = {
     "ogg": _Container((".ogv", ".ogg", ".ogm"), ("opus", "flac")),
     "asf": _Container((".wmv", ".asf"), ("pcm",)),
 }
+
+
+def needs_generic_tags(container: str, tags: Iterable[str]) -> bool:
+    """Whether some of these tags have no usual place in a container of the family of MP4.
+
+    Args:
+        container: FFmpeg's name of the muxer.
+        tags: their names.
+    """
+    plain = _EVERYWHERE | ({"make", "model"} if container == "mov" else _IN_MP4)
+    return bool(set(tags) - plain)
 
 
 def plan_mux(info: VideoInfo, audio_codec: AudioCodec = "auto") -> MuxPlan:

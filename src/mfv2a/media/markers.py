@@ -35,7 +35,9 @@ class Marker(NamedTuple):
     kind: str
 
 
-def write_markers(path: Path, markers: Sequence[Marker], *, fps: float, title: str) -> None:
+def write_markers(
+    path: Path, markers: Sequence[Marker], *, fps: float, title: str, frames: Sequence[int] | None = None
+) -> None:
     """Writes marks beside a video, whole or not at all.
 
     Args:
@@ -43,15 +45,18 @@ def write_markers(path: Path, markers: Sequence[Marker], *, fps: float, title: s
         markers: in the order of their times.
         fps: frames a second of the video; 0 where it is not known.
         title: of the list.
+        frames: number of each mark's picture, where pictures are not evenly spaced; timecodes count on at `fps`.
 
     Raises:
         ConfigError: another suffix.
         MediaError: the file cannot be written.
     """
-    formats = {".csv": csv_text, ".edl": edl_text}
-    if path.suffix not in formats:
+    if path.suffix == ".csv":
+        text = csv_text(markers, fps=fps or USUAL_FPS, frames=frames)
+    elif path.suffix == ".edl":
+        text = edl_text(markers, fps=fps or USUAL_FPS, title=title)
+    else:
         raise ConfigError(f"{path.name}: marks cannot be written so", hint="name it .csv or .edl")
-    text = formats[path.suffix](markers, fps=fps or USUAL_FPS, title=title)
     part = part_path(path)
     try:
         part.write_text(text, encoding="utf-8", newline="")
@@ -72,14 +77,15 @@ def timecode(frame: int, fps: float) -> str:
     return f"{hours:02}:{minute:02}:{second:02}:{frames:02}"
 
 
-def csv_text(markers: Sequence[Marker], *, fps: float, title: str = "") -> str:
-    """A table: kind, seconds, frame (from 0) and timecode of each mark."""
+def csv_text(markers: Sequence[Marker], *, fps: float, frames: Sequence[int] | None = None) -> str:
+    """A table: kind, seconds, frame (from 0; `frames` if they are known) and timecode of each mark."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("kind", "time_s", "frame", "timecode"))
-    for marker in markers:
-        frame = round(marker.time_s * fps)
-        table.writerow((marker.kind, f"{marker.time_s:.3f}", frame, timecode(frame, fps)))
+    for number, marker in enumerate(markers):
+        even = round(marker.time_s * fps)
+        frame = even if frames is None else frames[number]
+        table.writerow((marker.kind, f"{marker.time_s:.3f}", frame, timecode(even, fps)))
     return text.getvalue()
 
 

@@ -8,7 +8,7 @@ the new sound comes from.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import ffmpeg
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
 from mfv2a.media.audio import FittedSound
 from mfv2a.media.boxes import end_picture
-from mfv2a.media.containers import MOV_FAMILY, PLAIN_TAGS, AudioCodec, MuxPlan, plan_mux
+from mfv2a.media.containers import MOV_FAMILY, AudioCodec, MuxPlan, needs_generic_tags, plan_mux
 from mfv2a.media.delay import (
     PLACE_NAME,
     delay_habits,
@@ -101,7 +101,10 @@ def mux_audio(
     channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
     part, num_samples = part_path(out), round(info.duration_s * rate)
     sound = FittedSound(audio.samples, num_samples)
-    told = {**state(info.tags, statement), **(tags or {})}
+    stated = state(info.tags, statement)
+    if statement and not stated:
+        log.warning("%s: all places for what a file says of its sound are taken; it says nothing", info.path)
+    told = {**stated, **(tags or {})}
     job = _Job(info, plan, sound, channels, num_samples, rate, told, part, tuple(beside))
     try:
         before = stamp(info.path)
@@ -217,7 +220,7 @@ def _options(job: _Job, sound_start_s: float) -> dict[str, Any]:
         "copyinkf:v": None,
         "max_muxing_queue_size": 9999,
         **_codec_options(job.plan, job.channels),
-        **_container_options(job.info, job.plan, job.rate_hz),
+        **_container_options(job.plan, job.rate_hz, {*job.info.tags, *job.tags}),
         **{f"metadata:g:{n}": f"{key}={value}" for n, (key, value) in enumerate(job.tags.items())},
     }
 
@@ -244,9 +247,9 @@ def _codec_options(plan: MuxPlan, channels: int) -> dict[str, Any]:
     return {}
 
 
-def _container_options(info: VideoInfo, plan: MuxPlan, rate: int) -> dict[str, Any]:
+def _container_options(plan: MuxPlan, rate: int, tags: Iterable[str]) -> dict[str, Any]:
     if plan.container in MOV_FAMILY:
-        generic = "+use_metadata_tags" if set(info.tags) - PLAIN_TAGS else ""
+        generic = "+use_metadata_tags" if needs_generic_tags(plan.container, tags) else ""
         # Edit lists count in the movie's timescale: the usual 1/1000 s would round the stated length.
         return {"movflags": f"+faststart{generic}", "movie_timescale": rate}
     if plan.container in ("matroska", "webm"):

@@ -8,16 +8,18 @@ know what the frames are for.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
+import numpy as np
 
 from mfv2a.errors import MediaError
 from mfv2a.media.hardware import opening
+from mfv2a.media.patience import check_patience
 from mfv2a.media.times import Timeline, scan_times, slack_seconds
 from mfv2a.records import StreamInfo, VideoInfo
 
@@ -119,6 +121,33 @@ def probe_video(path: Path | str) -> VideoInfo:
         )
 
 
+def nearest_pictures(info: VideoInfo, times_s: Sequence[float]) -> list[int]:
+    """The numbers of the pictures shown nearest to some times, from 0; packets are read, nothing is decoded.
+
+    Args:
+        info: the probe of the video.
+        times_s: after its first picture.
+
+    Raises:
+        MediaError: the file cannot be opened.
+    """
+    shown: list[float] = []
+    with open_media(info.path) as container, suppress(av.FFmpegError, OSError):
+        for packet in container.demux(container.streams[info.picture_index]):
+            check_patience()
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is not None and packet.size and not packet.is_discard:
+                shown.append(float(time * packet.time_base) - info.start_s)
+    if not shown:
+        return [0 for _ in times_s]
+    places = np.sort(np.array(shown))
+    after = np.clip(np.searchsorted(places, times_s), 1, max(1, len(places) - 1))
+    near = [np.minimum(each, len(places) - 1) for each in (after - 1, after)]
+    wanted = np.asarray(times_s, np.float64)
+    chosen = np.where(wanted - places[near[0]] <= places[near[1]] - wanted, near[0], near[1])
+    return [int(number) for number in chosen]
+
+
 def choose_picture(container: Any, path: Path) -> Any:
     """Choose the picture: the first default video stream that is no cover, else the first that is no cover.
 
@@ -189,6 +218,8 @@ def _check_whole(container: Any, picture: Any, lines: dict[int, Timeline], durat
     elif picture.duration and names != "asf":  # which states the file's length for every stream
         line = lines[picture.index]  # a container may count the hold of another picture as the last one's, too
         stated_s, found_s = float(picture.duration * picture.time_base), max(duration_s, line.end_s - line.first_s)
+    elif picture.duration:  # ASF states for each stream when the last of all ends
+        stated_s, found_s = float(picture.duration * picture.time_base), max(line.end_s for line in lines.values())
     elif container.duration and "mpegts" not in names:
         # Only the file's length is stated: the longest stream has to reach it, not the picture.
         stated_s = float(Fraction(container.duration, CLOCK_HZ))

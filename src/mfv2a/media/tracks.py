@@ -6,9 +6,10 @@ Sound is float32 [S, channels]. This file does not know what the sound is kept f
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ AUDIBLE_PEAK = 1 / 32768  # one step of 16-bit sound: what never rises above it 
 ONE_SOUND = frozenset({"flv"})
 BESIDE_HINT = "use --keep-audio mix or replace, or convert the video to .mkv first"
 FALLBACK_HZ = 48_000
-GAP_S = 0.05  # a jump of the clock beyond this is a gap; less is the rounding of containers
+GAP_S = 0.05  # a jump of the clock beyond this is a gap
+HOLE_S = 0.005  # a smaller one, if all of the next blocks keep it; else it is the rounding of containers, or a jitter
+_AHEAD = 8
 
 
 def sound_tracks(info: VideoInfo) -> tuple[int, ...]:
@@ -154,6 +157,10 @@ def check_beside(info: VideoInfo, plan: MuxPlan, beside: Sequence[int]) -> None:
             )
 
 
+_Given = tuple[float | None, int, NDArray[np.float32]]
+"""A block as it is decoded: when it begins by the file, its rate in Hz, and its samples [s, channels]."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
     """Decoded sound [s, channels]; the number of its run, a stretch without a gap, and when that begins by the file."""
@@ -164,17 +171,39 @@ class _Block:
     samples: NDArray[np.float32]
 
 
-def _placed(blocks: Iterable[tuple[float | None, int, NDArray[np.float32]]], start_s: float) -> Iterator[_Block]:
+def _placed(blocks: Iterable[_Given], start_s: float) -> Iterator[_Block]:
     """Finds the runs of blocks; the first begins at `start_s` where the file does not say."""
     run, length, kind = 0, 0, (0, 0)
-    for time_s, rate_hz, samples in blocks:
+    for ahead in _with_next(blocks, _AHEAD):
+        time_s, rate_hz, samples = ahead[0]
         end_s = start_s + length / max(kind[0], 1)
-        is_late = time_s is not None and abs(time_s - end_s) >= GAP_S
+        is_late = time_s is not None and _is_gap(ahead, end_s)
         if run == 0 or is_late or kind != (rate_hz, samples.shape[1]):
             start_s = end_s if time_s is None else time_s
             run, length, kind = run + 1, 0, (rate_hz, samples.shape[1])
         length += len(samples)
         yield _Block(run, start_s, rate_hz, samples)
+
+
+def _with_next(values: Iterable[_Given], number: int) -> Iterator[Sequence[_Given]]:
+    """Each value with up to so many after it."""
+    rest, ahead = iter(values), deque[_Given]()
+    while True:
+        ahead.extend(islice(rest, number + 1 - len(ahead)))
+        if not ahead:
+            return
+        yield tuple(ahead)
+        ahead.popleft()
+
+
+def _is_gap(ahead: Sequence[_Given], end_s: float) -> bool:
+    """Whether the clock jumps before a block, given with those after it, where the sound before it ends at `end_s`."""
+    shifts = []
+    for time_s, rate_hz, samples in ahead:
+        if time_s is not None:
+            shifts.append(time_s - end_s)
+        end_s += len(samples) / rate_hz
+    return abs(shifts[0]) >= GAP_S or min(shifts) >= HOLE_S or max(shifts) <= -HOLE_S
 
 
 def _blocks(
