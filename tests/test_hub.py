@@ -71,6 +71,21 @@ def test_a_connection_cut_half_way_goes_on_with_a_range(server):
     assert any(wanted.startswith("bytes=") and not wanted.startswith("bytes=0-") for wanted in ranges)
 
 
+def test_a_connection_that_keeps_breaking_off_is_told_and_a_mirror_is_tried(server, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    server.cuts = 1000
+    server.files[REPO, FILE] = DATA
+    with pytest.raises(CheckpointError) as caught:
+        hub.fetch(entry())
+    assert "goes on where it stopped" in caught.value.hint
+
+
+def test_what_is_known_of_files_may_have_no_place(server, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MFV2A_HOME", str(tmp_path / "file" / "x"))
+    assert hub.fetch(entry()).read_bytes() == DATA
+
+
 def test_a_flipped_byte_is_told_and_does_not_stay(server):
     server.files[REPO, FILE] = DATA[:-1] + b"x"
     with pytest.raises(CheckpointError, match="and not sha256"):

@@ -63,6 +63,7 @@ def test_a_name_that_is_taken_is_refused(own):
         (('file = "generator.safetensors"', ""), "repo and file belong together"),
         (('repo = "someone/model"', 'repo = "someone/model"\ndigest = "abc"'), "neither sha256"),
         (("[mine]", "[mine"), "is not TOML"),
+        (('layout = "compact"', 'layout = "compact"\npath = 5'), "path"),
     ],
 )
 def test_a_wrong_register_is_told(own, change, words):

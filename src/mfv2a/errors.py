@@ -72,6 +72,12 @@ class DeviceError(StartError):
     """The device that was asked for is not there."""
 
 
+class SoundError(Mfv2aError):
+    """A model made something that is no sound."""
+
+    exit_code = 3
+
+
 class DivergenceError(Mfv2aError):
     """A loss became non-finite."""
 

@@ -12,11 +12,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfv2a.errors import CheckpointError
+from mfv2a.errors import CheckpointError, Mfv2aError
 from mfv2a.register import Checkpoint, Place, hand_path, home_folder
 
 VERIFIED = "verified.json"
@@ -105,10 +106,7 @@ def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> Path:
 
 
 def push(folder: Path, repo: str, *, private: bool) -> str:
-    """Upload a folder to a repo of the hub, which is made if it is not there; the token is HF_TOKEN's or the login's.
-
-    Returns:
-        the address of the repo.
+    """Upload a folder to a repo of the hub, made if need be, with HF_TOKEN's or the login's token; gives its address.
 
     Raises:
         CheckpointError: the hub cannot be reached, or refuses.
@@ -255,8 +253,7 @@ def _explained(bring: Callable[[], Path], place: Place) -> Path:
     try:
         return bring()
     except errors.GatedRepoError as error:
-        hint = f"accept its terms at {where}, then set HF_TOKEN"
-        raise CheckpointError(f"{place.repo} is gated", hint=hint) from error
+        raise CheckpointError(f"{place.repo} is gated", hint=f"accept its terms at {where}, set HF_TOKEN") from error
     except errors.RepositoryNotFoundError as error:
         hint = f"see {where}; a private one needs HF_TOKEN"
         raise CheckpointError(f"the hub shows no {place.repo} to you", hint=hint) from error
@@ -271,11 +268,11 @@ def _explained(bring: Callable[[], Path], place: Place) -> Path:
         status = error.response.status_code if error.response is not None else "an error"
         hint = "set HF_TOKEN" if status == 401 else "try again later"
         raise CheckpointError(f"the hub answered {status} for {place.repo}/{place.file}", hint=hint) from error
-    except OSError as error:
-        words = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"{place.repo}/{place.file}: {words}", hint="try again: it goes on where it stopped"
-        ) from error
+    except Mfv2aError:
+        raise
+    except Exception as error:  # each library below has errors of its own
+        said = f"{place.repo}/{place.file}: {' '.join(str(error).split())[:200]}"
+        raise CheckpointError(said, hint="try again: it goes on where it stopped") from error
 
 
 def _remembered() -> dict[str, dict[str, Any]]:
@@ -295,4 +292,5 @@ def _remember(key: str, facts: dict[str, Any]) -> None:
         pending.write_text(json.dumps({**_remembered(), key: facts}, indent=1), encoding="utf-8")
         pending.replace(path)
     except OSError:
-        pending.unlink(missing_ok=True)
+        with suppress(OSError):
+            pending.unlink(missing_ok=True)

@@ -258,7 +258,7 @@ def _compact(load: Callable[[str], Any], has_vocoder: bool, device: torch.device
 
 def _file_of(entry: Checkpoint) -> Path:
     """Files that came with the tool are checked by `mfv2a doctor` and `models verify`, not at every start."""
-    if entry.path and (found := hub.find_file(entry)) is not None:
+    if Path(entry.path).is_relative_to(Path(__file__).parent) and (found := hub.find_file(entry)) is not None:
         return found
     return hub.fetch(entry)
 

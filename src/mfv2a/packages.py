@@ -60,6 +60,8 @@ def find_model(name: str) -> Checkpoint:
         return read_package(path / REGISTER, name, root=path.absolute())
     if path.suffix == ".safetensors":
         return _of_file(path, name)
+    if name.startswith((".", "~", "/")) or any(each in name for each in ("..", "--")):
+        raise ConfigError(f"there is no model {name}", hint="name a folder or file that is there")
     if (found := REPO.fullmatch(name)) and not path.exists():
         return _of_repo(name, found["repo"], found["revision"] or "main")
     return register.find_model(name)

@@ -28,7 +28,7 @@ from mfv2a.models.woosh_autoencoder import WooshAutoencoder
 from mfv2a.parts import Held, Parts, Role
 from mfv2a.records import UNCERTAIN_BELOW, Audio, Clip, FrameRequest, ModelInfo
 from mfv2a.timeline import Lengths, SequenceSpec, Window, blend, crossfade, noise_field
-from mfv2a.work import SampleOptions, Seen, Work
+from mfv2a.work import SampleOptions, Seen, Work, check_numbers
 
 Autoencoder = VAE | WooshAutoencoder
 
@@ -192,6 +192,9 @@ class Pipeline:
 
         Returns:
             one normalised latent [N, C] a work, N covering its length.
+
+        Raises:
+            SoundError: a latent holds what is no number; which, is found by sampling each alone.
         """
         jobs = [(i, window) for i, work in enumerate(works) for window in work.windows]
         done: list[list[Tensor]] = [[] for _ in works]
@@ -205,7 +208,7 @@ class Pipeline:
                 latents = self._sample_batch([(works[i], window) for i, window in part], lengths, options)
                 for (i, _), latent in zip(part, latents, strict=True):
                     done[i].append(latent.float())
-        return [blend(parts, work.windows) for parts, work in zip(done, works, strict=True)]
+        return check_numbers([blend(parts, work.windows) for parts, work in zip(done, works, strict=True)])
 
     def _sample_batch(self, jobs: Jobs, lengths: Lengths, options: SampleOptions) -> Tensor:
         """One batch of windows of the same lengths: [B, N, C]."""

@@ -274,6 +274,7 @@ def read_file(path: Path, root: Path | None) -> dict[str, Checkpoint]:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {name} must be a table")
-        here = {"path": str(root / table["path"])} if root and table.get("path") else {}
+        stated = table.get("path")
+        here = {"path": str(root / stated)} if root and isinstance(stated, str) and stated else {}
         entries[name] = build(Checkpoint, {**table, **here, "name": name}, where=f"{path}: {name}")
     return entries

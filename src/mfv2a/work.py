@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
 
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, SoundError
 from mfv2a.records import Reused
 from mfv2a.timeline import Window
 
 QUIET_PEAK = 0.02
+NO_NUMBERS = "the model made what is no number, so there is no sound"
+NO_NUMBERS_HINT = "use --dtype float32, or look at the model's file: mfv2a models verify"
 
 
 class Words(NamedTuple):
@@ -91,7 +94,13 @@ class Work:
     reused: tuple[Reused, ...] = ()
 
     def gain(self, peak: float) -> float:
-        """What holds a wave with this largest magnitude down: 1 unless it is too loud, or a quiet work's."""
+        """What holds a wave with this largest magnitude down: 1 unless it is too loud, or a quiet work's.
+
+        Raises:
+            SoundError: the magnitude is no number.
+        """
+        if not math.isfinite(peak):
+            raise SoundError(NO_NUMBERS, hint=NO_NUMBERS_HINT)
         return min(1.0, (QUIET_PEAK if self.quiet else 1.0) / (peak + 1e-9))
 
 
@@ -105,3 +114,14 @@ class Seen:
     clip: Tensor | None = None
     sync: Tensor | None = None
     reused: tuple[Reused, ...] = ()
+
+
+def check_numbers(latents: list[Tensor]) -> list[Tensor]:
+    """The latents, if all that they hold are numbers.
+
+    Raises:
+        SoundError: they are not.
+    """
+    if not all(bool(latent.isfinite().all()) for latent in latents):
+        raise SoundError(NO_NUMBERS, hint=NO_NUMBERS_HINT)
+    return latents

@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,6 +18,7 @@ from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.errors import StartError
 from mfv2a.media.audio import read_audio
+from mfv2a.pipeline import Pipeline
 
 TINY = ["--model", "tiny"]
 
@@ -241,6 +243,29 @@ def test_one_clips_fault_in_the_network_leaves_the_others(
         ("ok", "a.mp4"),
         ("ok", "c.mp4"),
     ]
+
+
+def test_a_clip_whose_sound_is_no_number_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    sample = Pipeline._sample_batch
+
+    def broken(self: Pipeline, jobs: Any, *words: Any) -> Any:
+        latents = sample(self, jobs, *words)
+        for latent, (work, _) in zip(latents, jobs, strict=True):
+            if work.duration_s == 0.4:
+                latent[0] = float("nan")
+        return latents
+
+    monkeypatch.setattr(Pipeline, "_sample_batch", broken)
+    for number, seconds in enumerate((0.6, 0.4, 0.8)):
+        make_video(Path(f"in/{number}.mp4"), seconds=seconds)
+    for _ in range(2):
+        assert main(["dub", "in", "--out", "out", *TINY]) == 3
+        assert b"in/1.mp4: failed: the model made what is no number" in capsysbinary.readouterr().err
+    assert sorted(path.name for path in Path("out").glob("*.mp4")) == ["0.mp4", "2.mp4"]
+    assert main(["tta", "rain", "--duration", "0.4", "-o", "rain.wav", *TINY]) == 3
+    assert not Path("rain.wav").exists()
 
 
 def test_a_long_clip_is_dubbed_whole() -> None:

@@ -174,6 +174,39 @@ def test_what_cannot_be_is_told_in_a_line(server, capsysbinary, words, code, tol
     assert not Path("x").exists()
 
 
+def test_a_package_says_all_that_the_file_does(server):
+    from dataclasses import replace
+
+    from mfv2a.packages import find_model
+
+    write_run("run")
+    assert main(["models", "export", "run", "mine", "--licence", "MIT"]) == 0
+    ours, packed = find_model("run/final.safetensors"), find_model("./mine")
+    same = ("name", "path", "digest", "licence", "licence_url", "scope", "bytes", "note", "evidence", "components")
+    assert replace(packed, **{name: getattr(ours, name) for name in same}) == ours
+
+
+def test_a_damaged_package_is_refused(server, capsysbinary):
+    write_run("run")
+    assert main(["models", "export", "run", "mine"]) == 0
+    weights = Path("mine/generator.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    make_video(Path("in/a.mp4"), seconds=0.4)
+    assert main(["dub", "in", "--out", "out", "--model", "./mine"]) == 4
+    assert b"sha256" in capsysbinary.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("name", ["./nothere", "../nothere", "~/nothere", "a--b/c"])
+def test_a_folder_that_is_not_there_is_told_and_the_hub_is_not_asked(server, capsysbinary, name):
+    make_video(Path("in/a.mp4"), seconds=0.4)
+    assert main(["dub", "in", "--out", "out", "--model", name]) == 2
+    assert f"there is no model {name}".encode() in capsysbinary.readouterr().err
+    assert server.requests == []
+
+
 def test_a_push_without_a_right_is_told(server, monkeypatch, capsysbinary):
     write_run("run")
     assert main(["models", "export", "run", "mine"]) == 0

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from made_videos import make_video
 from mfv2a.cli import main
@@ -236,3 +238,17 @@ def test_a_cache_in_a_place_that_cannot_be_is_refused_before_anything_is_made(pi
     Path("file").write_text("x")
     with pytest.raises(StartError, match="--cache file/kept cannot be made"):
         FeatureCache(Path("file/kept"), encoders="x", pipeline=pipeline)
+
+
+def test_an_entry_that_holds_what_is_no_number_is_made_again(pipeline: Pipeline) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.5)
+    assert main(["dub", "in", "--out", "first", "--cache", "kept", *TINY]) == 0
+    (path,) = entries()
+    with safe_open(path, framework="pt") as file:
+        facts, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    first = next(iter(tensors))
+    tensors[first] = torch.full_like(tensors[first], float("nan"))
+    save_file(tensors, path, facts)
+    assert main(["dub", "in", "--out", "second", "--cache", "kept", "--seed", "2", *TINY]) == 0
+    (line,) = last_lines("second").values()
+    assert "decode" in line["seconds"]  # type: ignore[operator]

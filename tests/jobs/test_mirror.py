@@ -300,6 +300,21 @@ def test_where_there_is_a_rename_it_is_used(tmp_path: Path, monkeypatch: pytest.
     assert [path.name for path in Path("store/x").iterdir()] == ["y.bin"]
 
 
+def test_a_name_with_brackets_means_the_file_of_that_name() -> None:
+    put("a 1.mp4")
+    put("a [1].mp4", seconds=0.6)
+    assert main(["dub", "memory://in/a [1].mp4", "--out", "out", *TINY]) == 0
+    assert [path.name for path in Path("out").rglob("*.mp4")] == ["a [1].mp4"]
+
+
+def test_a_name_that_no_disk_holds_is_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    put("a.mp4")
+    fsspec.filesystem("memory").cp_file("/in/a.mp4", f"/in/{'x' * 300}.mp4")
+    assert main(["dub", "memory://in/", "--out", "out", *TINY]) == 0
+    assert [path.name for path in Path("out").rglob("*.mp4")] == ["a.mp4"]
+    assert "is left out: it cannot be mirrored here" in caplog.text
+
+
 def test_a_stand_in_has_the_size_and_takes_no_room(tmp_path: Path) -> None:
     stand_in(tmp_path / "new" / "a.mp4", 10**9, 123_000)
     status = (tmp_path / "new" / "a.mp4").stat()

@@ -82,6 +82,8 @@ def test_a_path_that_is_no_utf8_can_be_written_in_jsonl() -> None:
         ("t.csv", "path,prompt\na.mp4,rain, wind", "line 2: 3 cells under 2 columns"),
         ("t.csv", 'path,prompt\na.mp4,"rain\n', "line 2"),
         ("t.csv", "path,prompt\n ,rain", "line 2: no path"),
+        ("t.csv", 'path,"' + "x" * 140_000, "line 1: field larger"),
+        ("t.jsonl", "[" * 100_000, "line 1: not JSON"),
         ("t.csv", "path,seed\na.mp4,3.5", "line 2: seed '3.5'"),
         ("t.csv", b"path,prompt\na.mp4,K\xe4fer", "not UTF-8"),
         ("t.csv", b"path\0", "not a text file"),

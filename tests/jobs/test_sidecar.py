@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ def test_a_text_that_is_no_prompt_is_an_error_that_names_it(tmp_path: Path, data
         read_sidecar(tmp_path / "clip.mp4")
     assert caught.value.path == tmp_path / "clip.txt"
     assert caught.value.hint
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_no_prompt_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "clip.txt")
+    with pytest.raises(MediaError, match="no regular file"):
+        read_sidecar(tmp_path / "clip.mp4")
 
 
 def test_a_sidecar_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from mfv2a.cli import main
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.sound_names import slug
 from mfv2a.jobs.tta import TtaOptions, plan_takes
+from mfv2a.pipeline import Pipeline
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +85,24 @@ def test_every_take_has_its_own_noise_and_keeps_it() -> None:
     assert len({take.seed for take in takes}) == 4
     assert plan_takes(["hail"], TtaOptions())[0].seed == takes[2].seed
     assert plan_takes(["hail"], TtaOptions(sound=SoundOptions(seed=1)))[0].seed != takes[2].seed
+
+
+def test_prompts_are_sampled_in_smaller_batches_while_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    sample = Pipeline.sample
+
+    def short(self: Pipeline, works: Any, options: Any) -> Any:
+        sizes.append(options.batch_size)
+        if options.batch_size > most:
+            raise torch.OutOfMemoryError("no memory")
+        return sample(self, works, options)
+
+    monkeypatch.setattr(Pipeline, "sample", short)
+    words = ["tta", "rain", "wind", "sea", "--model", "tiny", "--duration", "0.2", "-o", f"{tmp_path}/"]
+    most = 2
+    assert main(words) == 0
+    assert sizes == [8, 4, 2]
+    most = 0
+    assert main(words) == 4

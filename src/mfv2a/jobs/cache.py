@@ -117,6 +117,8 @@ class FeatureCache:
             with safe_open(path, framework="pt", device=str(self._device)) as file:
                 facts = json.loads(file.metadata()[_FACTS])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+                raise ValueError("holds what is no number")
             return [
                 Shot(
                     float(each["start_s"]),

@@ -6,6 +6,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,10 +85,15 @@ def _look_at_hub() -> Finding:
 
 def _look_at_cache() -> Finding:
     folder = hub.cache_folder()
-    size = (
-        sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and not f.is_symlink()) if folder.is_dir() else 0
-    )
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    size = 0
+    with suppress(OSError):  # a file that vanishes, or a folder that may not be entered: the embedded model needs none
+        for file in folder.rglob("*"):
+            size += file.stat().st_size if file.is_file() and not file.is_symlink() else 0
+    try:
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    except OSError as error:
+        state = f"{folder}: {error.strerror}; the embedded model needs none"
+        return Finding(name="cache", state=state, ok=False, hint="point HF_HOME to another folder")
     free = shutil.disk_usage(there).free
     return Finding(name="cache", state=f"{folder}, {size / 1e9:.2f} GB used, {free / 1e9:.0f} GB free")
 

@@ -9,6 +9,8 @@ become the report, which is one file again.
 
 from __future__ import annotations
 
+import glob
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,6 +25,7 @@ from mfv2a.jobs.report import REPORT_NAME, SHARD_REPORTS, absolute, encode_json,
 from mfv2a.media.remote import Remote, RemoteFile, is_stand_in, is_url, stand_in
 from mfv2a.records import ItemResult
 
+log = logging.getLogger(__name__)
 MARKERS, CLAIM, MARKER = ".mfv2a", ".claim", ".json"
 _STAGE = "mfv2a-stage-"
 
@@ -175,6 +178,10 @@ def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
     """What a URL names: the folder it is in, its files, and the words for them once they are mirrored in `folder`."""
     parts = url.rstrip("/").split("/")
     wild = next((number for number, part in enumerate(parts) if any(sign in part for sign in "*?[")), None)
+    if wild == len(parts) - 1:  # a name may hold such signs: what is there under this very name counts first
+        remote, name = Remote("/".join(parts[:-1])), parts[-1]
+        if exact := [file for file in remote.files(glob.escape(name)) if file.relative == name]:
+            return remote, exact, [str(folder / name)]
     if wild is not None:
         remote = Remote("/".join(parts[:wild]))
         files = remote.files("/".join(parts[wild:]))
@@ -199,7 +206,7 @@ def _mirror_videos(remote: Remote, files: Sequence[RemoteFile], folder: Path, na
     ]
     prompts = {str(PurePosixPath(file.relative).with_suffix(".txt")) for file in videos}
     for file in videos:
-        stand_in(places[file.relative], file.size_bytes, file.mtime_ns)
+        _stand_in(remote, file, places[file.relative])
     for file in files:
         if file.relative in prompts:
             remote.fetch(file, places[file.relative])
@@ -214,12 +221,20 @@ def _mirror_outputs(remote: Remote, folder: Path) -> None:
         if PurePosixPath(file.relative).match(SHARD_REPORTS) or file.relative == REPORT_NAME:
             (folder / file.relative).write_bytes(remote.read(file.relative))
         else:
-            stand_in(folder / file.relative, file.size_bytes, file.mtime_ns)
+            _stand_in(remote, file, folder / file.relative)
     for file in marked:
         is_claim = file.relative.endswith(CLAIM)
         with (folder / (LOCK_NAME if is_claim else file.relative.split("/")[1])).open("ab") as lines:
             data = remote.read(file.relative)
             lines.write(data.replace(remote.url.encode() + b"/", f"{folder}/".encode()) if is_claim else data)
+
+
+def _stand_in(remote: Remote, file: RemoteFile, place: Path) -> None:
+    """A stand-in for a file, unless no file on this disk can have its name."""
+    try:
+        stand_in(place, file.size_bytes, file.mtime_ns)
+    except OSError as error:
+        log.warning("%s/%s is left out: it cannot be mirrored here (%s)", remote.url, file.relative, error.strerror)
 
 
 def _put_bytes(remote: Remote, data: bytes, relative: str, folder: Path) -> None:

@@ -178,7 +178,10 @@ def _read_text(path: Path) -> str:
 
 def _csv_records(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Rows of a CSV as (line, column -> cell); the delimiter is the one that cuts `path` out of the header."""
-    heads = {mark: [_column(cell) for cell in next(_cells(text, mark), [])] for mark in _DELIMITERS}
+    try:
+        heads = {mark: [_column(cell) for cell in next(_cells(text, mark), [])] for mark in _DELIMITERS}
+    except csv.Error as error:
+        raise ConfigError(f"--prompts {path}, line 1: {error}", hint="close its quotes") from error
     mark = next((mark for mark, head in heads.items() if "path" in head), None)
     if mark is None:
         raise ConfigError(
@@ -216,7 +219,7 @@ def _jsonl_records(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(
                 f"--prompts {path}, line {number}: not JSON ({error})", hint="an object a line"
             ) from error

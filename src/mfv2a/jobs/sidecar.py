@@ -25,6 +25,8 @@ def read_sidecar(source: Path) -> str:
     sidecar = source.with_suffix(".txt")
     if sidecar == source or not os.path.lexists(sidecar):
         return ""
+    if sidecar.exists() and not sidecar.is_file() and not sidecar.is_dir():  # opening a pipe would wait for ever
+        raise MediaError(sidecar, "the prompt beside the video is no regular file", hint="fix or remove this file")
     try:
         with sidecar.open("rb") as file:
             data = file.read(LIMIT_BYTES + 1)

@@ -10,17 +10,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfv2a.errors import ConfigError, MediaError
+from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.jobs.choice import ChoiceOptions
 from mfv2a.jobs.delivery import Channels, DeliveryOptions
+from mfv2a.jobs.faults import MEMORY_HINT, is_out_of_memory
 from mfv2a.jobs.seed import clip_seed
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
 from mfv2a.jobs.sound_names import file_rate, name_sounds
 from mfv2a.records import Audio
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mfv2a.jobs.drafts import Draft, Takes
     from mfv2a.jobs.track import Track
+    from mfv2a.pipeline import Work
 
 STDOUT = "-"
 MIN_DURATION_S, MAX_DURATION_S = 0.01, 600.0
@@ -139,7 +143,7 @@ class _Maker:
         while waiting:
             start = time.perf_counter()
             works = [work for _, draft in waiting for work in draft.to_draw()]
-            latents = iter(self._pipeline.sample(works, self._options.sound.sampler()))
+            latents = iter(self._sample(works))
             shared_s = (time.perf_counter() - start) / len(waiting)
             again = []
             for take, draft in waiting:
@@ -154,6 +158,19 @@ class _Maker:
                 facts["seconds"] = round(spent_s[take] + time.perf_counter() - start, 4)
                 yield take, audio, facts
             waiting = again
+
+    def _sample(self, works: Sequence[Work]) -> list[Tensor]:
+        """Their latents, with half the batch while memory is short."""
+        sampler = self._options.sound.sampler()
+        while True:
+            try:
+                return self._pipeline.sample(works, sampler)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                if sampler.batch_size <= 1:
+                    raise StartError("not enough memory for one sound", hint=MEMORY_HINT) from error
+            sampler = replace(sampler, batch_size=sampler.batch_size // 2)
 
     def _prepare(self, take: Take) -> Draft:
         from mfv2a.jobs.drafts import Draft
