@@ -309,7 +309,7 @@ def test_a_name_with_brackets_means_the_file_of_that_name() -> None:
 
 def test_a_name_that_no_disk_holds_is_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
     put("a.mp4")
-    fsspec.filesystem("memory").cp_file("/in/a.mp4", f"/in/{'x' * 300}.mp4")
+    MemoryFileSystem().cp_file("/in/a.mp4", f"/in/{'x' * 300}.mp4")
     assert main(["dub", "memory://in/", "--out", "out", *TINY]) == 0
     assert [path.name for path in Path("out").rglob("*.mp4")] == ["a.mp4"]
     assert "is left out: it cannot be mirrored here" in caplog.text
