@@ -18,7 +18,7 @@ from mfv2a.errors import MediaError
 from mfv2a.jobs import mirror
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.media import remote
-from mfv2a.media.remote import Remote, is_stand_in, stand_in
+from mfv2a.media.remote import Remote, is_stand_in, stand_in, without_password
 
 TINY = ["--model", "tiny"]
 DUB = ["dub", "memory://in", "--out", "memory://out", *TINY]
@@ -298,6 +298,23 @@ def test_where_there_is_a_rename_it_is_used(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(MediaError, match="read-only"):
         there.put(Path("a.bin"), "x/z.bin")
     assert [path.name for path in Path("store/x").iterdir()] == ["y.bin"]
+
+
+def test_a_password_in_a_url_is_neither_shown_nor_reported(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    store = MemoryFileSystem()
+    make_video(Path("c.mp4"), seconds=0.3)
+    store.pipe_file("/user:secret@b/in/c.mp4", Path("c.mp4").read_bytes())
+    words = ["dub", "memory://user:secret@b/in", "--out", "memory://user:secret@b/out", *TINY]
+    for told in (b"1 dubbed", b"done already"):
+        assert main(words) == 0
+        out, err = capsysbinary.readouterr()
+        assert told in err
+        assert b"secret" not in out + err
+    assert out == b"memory://user@b/out/c.mp4\n"
+    lines = store.cat_file("/user:secret@b/out/report.jsonl")
+    assert b"memory://user@b/in/c.mp4" in lines
+    assert b"secret" not in lines
+    assert without_password("abfs://files@account.net/a") == "abfs://files@account.net/a"
 
 
 def test_a_name_with_brackets_means_the_file_of_that_name() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mfv2a import hub
 from mfv2a.errors import Mfv2aError
+from mfv2a.media.remote import without_password
 from mfv2a.register import DEFAULT_MODEL, default_model, files_of, find_model
 
 ENCODERS = ("aac", "libopus", "flac", "pcm_s16le", "libmp3lame")
@@ -79,7 +80,7 @@ def _look_at_ffmpeg() -> Finding:
 
 
 def _look_at_hub() -> Finding:
-    state = "off limits (HF_HUB_OFFLINE)" if hub.is_offline() else hub.endpoint()
+    state = "off limits (HF_HUB_OFFLINE)" if hub.is_offline() else without_password(hub.endpoint())
     return Finding(name="hub", state=f"{state}; the embedded model needs none")
 
 

@@ -47,7 +47,7 @@ class Mirror:
     def named(self, text: str) -> str:
         """A text with the names that people know: URLs in the place of what mirrors them."""
         for folder, remote in (*self.inputs, *((self.out,) if self.out else ())):
-            text = text.replace(f"{folder}/", f"{remote.url}/").replace(str(folder), remote.url)
+            text = text.replace(f"{folder}/", f"{remote.name}/").replace(str(folder), remote.name)
         return text
 
     def fetch(self, source: Path) -> None:
@@ -226,7 +226,7 @@ def _mirror_outputs(remote: Remote, folder: Path) -> None:
         is_claim = file.relative.endswith(CLAIM)
         with (folder / (LOCK_NAME if is_claim else file.relative.split("/")[1])).open("ab") as lines:
             data = remote.read(file.relative)
-            lines.write(data.replace(remote.url.encode() + b"/", f"{folder}/".encode()) if is_claim else data)
+            lines.write(data.replace(remote.name.encode() + b"/", f"{folder}/".encode()) if is_claim else data)
 
 
 def _stand_in(remote: Remote, file: RemoteFile, place: Path) -> None:
@@ -234,7 +234,7 @@ def _stand_in(remote: Remote, file: RemoteFile, place: Path) -> None:
     try:
         stand_in(place, file.size_bytes, file.mtime_ns)
     except OSError as error:
-        log.warning("%s/%s is left out: it cannot be mirrored here (%s)", remote.url, file.relative, error.strerror)
+        log.warning("%s/%s is left out: it cannot be mirrored here (%s)", remote.name, file.relative, error.strerror)
 
 
 def _put_bytes(remote: Remote, data: bytes, relative: str, folder: Path) -> None:

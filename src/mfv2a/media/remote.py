@@ -21,6 +21,7 @@ from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.temporary import part_path
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 _TAGS = ("ETag", "etag", "md5Hash", "checksum", "content_md5")
 RENAMING = frozenset({"file", "local", "sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs"})
@@ -56,6 +57,11 @@ class Remote:
 
     url: str
 
+    @property
+    def name(self) -> str:
+        """Its URL as it is shown and reported: without a password."""
+        return without_password(self.url)
+
     def at(self, relative: str) -> str:
         """The URL of a file in it."""
         return f"{self.url}/{relative}"
@@ -79,7 +85,7 @@ class Remote:
             return []
         except Exception as error:  # every store has errors of its own
             raise StartError(
-                f"{self.url} cannot be listed: {_reason(error)}", hint="check the address and access"
+                f"{self.name} cannot be listed: {_reason(error)}", hint="check the address and access"
             ) from error
         prefix = root.rstrip("/") + "/"
         files = [
@@ -161,6 +167,11 @@ class Remote:
         for relative in relatives:
             with suppress(Exception):
                 system.rm_file(f"{root}/{relative}")
+
+
+def without_password(url: str) -> str:
+    """A URL that may be shown: who asks stays in it, the password does not."""
+    return _PASSWORD.sub(r"\1@", url)
 
 
 def is_url(text: str) -> bool:
