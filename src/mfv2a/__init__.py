@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         FfmpegMissingError,
         MediaError,
         Mfv2aError,
+        SoundError,
         StartError,
     )
     from mfv2a.loader import load_pipeline
@@ -45,6 +46,7 @@ __all__ = [
     "Mfv2aError",
     "Pipeline",
     "SampleOptions",
+    "SoundError",
     "StartError",
     "__version__",
     "load_pipeline",

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a import __version__, hub
-from mfv2a.errors import ConfigError, MediaError, Mfv2aError
+from mfv2a.errors import ConfigError, MediaError, Mfv2aError, SoundError
 from mfv2a.jobs.sound import level_dbfs
 from mfv2a.packages import find_model
 from mfv2a.records import Audio
@@ -184,8 +184,11 @@ def _make_sound(pipeline: Pipeline, work: Work) -> tuple[Audio, bool]:
     """The sound of a work, and whether its latent is finite."""
     from mfv2a.pipeline import SampleOptions
 
-    latent = pipeline.sample([work], SampleOptions())[0]
-    return pipeline.decode(work, latent), bool(latent.isfinite().all())
+    try:
+        return pipeline.decode(work, pipeline.sample([work], SampleOptions())[0]), True
+    except SoundError:  # what is no number is no sound
+        rate_hz = pipeline.info.sample_rate_hz
+        return Audio(samples=np.zeros(round(work.duration_s * rate_hz), np.float32), sample_rate_hz=rate_hz), False
 
 
 def bandwidth_hz(wave: NDArray[np.float32], sample_rate_hz: int) -> float:
