@@ -130,6 +130,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(driver: Any, folder: Path) -> Iterator[Page]:
     page = Page(driver)
     page.open(folder / PAGE_NAME)
+    # Cards are filled once the browser has told which are near.
+    page.wait("return document.querySelectorAll('.card video').length >= 3")
     yield page
     page.js("document.querySelectorAll('video').forEach(video => video.pause())")
     assert page.errors() == []
@@ -333,8 +335,17 @@ def test_what_newer_versions_report_is_shown_where_it_is_there(page: Page) -> No
 
 
 def test_everything_has_a_name_for_those_who_do_not_see(page: Page) -> None:
-    tree = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    seen = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in tree if not node["ignored"]]
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def names() -> list[tuple[str, str]]:
+        tree = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in tree if not node["ignored"]]
+
+    def is_told(_: Any) -> bool:  # the tree follows the page a little later
+        return any(name.startswith("Spectrogram up to ") and "strikes seen" in name for _, name in names())
+
+    WebDriverWait(page.driver, 30, 0.1).until(is_told)
+    seen = names()
     roles = {role for role, _ in seen}
     assert {"banner", "search", "main", "heading", "list", "listitem", "status"} <= roles
     named = {
