@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mfv2a.data.batch import TrainingBatch, disturb_text, drop_conditions
-from mfv2a.data.manifest import read_shards, write_shard
+from mfv2a.data.manifest import keep_settings, read_shards, write_shard
 from mfv2a.data.mapped import MappedSet
 from mfv2a.data.sounds import Sound, arrange, onset_sample, trim_silence, voice_events
 from mfv2a.data.targets import band_energies, onset_curve
@@ -143,3 +143,11 @@ def test_a_missing_modality_is_never_invented():
     zeros = torch.zeros(50, 1, 1)
     batch = TrainingBatch(latent=zeros, clip=zeros, sync=zeros, text=zeros, has_video=no, has_text=~no)
     assert not drop_conditions(batch, both=0.1, video=0.1, text=0.1, draw=torch.linspace(0, 0.99, 50)).has_video.any()
+
+
+def test_settings_that_are_left_out_count_as_others(tmp_path):
+    keep_settings(tmp_path, {"count": 2, "sounds": "abc"}, grows="count")
+    keep_settings(tmp_path, {"count": 3, "sounds": "abc"}, grows="count")
+    for settings in ({"count": 3}, {"count": 3, "sounds": "abc", "label": "x"}, {"count": 2, "sounds": "abc"}):
+        with pytest.raises(ConfigError, match="was begun with another"):
+            keep_settings(tmp_path, settings, grows="count")

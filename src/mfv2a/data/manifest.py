@@ -147,8 +147,9 @@ def keep_settings(folder: Path, settings: Mapping[str, Any], *, grows: str = "")
         known = read_settings(folder)
         changed = [
             name
-            for name, value in settings.items()
-            if known.get(name) != value and not (name == grows and known.get(name, value) < value)
+            for name in dict.fromkeys((*settings, *known))
+            if known.get(name) != (value := settings.get(name))
+            and not (name == grows and known.get(name, value) < value)
         ]
         if changed:
             raise ConfigError(
