@@ -145,12 +145,9 @@ def keep_settings(folder: Path, settings: Mapping[str, Any], *, grows: str = "")
     path = folder / SETTINGS
     if path.is_file():
         known = read_settings(folder)
-        changed = [
-            name
-            for name in dict.fromkeys((*settings, *known))
-            if known.get(name) != (value := settings.get(name))
-            and not (name == grows and known.get(name, value) < value)
-        ]
+        changed = [name for name in dict.fromkeys((*settings, *known)) if known.get(name) != settings.get(name)]
+        if grows in changed and known.get(grows, settings[grows]) < settings[grows]:
+            changed.remove(grows)
         if changed:
             raise ConfigError(
                 f"{folder} was begun with another {', '.join(changed)}", hint="give this extraction another folder"
