@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
-
 from mfv2a.errors import ConfigError
+from mfv2a.media.scaling import Scaler
 from mfv2a.media.video import FrameSink, Grid, timed_frames
 from mfv2a.records import FrameRequest, VideoInfo
 
@@ -46,7 +44,7 @@ class CutFinder:
         self._timecode = FrameTimecode
         # A cut stands out of its neighbours, a moving camera does not. How near cuts may be is judged here, by time.
         self._detector = AdaptiveDetector(min_scene_len=1, window_width=LOOKAHEAD)
-        self._reformatter = VideoReformatter()
+        self._scaler = Scaler()
         self._height_px = max(2, round(WIDTH_PX * info.height_px / max(1, info.width_px)))
         self._duration_s = info.duration_s
         self._count = 0
@@ -60,10 +58,8 @@ class CutFinder:
         Yields:
             The frames that are known now, in order: each with its time in seconds and whether a shot begins with it.
         """
-        small = self._reformatter.reformat(
-            frame, width=WIDTH_PX, height=self._height_px, format="bgr24", interpolation=Interpolation.AREA
-        )
-        found = self._detector.process_frame(self._timecode(self._count, fps=25.0), np.asarray(small.to_ndarray()))
+        small = self._scaler.scale(frame, (WIDTH_PX, self._height_px), "bgr24", by_area=True)
+        found = self._detector.process_frame(self._timecode(self._count, fps=25.0), small)
         self._cuts |= {cut.frame_num for cut in found}
         self._held.append((frame, time_s))
         self._count += 1

@@ -13,7 +13,6 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
@@ -21,6 +20,7 @@ from mfv2a.media.hdr import tone_table
 from mfv2a.media.packets import decoded
 from mfv2a.media.patience import check_patience
 from mfv2a.media.probe import choose_picture, open_media
+from mfv2a.media.scaling import Scaler
 
 STRIP_PX = (768, 54)  # width and height of a strip
 LEAST_FRAMES, MOST_FRAMES = 5, 16  # of a strip: as many as have room
@@ -130,14 +130,7 @@ def _tile(frame: Any, width: int, height: int) -> NDArray[np.uint8]:
     size = [min(most, max(2, round(side * scale))) for side, most in zip(shown, (width, height), strict=True)]
     stored = size[::-1] if _turns(frame) % 2 else size
     shrunk = frame.width >= stored[0] and frame.height >= stored[1]
-    scaled = VideoReformatter().reformat(
-        frame,
-        width=stored[0],
-        height=stored[1],
-        format="bgr24",
-        interpolation=Interpolation.AREA if shrunk else Interpolation.BILINEAR,
-    )
-    image = np.asarray(scaled.to_ndarray(), np.uint8)
+    image = Scaler().scale(frame, (stored[0], stored[1]), "bgr24", by_area=shrunk)
     table = tone_table(int(getattr(frame, "color_trc", 0)))
     image = np.rot90(image if table is None else table[image], k=-_turns(frame))
     tile = np.full((height, width, 3), GROUND, np.uint8)

@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
 from mfv2a.media.hdr import tone_table
 from mfv2a.media.patience import check_patience
 from mfv2a.media.probe import CUT_HINT, open_media, probe_video
+from mfv2a.media.scaling import Scaler
 from mfv2a.media.times import slack_seconds
 from mfv2a.records import Clip, FrameRequest, VideoInfo
 
@@ -168,7 +168,7 @@ class Grid:
         self._total = frame_count(info.duration_s, request.fps)
         self._turns = info.rotation_deg // 90
         self._size = _scaled_size(request, info)
-        self._reformatter = VideoReformatter()
+        self._scaler = Scaler()
         self._sink = sink
         shape = _shown_size(request, info) if request.gray else (*_shown_size(request, info), 3)
         chunk = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // int(np.prod(shape))))
@@ -237,14 +237,8 @@ class Grid:
         by_area = (
             frame.width >= width and frame.height >= height and not (self._request.whole or self._request.bilinear)
         )
-        scaled = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="gray" if self._request.gray else "rgb24",
-            interpolation=Interpolation.AREA if by_area else Interpolation.BILINEAR,
-        )
-        image = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        format_name = "gray" if self._request.gray else "rgb24"
+        image = self._scaler.scale(frame, (width, height), format_name, by_area=by_area)
         table = tone_table(int(getattr(frame, "color_trc", 0)))
         image = image if table is None else table[image]
         if self._request.whole:
