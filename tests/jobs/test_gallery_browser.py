@@ -6,7 +6,11 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -139,6 +143,16 @@ def page(driver: Any, folder: Path) -> Iterator[Page]:
     assert page.js("return document.title") == "out - mfv2a gallery"
 
 
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """A folder on a server of this machine."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
 def video(name: str) -> str:
     """A script that finds the player of a clip."""
     card = f"e => e.querySelector('bdi').textContent === {json.dumps(name)}"
@@ -178,6 +192,23 @@ def test_filtering_while_a_clip_plays_does_not_stop_it(page: Page) -> None:
     page.press("c10")
     page.wait("return document.getElementById('count').textContent === '1 of 6 clips'")
     assert page.js(f"return !{video('c10.webm')}.paused")
+
+
+def test_a_clip_that_is_filtered_away_is_heard_no_longer(page: Page) -> None:
+    page.js(f"{video('c10.webm')}.play()")
+    page.wait(f"return {video('c10.webm')}.currentTime > 0")
+    page.click("#find")
+    page.press("take")
+    page.wait("return document.getElementById('count').textContent === '1 of 6 clips'")
+    page.wait(f"return {video('c10.webm')}.paused")
+
+
+def test_what_is_muted_or_slow_stays_so_when_the_original_is_shown(page: Page) -> None:
+    page.js(f"{video('c10.webm')}.closest('.card').focus()")
+    page.js(f"Object.assign({video('c10.webm')}, {{muted: true, playbackRate: 0.5}})")
+    page.press("x")
+    page.wait(f"return {video('c10.webm')}.src.endsWith('/in/c10.webm')")
+    assert page.js(f"return [{video('c10.webm')}.muted, {video('c10.webm')}.playbackRate]") == [True, 0.5]
 
 
 def test_original_and_dubbed_change_places_at_the_same_moment(page: Page) -> None:
@@ -224,6 +255,19 @@ def test_a_dubbed_file_that_is_gone_is_told(driver: Any, folder: Path, tmp_path:
     page = Page(driver)
     page.open(copy / PAGE_NAME)
     page.wait("return document.querySelector('.mute-notice')?.textContent.includes('cannot be played here')")
+
+
+def test_an_original_outside_what_is_served_is_said_to_be_there(driver: Any, folder: Path) -> None:
+    page = Page(driver)
+    with serve(folder) as address:
+        driver.get_log("browser")
+        driver.get(f"{address}/{PAGE_NAME}")
+        page.wait("return document.querySelectorAll('.card video').length >= 3")
+        page.js(f"{video('c10.webm')}.closest('.card').focus()")
+        page.press("x")
+        page.wait("return document.querySelector('.card.current .mute-notice') !== null")
+        assert "outside the folder that is served" in page.text(".card.current .mute-notice")
+        assert not [line for line in page.errors() if "local resource" in line]
 
 
 def test_the_search_and_the_states_filter_and_say_how_many(page: Page) -> None:

@@ -172,3 +172,41 @@ def test_the_command_makes_the_same_file_again(tmp_path: Path, monkeypatch: pyte
     again = Report(tmp_path / "out").last(tmp_path / source)
     assert again is not None
     assert (again["name"], again["settings"]) == (record["name"], {**record["settings"], "seed": 1})
+
+
+@needs_bash
+def test_a_clip_that_could_not_be_read_is_tried_again_as_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sources = [Path(f"in/{folder}/clip.mp4") for folder in "ab"]
+    for source in sources:
+        source.parent.mkdir(parents=True)
+        source.write_bytes(b"no video")
+    asked = ["--prompt", "rain", "--also-wav", "--onsets", "csv", "--variants", "2", "--seed", "5"]
+    assert main(["dub", "in", "--out", "out", "--model", "tiny", "--quiet", *asked]) == 3
+    commands = []
+    for source in sources:
+        make_video(source, seconds=0.3)
+        record = Report(Path("out")).last(tmp_path / source)
+        assert record is not None
+        commands.append(remake_command(record, tmp_path / "out", describe_model("tiny")))
+    for command, seed in commands:
+        monkeypatch.chdir(tmp_path)
+        where, _, *read = read_by_bash(f"{command}{seed - 1}", tmp_path)
+        monkeypatch.chdir(where)
+        assert main(["dub", *read, "--quiet"]) == 0
+    monkeypatch.chdir(tmp_path)
+    made = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
+    names = ("clip.mp4", "clip.wav", "clip.onsets.csv", "clip.2.mp4", "clip.2.wav", "clip.2.onsets.csv")
+    assert made == {"report.jsonl", *(f"{folder}/{name}" for folder in "ab" for name in names)}
+    before = [path.stat().st_mtime_ns for path in sorted(Path("out").rglob("clip*"))]
+    assert main(["dub", "in", "--out", "out", "--model", "tiny", "--quiet", *asked]) == 0
+    assert [path.stat().st_mtime_ns for path in sorted(Path("out").rglob("clip*"))] == before
+
+
+def test_lists_of_hits_are_asked_for_again() -> None:
+    record = made_record(Path("/in/x.mp4"), "x.mp4", details={"asked": {"onsets": "edl", "keep_all": True}})
+    command, _ = remake_command(record, Path("/out"), None)
+    assert " --onsets edl " in command
+    assert " --keep-all " in command

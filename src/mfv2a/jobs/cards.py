@@ -22,6 +22,7 @@ from mfv2a.records import ModelInfo
 
 TOLERANCE_S = 0.1
 MOST_MARKS, MOST_TEXT, MOST_DEPTH = 2000, 4000, 4
+LEAST_SCORE = 0.02  # of a tag that is told
 MOST_NUMBER = 1 << 53  # JavaScript has no larger whole ones
 ORDER = ("failed", "missing", "uncertain", "ok", "left")
 """States of a clip, those that want to be looked at first."""
@@ -30,7 +31,7 @@ _TOLD = frozenset(  # what a card has a place of its own for
     {
         *("size_bytes", "mtime_ns", "duration_s", "confidence", "uncertain", "recognized", "strikes_s", "quiet"),
         *("clip_seed", "output_bytes", "rtf", "rms_dbfs", "peak_dbfs", "prompt_from", "left_alone", "wav"),
-        *("wav_bytes", "licence", "content_key"),
+        *("wav_bytes", "licence", "content_key", "asked", "place"),
     }
 )
 
@@ -81,7 +82,7 @@ def make_card(record: Mapping[str, Any], out: Path, sketch: Sketch | None) -> di
     command, seed = remake_command({**record, "settings": settings, "details": details}, out, model)
     prompt = settings.get("prompt")
     card = {
-        "name": _text(name) if state != "failed" and isinstance(name, str) else Path(source).name,
+        "name": _text(name) if state != "failed" and isinstance(name, str) else _place(source, details),
         "source": _text(source),
         "state": state,
         "error": _text(record.get("error")) if state == "failed" else "",
@@ -119,6 +120,11 @@ def make_card(record: Mapping[str, Any], out: Path, sketch: Sketch | None) -> di
     return card | _files(record, out, state, details)
 
 
+def _place(source: str, details: Mapping[str, Any]) -> str:
+    """A video's place in the tree that was dubbed, for a clip that has no output; its name where none is told."""
+    return _text(details.get("place")) or Path(source).name
+
+
 def find_info(name: str) -> ModelInfo | None:
     """What the register or a model's own file says of it, None if neither does; the hub is never asked."""
     return _info(name) if name else None
@@ -145,12 +151,17 @@ def _sketched(facts: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str,
     match = match_onsets(onsets, strikes, TOLERANCE_S)
     return {
         "onsets": onsets,
-        "tags": [[_text(tag[0]), _number(tag[1])] for tag in _list(facts.get("tags")) if len(_list(tag)) == 2],
+        "tags": [[_text(tag[0]), _number(tag[1])] for tag in _list(facts.get("tags")) if _is_heard(tag)],
         "span": span,
         "topHz": _number(facts.get("top_hz")),
         "hits": match.hits if strikes and "onsets_s" in facts else None,
         "problem": _text(facts.get("problem")),
     }
+
+
+def _is_heard(tag: Any) -> bool:
+    """Whether what the tagger tells of a sound is worth telling: of the best five some are next to nothing."""
+    return len(_list(tag)) == 2 and (_number(tag[1]) or 0.0) >= LEAST_SCORE
 
 
 def _files(record: Mapping[str, Any], out: Path, state: str, details: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,24 @@ def _was_changed(item: Item, report: Report) -> bool:
     return True
 
 
+def asked_of(found: Found, options: PlanOptions) -> dict[str, Any]:
+    """For the report: a video's place where it lies in a folder, and what is asked for that no setting tells.
+
+    Args:
+        found: the video.
+        options: what decides the outputs.
+    """
+    asked = {
+        "also_wav": options.also_wav,
+        "onsets": "" if options.delivery.onsets == "off" else options.delivery.onsets,
+        "keep_all": options.choice.keep_all,
+        "variants": options.variants if options.variants > 1 else 0,
+    }
+    wanted = {name: value for name, value in asked.items() if value}
+    place = {"place": found.relative.as_posix()} if len(found.relative.parts) > 1 else {}
+    return place | ({"asked": wanted} if wanted else {})
+
+
 def already_done(
     found: Found, options: PlanOptions, report: Report, settings: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> ItemResult | None:

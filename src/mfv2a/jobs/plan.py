@@ -8,19 +8,28 @@ the first while the last is still to be looked at. Nothing is written and torch 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mfv2a.errors import ConfigError, MediaError
+from mfv2a.errors import ConfigError, MediaError, Mfv2aError
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.choice import ChoiceOptions
 from mfv2a.jobs.clashes import find_suspects, refuse_collisions, refuse_foreign
 from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import Discovery, Found
 from mfv2a.jobs.failures import failed, unreadable
-from mfv2a.jobs.outputs import already_done, choose_mux, content_facts, find_long_name, find_stranger, output_name
-from mfv2a.jobs.prompts import Row, choose_prompt
+from mfv2a.jobs.outputs import (
+    already_done,
+    asked_of,
+    choose_mux,
+    content_facts,
+    find_long_name,
+    find_stranger,
+    output_name,
+)
+from mfv2a.jobs.prompts import Row, settings_of
 from mfv2a.jobs.report import Report
 from mfv2a.jobs.seed import clip_seed, content_key
 from mfv2a.media.mux import AudioCodec, MuxPlan
@@ -198,12 +207,19 @@ class Planner:
             with patient(Patience(self._options.timeout_s)):
                 return _plan_clip(found, self._options, self._report), None
         except ConfigError as error:  # this container cannot hold that codec; others may
-            return [failed(found.source, error, settings=self._options.settings)], error
+            return [self._failed(found, error)], error
         except (MediaError, OverdueError) as error:
-            return [failed(found.source, error, settings=self._options.settings)], None
+            return [self._failed(found, error)], None
         except OSError as error:
-            unread = unreadable(found.source, error)
-            return [failed(found.source, unread, settings=self._options.settings)], None
+            return [self._failed(found, unreadable(found.source, error))], None
+
+    def _failed(self, found: Found, error: Exception) -> ItemResult:
+        """The result of a video that cannot be planned: with all that was asked of it."""
+        settings: dict[str, Any] = {}
+        with suppress(Mfv2aError, OSError):  # its words may be what cannot be read
+            settings, _ = settings_of(found.source, self._options)
+        details = asked_of(found, self._options)
+        return failed(found.source, error, settings={**self._options.settings, **settings}, details=details)
 
     def _admit(self, group: Group) -> Group:
         """The group without outputs that would replace what is not ours; counts it."""
@@ -228,15 +244,16 @@ class Planner:
 def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
     """What becomes of one video: an entry for each of its outputs, or one if it is left alone."""
     stat = found.source.stat()
-    row = options.rows.get(found.source)
-    own = _row_settings(row)
-    prompt, origin = choose_prompt(found.source, row, options.prompt_from, options.prompt)
-    settings = {**options.settings, **own, "prompt": prompt}
+    own, origin = settings_of(found.source, options)
+    settings = {**options.settings, **own}
     facts: dict[str, Any] = {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     if options.verify_content:
         options.fetch(found.source)
         facts |= content_facts(found.source)
-    wanted = {number: settings if number == 1 else {**settings, "variant": number} for number in _variants(options)}
+    wanted = {
+        number: settings if number == 1 else {**settings, "variant": number}
+        for number in range(1, options.variants + 1)
+    }
     done: dict[int, ItemResult | None] = dict.fromkeys(wanted)
     if not options.overwrite:
         done = {number: already_done(found, options, report, each, facts) for number, each in wanted.items()}
@@ -260,11 +277,11 @@ def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
             wav=output.with_suffix(".wav") if options.also_wav else None,
             info=info,
             mux=mux,
-            prompt=prompt,
+            prompt=own["prompt"],
             negative_prompt=own.get("negative_prompt", options.negative_prompt),
             seed=clip_seed(own.get("seed", options.seed), key, variant - 1),
             settings=wanted[variant],
-            details={**facts, "content_key": key, "prompt_from": origin},
+            details={**facts, **asked_of(found, options), "content_key": key, "prompt_from": origin},
             variant=variant,
             mix_track=heard if options.keep_audio == "mix" else None,
             mix_gain_db=options.mix_gain_db,
@@ -277,18 +294,6 @@ def _plan_clip(found: Found, options: PlanOptions, report: Report) -> Group:
     return [done[number] or plan(number) for number in wanted]
 
 
-def _variants(options: PlanOptions) -> range:
-    return range(1, options.variants + 1)
-
-
 def _left_alone(source: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> ItemResult:
     details = {**facts, "left_alone": "it has sound of its own"}
     return ItemResult(source=source, output=None, status="skipped", settings=settings, details=details)
-
-
-def _row_settings(row: Row | None) -> dict[str, Any]:
-    """What a row of the table decides in place of the options for all."""
-    if row is None:
-        return {}
-    said = {"negative_prompt": row.negative_prompt or None, "seed": row.seed}
-    return {name: value for name, value in said.items() if value is not None}

@@ -15,13 +15,16 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.carried import PromptFrom, carried_prompt
 from mfv2a.jobs.discover import Found
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.sidecar import read_sidecar
+
+if TYPE_CHECKING:
+    from mfv2a.jobs.plan import PlanOptions
 
 COLUMNS = ("path", "prompt", "negative_prompt", "seed")
 SUFFIXES = (".csv", ".jsonl")
@@ -269,3 +272,22 @@ def _refuse_slips(path: Path, others: Mapping[str, None]) -> None:
 def _key(path: Path) -> str:
     """One spelling of a path: tables made on a Mac may write accents in another way."""
     return unicodedata.normalize("NFC", os.path.normcase(path))
+
+
+def settings_of(source: Path, options: PlanOptions) -> tuple[dict[str, Any], str]:
+    """What is decided for a video alone, in place of the options for all.
+
+    Args:
+        source: the video.
+        options: of the batch.
+
+    Returns:
+        Its prompt and what its row of the table says, by name; and where the prompt is from, as `choose_prompt` says.
+
+    Raises:
+        MediaError: its prompt cannot be read.
+    """
+    row = options.rows.get(source)
+    prompt, origin = choose_prompt(source, row, options.prompt_from, options.prompt)
+    said = {} if row is None else {"negative_prompt": row.negative_prompt or None, "seed": row.seed}
+    return {**{name: value for name, value in said.items() if value is not None}, "prompt": prompt}, origin

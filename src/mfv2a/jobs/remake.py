@@ -49,6 +49,12 @@ OPTIONS: Mapping[str, Words] = {
     "provenance": lambda value: [] if value else ["--no-provenance"],
 }
 """Name of a setting -> the words that ask for a value of it."""
+BESIDE: Mapping[str, Words] = {
+    "also_wav": _switch("--also-wav"),
+    "onsets": lambda value: ["--onsets", str(value)] if value else [],
+    "keep_all": _switch("--keep-all"),
+}
+"""What is written beside an output, no settings of it -> the words that ask for it."""
 MOST_SEED = 1 << 52  # a page counts on from there
 SAID_ELSEWHERE = frozenset({"seed", "digest"})
 USUAL: Mapping[str, Any] = {
@@ -78,18 +84,21 @@ def remake_command(record: Mapping[str, Any], out: Path, model: ModelInfo | None
     Returns:
         All that stands before the seed, and another seed than the record's, which ends the command.
     """
-    settings = record["settings"]
-    root, relative = _place(Path(record["source"]), record.get("name"))
+    settings, details = record["settings"], record.get("details", {})
+    asked = details.get("asked") if isinstance(details.get("asked"), Mapping) else {}
+    root, relative = _place(Path(record["source"]), record.get("name") or details.get("place"))
     usual = dict(USUAL)
     if model is not None:
         usual |= {"steps": model.default_steps, "cfg_strength": model.default_cfg, "rescale": model.default_rescale}
     words = ["mfv2a", "dub", relative, "--out", str(out)]
     for name, words_of in OPTIONS.items():
         value = settings.get(name)
+        if name == "variant" and record.get("status") == "failed":  # all takes of it
+            value = asked.get("variants", value)
         if value is not None and value != usual.get(name):
             words += words_of(_absolute_model(value) if name == "model" else value)
-    if "wav" in record.get("details", {}):
-        words.append("--also-wav")
+    for name, words_of in BESIDE.items():
+        words += words_of(asked.get(name) or (name == "also_wav" and "wav" in details))
     seed = settings.get("seed")
     before = f"cd {quote(str(root))} && {' '.join(map(quote, words))} --seed "
     return before, 1 + (seed if isinstance(seed, int) and 0 <= seed < MOST_SEED else 0)

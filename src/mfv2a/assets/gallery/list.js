@@ -11,6 +11,9 @@ const STATES = [
 ];
 const NAMES = Object.fromEntries(STATES);
 
+// A text as it is searched: however its accents are stored, in small letters.
+const plain = (text) => text.normalize("NFKC").toLowerCase();
+
 // Makes an element; texts and attributes are set as such, so nothing of a report is ever read as markup.
 function make(tag, attributes = {}, ...children) {
   const space = ["svg", "path"].includes(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
@@ -42,10 +45,10 @@ const SORTS = [
 
 clips.forEach((clip, index) => {
   clip.index = index;
-  clip.words = [
+  clip.words = plain([
     clip.name, clip.source, clip.prompt, clip.negative, clip.error, clip.hint, clip.model, ...clip.seen,
     ...clip.tags.map(([name]) => name),
-  ].join("\n").toLowerCase();
+  ].join("\n"));
   const badge = make("span", { class: `badge ${clip.state}` }, NAMES[clip.state]);
   const take = clip.take > 1 ? make("span", { class: "badge" }, `take ${clip.take}`) : null;
   const title = make("h2", { id: `name-${index}` }, make("bdi", {}, clip.name), take, badge);
@@ -63,7 +66,7 @@ const chosen = new Set();
 
 // Shows the clips that fit, in the chosen order; tells how many they are.
 function arrange() {
-  const wanted = at("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = plain(at("find").value).split(/\s+/).filter(Boolean);
   const fits = (clip) =>
     (!chosen.size || chosen.has(clip.state)) && wanted.every((word) => clip.words.includes(word));
   if (sorted !== at("sort").value) { // cards are moved for a new order only: a video that is moved stops
@@ -73,6 +76,7 @@ function arrange() {
   }
   for (const clip of order) clip.card.hidden = !fits(clip);
   shown = order.filter((clip) => !clip.card.hidden);
+  hush();
   at("none").hidden = shown.length > 0 || clips.length === 0;
   const all = clips.length === 1 ? "1 clip" : `${clips.length.toLocaleString("en")} clips`;
   at("count").textContent = shown.length === clips.length ? all : `${shown.length.toLocaleString("en")} of ${all}`;

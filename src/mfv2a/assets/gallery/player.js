@@ -2,6 +2,7 @@
 
 let current = null;
 let playing = null;
+const isFile = location.protocol === "file:";
 
 const screenOf = (clip) => (clip.isOriginal ? clip.original_ : clip.dubbed);
 const isBusy = (clip) => clip === playing || clip === current;
@@ -39,9 +40,9 @@ function makeScreen(clip, address, label) {
   return video;
 }
 
-// An original that moved along with the folder is found by its relative address, else by its whole one.
+// An original that moved along with the folder is found by its relative address, else by its whole one, which no server hands out.
 function failed(clip, video) {
-  if (video === clip.original_ && video.dataset.tried !== "all" && clip.original.length > 1) {
+  if (video === clip.original_ && video.dataset.tried !== "all" && clip.original.length > 1 && isFile) {
     video.dataset.tried = "all";
     const time = clip.wanted ?? 0;
     video.src = clip.original[1];
@@ -50,7 +51,9 @@ function failed(clip, video) {
   }
   if (clip.box.querySelector(".mute-notice")) return;
   const what = video === clip.original_ ? "The original" : "This file";
-  clip.box.append(make("p", { class: "mute-notice" }, `${what} cannot be played here: the file is gone, or this browser lacks its codec.`));
+  const outside = video === clip.original_ && !isFile ? "it lies outside the folder that is served, " : "";
+  const why = `${outside}the file is gone, or this browser lacks its codec`;
+  clip.box.append(make("p", { class: "mute-notice" }, `${what} cannot be played here: ${why}.`));
 }
 
 function started(clip, video) {
@@ -62,6 +65,11 @@ function started(clip, video) {
     if (!video.paused && !video.ended) requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
+}
+
+// A clip that no longer fits what is searched for is heard no longer.
+function hush() {
+  if (playing?.card.hidden) screenOf(playing)?.pause();
 }
 
 function ended(clip) {
@@ -112,7 +120,7 @@ function compare(clip) {
   before.pause();
   clip.original_ ??= makeScreen(clip, clip.original[0], `${clip.name}, original`);
   const after = screenOf(clip);
-  after.volume = before.volume;
+  for (const way of ["volume", "muted", "playbackRate"]) after[way] = before[way];
   const move = () => { after.currentTime = Math.min(time, after.duration || time); };
   if (after.readyState > 0) move();
   else after.addEventListener("loadedmetadata", move, { once: true });
