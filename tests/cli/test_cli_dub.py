@@ -494,3 +494,17 @@ def test_a_run_that_cannot_begin_leaves_no_folder(monkeypatch: pytest.MonkeyPatc
         assert main(["dub", "in", "--out", out, *TINY]) == 4
     assert sorted(path.name for path in Path().iterdir()) == ["in", "there"]
     assert not list(Path("there").iterdir())
+
+
+def test_a_dry_run_tells_why_and_whole_paths_of_all(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    make_video(Path("in/good.mp4"), seconds=0.2)
+    Path("in/bad.mp4").write_bytes(b"none")
+    assert main(["dub", "in", "--out", "out", *TINY, "--json"]) == 3
+    capsysbinary.readouterr()
+    assert main(["dub", "in", "--out", "out", *TINY, "--json", "--dry-run"]) == 3
+    records = {record["status"]: record for record in map(json.loads, capsysbinary.readouterr().out.splitlines())}
+    assert set(records) == {"failed", "skipped"}
+    assert all(Path(record["source"]).is_absolute() for record in records.values())
+    assert Path(records["skipped"]["output"]).is_absolute()
+    assert records["failed"]["error"]
+    assert records["failed"]["hint"]

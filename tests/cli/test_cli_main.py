@@ -185,3 +185,38 @@ def test_details_can_be_asked_of_every_long_command(command: str, capsys: pytest
     words = ["a", "--compare", "a", "b"] if command == "evaluate" else ["nowhere.toml"]
     assert main([command, *words, "--verbose"]) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_results_that_cannot_be_written_do_not_stop_the_work(tmp_path: Path) -> None:
+    for name in "ab":
+        make_video(tmp_path / f"{name}.mp4", seconds=0.2)
+    words = ["dub", str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4"), "--out", str(tmp_path / "out"), "--model", "tiny"]
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run([*PYTHON, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+        assert told.returncode == 4
+        assert told.stderr.count("cannot be written to stdout") == 1
+        assert len(list((tmp_path / "out").glob("*.mp4"))) == 2
+        silent = subprocess.run([*PYTHON, *words, "--overwrite"], stdout=full, stderr=full, timeout=120)
+        assert silent.returncode == 4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="streams are closed as a shell does")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_not_stop_the_work(closed: str, tmp_path: Path) -> None:
+    make_video(tmp_path / "a.mp4", seconds=0.2)
+    line = f'"$0" -m mfv2a dub a.mp4 --out out --model tiny {closed}'
+    done = subprocess.run(["sh", "-c", line, sys.executable], cwd=tmp_path, capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, done.stderr.replace(b"fault", b""))
+    assert (tmp_path / "out" / "a.mp4").is_file()
+
+
+def test_a_name_that_no_file_can_have_is_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["tta", "rain", "-o", f"{'x' * 300}.wav"], ["report", "merge", "x" * 300], ["evaluate", "x" * 300]):
+        assert main(words) == 2
+        assert "too long" in capsys.readouterr().err or words[0] == "evaluate"
+
+
+def test_values_are_refused_in_plain_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dub", "x.mp4", "--out", "o", "--channels", "five"]) == 2
+    assert "Value error" not in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,10 @@ def test_prompts_are_sampled_in_smaller_batches_while_memory_is_short(
     assert sizes == [8, 4, 2]
     most = 0
     assert main(words) == 4
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"), [("बारिश की आवाज़", "बारिश-की-आवाज़"), ("ฝนตกบนหลังคา", "ฝนตกบนหลังคา"), ("தமிழ் மழை", "தமிழ்-மழை")]
+)
+def test_vowels_of_all_scripts_stay_in_names(prompt: str, name: str) -> None:
+    assert slug(prompt) == unicodedata.normalize("NFKC", name)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from mfv2a.errors import Mfv2aError
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+EXIT_CANNOT_WRITE = 4
 CREW = "mfv2a-crew"  # see jobs.crew, which must not be imported here
 COMPLETE_VARIABLE = "_MFV2A_COMPLETE"  # set by a shell's completion script
 
@@ -131,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return 1
     except Exception as error:  # noqa: BLE001 - the last door: a fault of the tool is told, too
-        usage = usage_line(error, words)
+        usage = usage_line(error, words) or name_line(error)
         if usage is None:
             return _tell_fault(error, talk)
         if usage:  # without arguments the help has been printed instead
@@ -139,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if code == EXIT_INTERRUPTED and terminated.is_set():
         return EXIT_TERMINATED
-    return code if isinstance(code, int) else 0
+    lost = console.lost_output()
+    return EXIT_CANNOT_WRITE if lost and not code else code if isinstance(code, int) else 0
 
 
 def run() -> None:
@@ -148,6 +151,7 @@ def run() -> None:
     A thread that was given up because it hangs in a library would end the process with a crash when Python takes
     itself apart: then the system ends it at once. All files are closed by then.
     """
+    console.fill_standard_streams()
     code = main()
     if any(thread.name.startswith(CREW) for thread in threading.enumerate()):
         sys.stdout.flush()
@@ -172,7 +176,18 @@ def usage_line(error: Exception, given: Sequence[str] = ()) -> str | None:
         return ""
     file = next((word for word in given if word.startswith("-") and os.path.lexists(word)), None)
     named = f", or write ./{file} for the file" if file else ""
-    return console.printable(f"error: {words()} - see `{command} --help`{named}")
+    told = words().replace("Value error, ", "")
+    return console.printable(f"error: {told} - see `{command} --help`{named}")
+
+
+def name_line(error: Exception) -> str | None:
+    """The line of a file name that this system cannot take; None if this is another error."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return console.printable(f"error: {error.filename}: the name is too long - use a shorter one")
+    if isinstance(error, UnicodeEncodeError) and error.encoding.lower().replace("-", "") != "utf8":
+        name = error.object[:60]
+        return console.printable(f"error: {name}: file names are {error.encoding} here - set PYTHONUTF8=1")
+    return None
 
 
 def _tell_fault(error: Exception, talk: console.Talk) -> int:

@@ -11,7 +11,9 @@ import os
 import sys
 import textwrap
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import Mfv2aError
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+HUB_VERBOSITY = "HF_HUB_VERBOSITY"  # read when the library is first imported
+_LOST: list[str] = []  # why results could not be written, the first reason
+
+
 @dataclass(slots=True)
 class Talk:
     """What may be said on stderr.
@@ -28,10 +34,12 @@ class Talk:
     Attributes:
         quiet: only errors.
         verbose: details and tracebacks too.
+        hushes_hub: whether the hub's library is kept from telling each of its tries.
     """
 
     quiet: bool = False
     verbose: bool = False
+    hushes_hub: bool = False
 
     def say(self, text: str) -> None:
         """One line for people, unless they asked for quiet."""
@@ -62,7 +70,17 @@ def start_talk(context: typer.Context, *, quiet: bool, verbose: bool) -> Talk:
     talk = context.ensure_object(Talk)
     talk.quiet = talk.quiet or quiet
     talk.verbose = talk.verbose or verbose
+    _hush_hub(talk)
     return talk
+
+
+def _hush_hub(talk: Talk) -> None:
+    """The hub's library tells of each try that it makes; the error that ends them says it in a line."""
+    if talk.verbose and talk.hushes_hub:
+        os.environ.pop(HUB_VERBOSITY, None)
+    elif not talk.verbose and HUB_VERBOSITY not in os.environ:
+        os.environ[HUB_VERBOSITY] = "error"
+        talk.hushes_hub = True
 
 
 def error_line(error: Mfv2aError) -> str:
@@ -84,24 +102,45 @@ def printable(text: str) -> str:
 
 
 def write_stderr(text: str) -> None:
-    """Writes a line to stderr; a closed stderr is no reason to stop."""
-    try:
+    """Writes a line to stderr; one that is closed or full is no reason to stop."""
+    with suppress(OSError, UnicodeEncodeError, ValueError):
         sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
         sys.stderr.flush()
-    except (BrokenPipeError, UnicodeEncodeError, ValueError):
-        pass
 
 
 def write_stdout(data: bytes) -> None:
     """Writes bytes to stdout and flushes.
 
-    When the reader has gone (`| head`), what follows goes nowhere and the work goes on.
+    When the reader has gone (`| head`), what follows goes nowhere and the work goes on; so it does where the disk
+    is full that stdout leads to, which is told, and `lost_output` knows it.
     """
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _LOST.append(error.strerror or str(error))
+            write_stderr(f"error: results cannot be written to stdout: {_LOST[0]}; the work goes on")
+
+
+def lost_output() -> bool:
+    """Whether results could not be written since this was last asked."""
+    lost = bool(_LOST)
+    _LOST.clear()
+    return lost
+
+
+def fill_standard_streams() -> None:
+    """Leads stdin, stdout and stderr that are closed nowhere, so that no file which is opened takes their place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def print_path(path: str | os.PathLike[str]) -> None:

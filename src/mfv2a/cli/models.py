@@ -82,11 +82,16 @@ def info(name: NameArgument, as_json: options.JsonOption = False) -> None:
 
 
 @app.command()
-def pull(context: typer.Context, name: NameArgument, quiet: options.QuietOption = False) -> None:
+def pull(
+    context: typer.Context,
+    name: NameArgument,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
+) -> None:
     """Fetch a model's files from the hub and verify them; prints their paths."""
     from mfv2a.jobs.models import pull as fetch
 
-    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     for file, path in fetch(name, progress=not quiet and console.stderr_is_terminal()):
         told = "" if file.digest else "; no digest is known, so this download is trusted and remembered"
         talk.say(f"{file.name}: licence {file.licence} ({file.licence_url}){told}")
@@ -124,6 +129,7 @@ def check(
     dtype: options.DtypeOption = "auto",
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
 ) -> None:
     """Fetch a model, load it strictly, dub a drawn scene with it and test the sound; exits with 4 if a test fails.
 
@@ -131,7 +137,7 @@ def check(
     """
     from mfv2a.jobs.check import check_model
 
-    talk = console.start_talk(context, quiet=quiet, verbose=False)
+    talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     failed = False
     show = not quiet and console.stderr_is_terminal()
     for line in check_model(name, device=device, dtype=dtype, progress=show, begin=talk.detail):

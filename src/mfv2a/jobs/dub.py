@@ -25,7 +25,7 @@ from mfv2a.jobs.lock import FolderLock, locked
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.jobs.plan import Group, KeepAudio, Planner, PlanOptions, is_here
 from mfv2a.jobs.prompts import Row, match_rows, read_table
-from mfv2a.jobs.report import REPORT_NAME, Report
+from mfv2a.jobs.report import REPORT_NAME, Report, absolute
 from mfv2a.jobs.run import FETCHED_AHEAD, PLANNED_AHEAD, Run, check_heartbeat
 from mfv2a.jobs.shards import Shard
 from mfv2a.jobs.sound import SoundOptions
@@ -198,8 +198,9 @@ def _tell_plans(plans: Iterator[Group], options: DubOptions, listener: Listener,
     for each in chain.from_iterable(plans):
         if isinstance(each, ItemResult):
             summary.add(each)
-            output = None if each.output is None else named(str(each.output))
-            listener.result(each, {"source": named(str(each.source)), "output": output, "status": each.status})
+            output = None if each.output is None else named(str(absolute(each.output)))
+            record = {"source": named(str(absolute(each.source))), "output": output, "status": each.status}
+            listener.result(each, record | {"error": each.error, "hint": each.hint})
         else:
             summary.planned += 1
             listener.planned(each)

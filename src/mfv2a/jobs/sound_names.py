@@ -23,10 +23,15 @@ def slug(prompt: str) -> str:
     names = " ".join(unicodedata.name(character, "") for character in prompt if not character.isascii())
     for text in (prompt, names):
         text = unicodedata.normalize("NFKC", text).lower()
-        words = "".join(character if character.isalnum() else " " for character in text).split()
+        words = "".join(character if _is_letter(character) else " " for character in text).split()
         if name := "-".join(words)[:_SLUG_LENGTH].rstrip("-"):
             return name
     return "sound"
+
+
+def _is_letter(character: str) -> bool:
+    """Letters, digits, and the marks that many scripts write their vowels with."""
+    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
