@@ -23,7 +23,8 @@ from marks import ROOT
 
 from mfv2a.cli import main
 from mfv2a.jobs.gallery import make_gallery
-from mfv2a.jobs.report import encode_json, read_records
+from mfv2a.jobs.report import encode_json
+from mfv2a.jobs.reported import read_records
 from mfv2a.jobs.sketches import FOLDER
 
 

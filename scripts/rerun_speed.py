@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 from mfv2a.jobs.dub import DubOptions
-from mfv2a.jobs.report import REPORT_NAME, encode_json, result_record
+from mfv2a.jobs.report import encode_json, result_record
+from mfv2a.jobs.reported import REPORT_NAME
 from mfv2a.loader import describe_model
 from mfv2a.records import ItemResult
 

@@ -128,9 +128,10 @@ def test_an_output_that_somebody_has_changed_is_not_replaced(capsysbinary: pytes
     made = Path("out/a.mp4").stat().st_size
     mine = make_video(Path("by_hand.mp4"), seconds=0.8).read_bytes()
     Path("out/a.mp4").write_bytes(mine)
-    assert main(command) == 3
-    assert b"changed since mfv2a made it" in capsysbinary.readouterr().err
-    assert Path("out/a.mp4").read_bytes() == mine
+    for _ in range(2):  # that it was refused is no reason to replace it the next time
+        assert main(command) == 3
+        assert b"changed since mfv2a made it" in capsysbinary.readouterr().err
+        assert Path("out/a.mp4").read_bytes() == mine
     Path("out/a.mp4").unlink()
     assert main(command) == 0
     assert Path("out/a.mp4").stat().st_size == made

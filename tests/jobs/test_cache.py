@@ -201,6 +201,27 @@ def test_the_longest_unused_go_first_and_the_bound_holds(pipeline: Pipeline) -> 
     assert tiny.get("6" * 64) is None
 
 
+def test_several_processes_keep_one_bound(pipeline: Pipeline) -> None:
+    first = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline)
+    first.put("0" * 64, [Shot(0.0, some())])
+    size = entries()[0].stat().st_size
+    most = 20 * size
+    caches = [FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, most_bytes=most) for _ in range(3)]
+    for number in range(60):
+        caches[number % 3].put(f"{number:064x}", [Shot(0.0, some(number))])
+        assert sum(path.stat().st_size for path in entries()) <= most
+
+
+def test_what_killed_runs_left_half_written_is_removed_in_time(pipeline: Pipeline) -> None:
+    parts = [Path("kept/ab/.mfv2a-old.part"), Path("kept/ab/.mfv2a-new.part")]
+    parts[0].parent.mkdir(parents=True)
+    for part in parts:
+        part.write_bytes(b"half")
+    os.utime(parts[0], (1, 1))
+    FeatureCache(Path("kept"), encoders="x", pipeline=pipeline)
+    assert [part.exists() for part in parts] == [False, True]
+
+
 def test_a_cache_that_cannot_be_written_costs_no_clip(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

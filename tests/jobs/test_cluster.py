@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 import warnings
@@ -18,10 +19,12 @@ import pytest
 from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.jobs import cluster as module
+from mfv2a.jobs.actor import _warnings_to, options_from_root
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.dub import DubOptions, _plan_options
 from mfv2a.jobs.plan import Item, Planner
-from mfv2a.jobs.report import Report, read_records
+from mfv2a.jobs.report import Report
+from mfv2a.jobs.reported import read_records
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.loader import describe_model
 from mfv2a.media.audio import read_audio
@@ -71,6 +74,28 @@ def test_a_single_gpu_does_not_go_with_a_cluster(capsys: pytest.CaptureFixture[s
     make_clips(1)
     assert main(["dub", "in", "--out", "out", "--ray", "local", "--device", "cuda:1", *TINY]) == 2
     assert "--device cuda:1 does not go with --ray" in capsys.readouterr().err
+
+
+def test_an_actor_keeps_its_warnings_for_the_driver() -> None:
+    said: list[tuple[str, str]] = []
+    with _warnings_to(said):
+        logging.getLogger("mfv2a.media.mux").warning("%s: is odd", "a.mp4")
+    logging.getLogger("mfv2a.media.mux").warning("not any more")
+    assert said == [("warning", "a.mp4: is odd")]
+
+
+def test_an_actor_gets_models_and_folders_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    asked = DubOptions(out=Path("out"), sound=SoundOptions(model="./mine"), cache=Path("kept"))
+    given = options_from_root(asked)
+    assert (given.out, given.cache, given.sound.model) == (
+        tmp_path / "out",
+        tmp_path / "kept",
+        str(tmp_path / "mine"),
+    )
+    Path("tiny").mkdir()
+    assert options_from_root(replace(asked, sound=SoundOptions(model="tiny"))).sound.model == "tiny"
 
 
 @pytest.mark.ray

@@ -317,6 +317,28 @@ def test_a_password_in_a_url_is_neither_shown_nor_reported(capsysbinary: pytest.
     assert without_password("abfs://files@account.net/a") == "abfs://files@account.net/a"
 
 
+def test_errors_of_a_store_show_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("ftp://user:secret@b/out/c.mp4 is read-only")
+
+    make_video(Path("c.mp4"), seconds=0.3)
+    for words in (
+        ["c.mp4", "--out", "ftp://user:secret@127.0.0.1:1/x"],
+        ["nothing://user:secret@h/x", "--out", "o"],
+        ["s3://user:secret@b/x", "--out", "o", "--ray", "local"],
+    ):
+        assert main(["dub", *words, *TINY]) in (2, 4)
+        out, err = capsysbinary.readouterr()
+        assert b"error: " in err
+        assert b"secret" not in out + err
+    monkeypatch.setattr(MemoryFileSystem, "put_file", refuse)
+    with pytest.raises(MediaError, match="cannot be written to memory://user@b") as caught:
+        Remote("memory://user:secret@b/out").put(Path("c.mp4"), "c.mp4")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_name_with_brackets_means_the_file_of_that_name() -> None:
     put("a 1.mp4")
     put("a [1].mp4", seconds=0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -21,8 +22,9 @@ from mfv2a.errors import ConfigError, DeviceError, StartError
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.dub import DubOptions, _plan_options
 from mfv2a.jobs.plan import Item, Planner
-from mfv2a.jobs.pool import Pool
-from mfv2a.jobs.report import Report, read_records
+from mfv2a.jobs.pool import Pool, _Hand
+from mfv2a.jobs.report import Report
+from mfv2a.jobs.reported import read_records
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.start import split_devices
 from mfv2a.loader import describe_model
@@ -231,3 +233,21 @@ def test_workers_that_never_come_up_end_the_run(monkeypatch: pytest.MonkeyPatch)
     pool = Pool(to_dub(wanted), wanted, ("cpu", "cpu"), begin=print, tell=str, cores=2)
     with pool, pytest.raises(StartError, match="no worker can be started"):
         list(pool)
+
+
+def test_what_a_worker_tells_of_a_clip_that_was_given_up_is_passed_over(pools: list[Pool]) -> None:
+    make_clips(1)
+    wanted = options()
+    pool = Pool(to_dub(wanted), wanted, ("cpu", "cpu"), begin=print, tell=str, cores=2)
+    pools.append(pool)
+    told: list[tuple[object, ...]] = []
+
+    class Pipe:
+        def send(self, message: tuple[object, ...]) -> None:
+            told.append(message)
+
+    hand = _Hand("cpu", None, Pipe())
+    pool._hear(hand, ("stage", 99, "sample"))
+    pool._hear(hand, ("claim", 99))
+    assert [(word, code) for word, code, *_ in told] == [("claimed", errno.ECANCELED)]
+    assert {result.status for result in pool} == {"ok"}

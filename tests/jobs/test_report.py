@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mfv2a.errors import StartError
-from mfv2a.jobs.report import REPORT_NAME, Report, encode_json, names_beside, read_records, written_files
+from mfv2a.jobs.report import Report, encode_json
+from mfv2a.jobs.reported import REPORT_NAME, names_beside, read_records, written_files
 from mfv2a.records import ItemResult
 
 

@@ -16,7 +16,8 @@ from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.lock import locked
-from mfv2a.jobs.report import Report, read_records
+from mfv2a.jobs.report import Report
+from mfv2a.jobs.reported import read_records
 from mfv2a.jobs.shards import Shard, merge_reports
 from mfv2a.media.audio import read_audio
 from mfv2a.media.temporary import part_path
@@ -220,6 +221,20 @@ def test_the_newest_line_of_a_video_wins_in_a_merge() -> None:
     assert Report(Path("out")).last(Path("/a"))["status"] == "ok"  # type: ignore[index]
     again = merge_reports(Path("out"))
     assert (again.lines, again.reports, again.statuses) == (5, (), merged.statuses)
+
+
+def test_a_line_is_as_new_as_its_time_and_not_as_its_report() -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    assert main(["dub", "in", "--out", "out", *TINY]) == 0
+    assert main(["dub", "in", "--out", "out", "--seed", "1", "--shard", "1/1", *TINY]) == 0
+    make_video(Path("in/b.mp4"), seconds=0.3, seed=1)
+    assert main(["dub", "in", "--out", "out", "--seed", "1", *TINY]) == 0
+    made = Path("out/a.mp4").stat().st_mtime_ns
+    assert main(["dub", "in", "--out", "out", "--seed", "1", *TINY]) == 0
+    assert Path("out/a.mp4").stat().st_mtime_ns == made
+    record = Report(Path("out")).last(Path("in/a.mp4"))
+    assert record is not None
+    assert record["settings"]["seed"] == 1
 
 
 def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,3 +117,21 @@ def test_the_program_never_asks_and_reads_no_terminal(tmp_path: Path) -> None:
     assert {"-nostdin", "-y"} <= set(arguments)
     assert arguments[-2:] == ["-i", "x"]
     assert stdin == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("Error writing trailer of x.avi: No space left on device", StartError),
+        ("av_interleaved_write_frame(): Disk quota exceeded", StartError),
+        ("Error writing trailer of x.avi: Input/output error", MediaError),
+        ("Error closing file: Input/output error", MediaError),
+    ],
+)
+def test_what_could_not_be_written_counts_whatever_the_exit_code(
+    words: str, kind: type[Exception], tmp_path: Path
+) -> None:
+    silent = program(tmp_path / "ffmpeg", f"sys.stderr.write({words!r} + '\\n')")
+    with pytest.raises(kind) as caught:
+        run_ffmpeg([], path=tmp_path / "source.avi", ffmpeg=silent, out=tmp_path / "to" / "x.avi")
+    assert kind is MediaError or str(tmp_path / "to") in str(caught.value)

@@ -5,14 +5,19 @@ Knows nothing of Ray: `jobs.cluster` makes an actor of it.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import StartError
 from mfv2a.jobs.plan import Item
+from mfv2a.jobs.report import absolute
 from mfv2a.records import ItemResult
+from mfv2a.register import model_names
 
 if TYPE_CHECKING:
     from mfv2a.jobs.dub import DubOptions
@@ -51,9 +56,10 @@ class Dubber:
         """Dubs videos.
 
         Yields:
-            ("result", (number, ItemResult)), ("detail", text), and, where nothing can go on, ("fault", (text, hint)).
+            ("result", (number, ItemResult)), ("detail", text), ("warning", text), and, where nothing can go on,
+            ("fault", (text, hint)).
         """
-        details: list[str] = []
+        said: list[tuple[str, str]] = []  # besides results
         numbers = {_key(item): number for number, item in chunk}
 
         def told(result: ItemResult) -> tuple[str, Any]:
@@ -61,17 +67,59 @@ class Dubber:
 
         self._started.expect([item for _, item in chunk])
         try:
-            with self._started.batch([item for _, item in chunk], details.append) as batch:
+            with (
+                _warnings_to(said),
+                self._started.batch([item for _, item in chunk], lambda text: said.append(("detail", text))) as batch,
+            ):
                 for result in batch:
-                    yield from (("detail", text) for text in details)
-                    details.clear()
+                    yield from said
+                    said.clear()
                     yield told(result)
                     if self._stopping.is_set():
                         yield from (told(each) for each in batch.wind_up() if each is not result)
                         return
+                yield from said
         except StartError as error:
             yield "fault", (str(error), error.hint)
 
 
+@contextmanager
+def _warnings_to(told: list[tuple[str, str]]) -> Iterator[None]:
+    """Keeps the tool's warnings for the driver, as ("warning", text): nobody sees what an actor writes."""
+
+    class _Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(("warning", record.getMessage()))
+
+    keep = _Keep(logging.WARNING)
+    logger = logging.getLogger("mfv2a")
+    logger.addHandler(keep)
+    try:
+        yield
+    finally:
+        logger.removeHandler(keep)
+
+
 def _key(item: Item) -> tuple[str, int]:
     return str(item.source), item.variant
+
+
+def options_from_root(options: DubOptions) -> DubOptions:
+    """The options with paths from the root; a model of one's own is named by a path, too."""
+    cache = None if options.cache is None else absolute(options.cache)
+    named = Path(options.sound.model).expanduser()
+    model = str(absolute(named)) if named.exists() and options.sound.model not in model_names() else options.sound.model
+    return replace(options, out=absolute(options.out), cache=cache, sound=replace(options.sound, model=model))
+
+
+def item_from_root(item: Item) -> Item:
+    """The item with paths from the root: an actor works in another folder."""
+    return replace(
+        item,
+        source=absolute(item.source),
+        output=absolute(item.output),
+        wav=None if item.wav is None else absolute(item.wav),
+        others=tuple(map(absolute, item.others)),
+        onsets=None if item.onsets is None else absolute(item.onsets),
+        info=replace(item.info, path=absolute(item.info.path)),
+    )

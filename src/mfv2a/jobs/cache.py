@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -36,6 +37,8 @@ SPLITTING = 1
 PREPROCESSING = 2
 """Raised whenever frames or motion reach the encoders in another way than before: older entries are then left alone."""
 DEFAULT_BYTES = 10_000_000_000
+LOOK_SHARE = 0.02  # so much of the bound is added before it is looked what other processes have added
+STALE_S = 86400.0  # what was begun so long ago has lost its writer
 KEPT_SHARE = 0.9  # of the bound, after a clearing
 SUFFIX = ".seen.safetensors"
 _FACTS = "facts"
@@ -90,7 +93,8 @@ class FeatureCache:
             raise StartError(
                 f"--cache {folder} cannot be made: {error.strerror}", hint="name another folder, or off"
             ) from error
-        self._bytes = sum(size for _, size, _ in self._entries())
+        self._remove_stale()
+        self._bytes, self._unseen = sum(size for _, size, _ in self._entries()), 0
 
     def key(self, info: VideoInfo, *, split: bool = False) -> str:
         """What stands for the features of a video, as a whole or split where it is cut: 64 hex digits.
@@ -180,8 +184,10 @@ class FeatureCache:
     def _make_room(self, added: int) -> None:
         with self._lock:
             self._bytes += added
-            if self._bytes <= self._most:
+            self._unseen += added
+            if self._bytes <= self._most and self._unseen <= LOOK_SHARE * self._most:
                 return
+            self._unseen = 0
             entries = sorted(self._entries())  # other runs may have added and removed
             self._bytes = sum(size for _, size, _ in entries)
             if self._bytes <= self._most:
@@ -194,6 +200,13 @@ class FeatureCache:
                 except OSError:  # another user's
                     continue
                 self._bytes -= size
+
+    def _remove_stale(self) -> None:
+        """Removes what killed runs left half written."""
+        for part in self._folder.glob("*/.mfv2a-*.part"):
+            with suppress(OSError):
+                if time.time() - part.stat().st_mtime > STALE_S:
+                    part.unlink()
 
     def _entries(self) -> list[tuple[int, int, Path]]:
         """Time of last use in ns, bytes and path of all that is here."""

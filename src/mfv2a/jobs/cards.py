@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 from mfv2a.evaluation.onsets import match_onsets
 from mfv2a.jobs.remake import remake_command, unsaid
-from mfv2a.jobs.report import absolute, read_records, report_paths
+from mfv2a.jobs.report import absolute
+from mfv2a.jobs.reported import read_reports
 from mfv2a.jobs.sketches import Sketch
 from mfv2a.records import ModelInfo
 
@@ -43,9 +44,8 @@ def last_records(out: Path) -> list[dict[str, Any]]:
         out: the output folder.
     """
     latest: dict[tuple[str, Any], dict[str, Any]] = {}
-    for path in report_paths(out):
-        for record in read_records(path):
-            latest[record["source"], _variant(record)] = record
+    for record in read_reports(out):
+        latest[record["source"], _variant(record)] = record
     return list(latest.values())
 
 

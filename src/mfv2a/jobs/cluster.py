@@ -8,6 +8,7 @@ held are tried once more, each alone, and have failed if they are lost again.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -19,10 +20,9 @@ from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
-from mfv2a.jobs.actor import Dubber, Numbered
+from mfv2a.jobs.actor import Dubber, Numbered, item_from_root, options_from_root
 from mfv2a.jobs.failures import failed
 from mfv2a.jobs.plan import Item
-from mfv2a.jobs.report import absolute
 from mfv2a.media.temporary import remove_parts
 from mfv2a.records import ItemResult
 
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
     from mfv2a.jobs.dub import DubOptions
 
+log = logging.getLogger(__name__)
 CHUNK = 16  # clips that an actor is given at a time
 WAIT_S, WIND_UP_S, START_S = 1.0, 60.0, 600.0
 STILLBORN = 3  # actors that die before any is ready, until the run is given up
 LOCAL = "local"
+TOLD = ("MFV2A_CHECKPOINTS", "HF_HUB_OFFLINE")  # variables that what was asked for may stand in
 DEVICES = ("auto", "all", "cuda", "cpu")
 
 
@@ -75,8 +77,7 @@ class RayPool:
                 hint="use auto, cuda or cpu",
             )
         self._ray = _connect(options.ray or LOCAL)
-        cache = None if options.cache is None else absolute(options.cache)
-        self._options = replace(options, out=absolute(options.out), cache=cache)
+        self._options = options_from_root(options)
         self._begin, self._tell = begin, tell
         self._groups, self._numbers = groups, count()
         self._fresh: deque[list[Numbered]] = deque()
@@ -194,6 +195,8 @@ class RayPool:
             self._settled.append(replace(result, source=item.source, output=item.output if result.output else None))
         elif word == "detail":
             self._tell(said)
+        elif word == "warning":
+            log.warning("%s", said)
         else:
             raise StartError(said[0], hint=said[1])
 
@@ -205,7 +208,7 @@ class RayPool:
         for _, item in chunk:
             self._begin(item, "handed over")
         hand.held = dict(chunk)
-        sent = [(number, _from_root(item)) for number, item in chunk]
+        sent = [(number, item_from_root(item)) for number, item in chunk]
         hand.awaited = hand.actor.dub.options(num_returns="streaming").remote(sent)
 
     def _look_ahead(self) -> None:
@@ -267,8 +270,9 @@ def _connect(address: str) -> ModuleType:
     try:
         if address == LOCAL:
             ray.init(include_dashboard=False, **quiet)
-        else:
-            ray.init(address=address, **quiet)
+        else:  # actors get their environment from where the cluster was started, not from here
+            told = {name: os.environ[name] for name in TOLD if name in os.environ}
+            ray.init(address=address, runtime_env={"env_vars": told} if told else None, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise StartError(
             f"--ray {address}: {str(error).splitlines()[0]}",
@@ -279,19 +283,6 @@ def _connect(address: str) -> ModuleType:
             signal.signal(signal.SIGTERM, before)
     module: ModuleType = ray
     return module
-
-
-def _from_root(item: Item) -> Item:
-    """The item with paths from the root: an actor works in another folder."""
-    return replace(
-        item,
-        source=absolute(item.source),
-        output=absolute(item.output),
-        wav=None if item.wav is None else absolute(item.wav),
-        others=tuple(map(absolute, item.others)),
-        onsets=None if item.onsets is None else absolute(item.onsets),
-        info=replace(item.info, path=absolute(item.info.path)),
-    )
 
 
 def _last_line(error: Exception) -> str:

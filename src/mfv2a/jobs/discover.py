@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import overload
 
 from mfv2a.errors import ConfigError, StartError
-from mfv2a.jobs.report import absolute, written_files
+from mfv2a.jobs.report import absolute
+from mfv2a.jobs.reported import written_files
 
 VIDEO_SUFFIXES = frozenset(
     {

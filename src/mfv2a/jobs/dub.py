@@ -25,7 +25,8 @@ from mfv2a.jobs.lock import FolderLock, locked
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.jobs.plan import Group, KeepAudio, Planner, PlanOptions, is_here
 from mfv2a.jobs.prompts import Row, match_rows, read_table
-from mfv2a.jobs.report import REPORT_NAME, Report, absolute
+from mfv2a.jobs.report import Report, absolute
+from mfv2a.jobs.reported import REPORT_NAME
 from mfv2a.jobs.run import FETCHED_AHEAD, PLANNED_AHEAD, Run, check_heartbeat
 from mfv2a.jobs.shards import Shard
 from mfv2a.jobs.sound import SoundOptions

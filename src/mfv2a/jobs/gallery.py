@@ -21,7 +21,8 @@ from mfv2a import __version__
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.cards import ORDER, last_records, make_card, output_path, state_of
 from mfv2a.jobs.crew import Crew
-from mfv2a.jobs.report import absolute, report_paths
+from mfv2a.jobs.report import absolute
+from mfv2a.jobs.reported import report_paths
 from mfv2a.jobs.sketches import FOLDER, Sketch, SketchBook, cannot_write, mel, write_whole
 from mfv2a.jobs.start import MOST_WORKERS, count_cores
 
@@ -102,7 +103,7 @@ def make_gallery(
     """
     root = absolute(out)
     if not root.is_dir():
-        raise ConfigError(f"{out} is not a folder", hint="name the --out of a run")
+        raise ConfigError(f"{out} is not a folder", hint="name the --out of a run, on this disk")
     if not report_paths(root):
         raise ConfigError(f"{out} holds no report", hint="name the --out of a run")
     check_page(out, overwrite=overwrite)

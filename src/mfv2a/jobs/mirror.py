@@ -21,7 +21,8 @@ from pathlib import Path, PurePosixPath
 from mfv2a.errors import MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES
 from mfv2a.jobs.lock import LOCK_NAME, try_lock
-from mfv2a.jobs.report import REPORT_NAME, SHARD_REPORTS, absolute, encode_json, names_beside, result_record
+from mfv2a.jobs.report import absolute, encode_json, result_record
+from mfv2a.jobs.reported import REPORT_NAME, SHARD_REPORTS, names_beside
 from mfv2a.media.remote import Remote, RemoteFile, is_stand_in, is_url, stand_in
 from mfv2a.records import ItemResult
 

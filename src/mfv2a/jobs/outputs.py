@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES, Found
-from mfv2a.jobs.report import Report, absolute, names_beside
+from mfv2a.jobs.report import Report, absolute
+from mfv2a.jobs.reported import names_beside
 from mfv2a.jobs.seed import content_key, whole_digest
 from mfv2a.media.mux import MuxPlan, plan_mux
 from mfv2a.media.video import probe_video
@@ -91,7 +92,7 @@ def left_beside(result: ItemResult, report: Report) -> list[Path]:
         result: of the new one, which the report does not know yet.
         report: what was made before.
     """
-    record = report.last(result.source, result.settings.get("variant", 1)) or {}
+    record = report.made(result.source, result.settings.get("variant", 1)) or {}
     name, now = record.get("name"), set(names_beside(result.details))
     if result.status != "ok" or not isinstance(name, str) or report.folder / name != result.output:
         return []
@@ -101,7 +102,7 @@ def left_beside(result: ItemResult, report: Report) -> list[Path]:
 
 def _was_changed(item: Item, report: Report) -> bool:
     """Whether somebody has put another whole video in the place of an output; one that is cut is made again."""
-    record = report.last(item.source, item.variant) or {}
+    record = report.made(item.source, item.variant) or {}
     stated = dict(record.get("details") or {}).get("output_bytes")
     is_same = report.folder / str(record.get("name")) == item.output
     is_claimed = str(absolute(item.output)) in report.claimed  # a killed run may have put another there

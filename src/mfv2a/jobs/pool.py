@@ -6,6 +6,7 @@ workers takes no other with it; a clip that was held twice by a dying worker has
 
 from __future__ import annotations
 
+import errno
 import logging
 import multiprocessing
 import threading
@@ -193,6 +194,9 @@ class Pool:
         word = message[0]
         if word == "want":
             self._answer(hand)
+        elif word in ("stage", "claim") and message[1] not in hand.held:  # a clip that was given up, and wakes
+            if word == "claim":
+                hand.pipe.send(("claimed", errno.ECANCELED, "given up meanwhile", None))
         elif word == "stage":
             self._begin(hand.held[message[1]], message[2])
         elif word == "claim":

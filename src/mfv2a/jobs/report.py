@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,9 @@ from typing import Any
 from mfv2a import __version__
 from mfv2a.errors import StartError
 from mfv2a.jobs.lines import Lines
+from mfv2a.jobs.reported import REPORT_NAME, dated_lines, made_files, parse_record, report_paths
 from mfv2a.records import ItemResult
 
-REPORT_NAME = "report.jsonl"
-SHARD_REPORTS = "report-*-of-*.jsonl"
 _RECENT = 256  # records that are asked for again soon: when a video is planned, and when it is settled
 _FILES = 1 << 20  # a place is told as byte * _FILES + number of the file, in one int
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -77,97 +76,8 @@ def result_record(result: ItemResult, folder: Path, named: Callable[[str], str] 
         "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
         "details": dict(result.details),
         "mfv2a": __version__,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
-
-
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Reads the lines of a report, oldest first.
-
-    Lines that are cut, damaged or not ours are passed over; a report that is not there, or no file, has no lines.
-
-    Args:
-        path: a report.jsonl.
-
-    Returns:
-        One record a line.
-    """
-    return (record for _, record in _lines(path))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The records of a report and where their lines begin, in bytes."""
-    try:
-        if not path.is_file():  # a device could be read for ever
-            return
-        file = path.open("rb")
-    except OSError:
-        return
-    with file:
-        place = 0
-        for line in file:
-            record = _record(line)
-            if record is not None:
-                yield place, record
-            place += len(line)
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    """The record of a line, None if it is cut, damaged or not ours."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    if not (isinstance(record, dict) and "mfv2a" in record and isinstance(record.get("source"), str)):
-        return None
-    # Of what is no mapping nothing is known.
-    record |= {name: {} for name in ("settings", "details", "seconds") if not isinstance(record.get(name), dict)}
-    made = record["details"].get("made", [])
-    if not (isinstance(made, list) and all(isinstance(each, dict) for each in made)):
-        del record["details"]["made"]
-    return record
-
-
-def written_files(folder: Path) -> set[str]:
-    """The files that the reports in this folder say the tool wrote.
-
-    Args:
-        folder: a folder that may hold a report.jsonl.
-
-    Returns:
-        Absolute paths, symlinks kept; empty when there is no report.
-    """
-    return {
-        made
-        for path in report_paths(folder)
-        for record in read_records(path)
-        for made in _made_files(record, str(absolute(folder)))
-    }
-
-
-def report_paths(folder: Path) -> list[Path]:
-    """The reports in a folder, that of whole runs and those of shards, the one written last at the end."""
-    dated = []
-    for path in (folder / REPORT_NAME, *sorted(folder.glob(SHARD_REPORTS))):
-        try:
-            dated.append((path.stat().st_mtime_ns, path))
-        except OSError:
-            continue
-    return [path for _, path in sorted(dated)]
-
-
-def _made_files(record: Mapping[str, Any], folder: str) -> Iterator[str]:
-    if record.get("status") == "failed":
-        return
-    for name in (record.get("name"), *names_beside(record.get("details", {}))):
-        if isinstance(name, str):
-            yield os.path.normpath(os.path.join(folder, name))  # noqa: PTH118 - a hundred thousand Paths are slow
-
-
-def names_beside(details: Mapping[str, Any]) -> Iterator[str]:
-    """Names of the files that were made beside an output, relative to the output folder, by its record's details."""
-    names = (details.get("wav"), *(made.get("name") for made in details.get("made", ())))
-    yield from (name for name in names if isinstance(name, str))
 
 
 class Report:
@@ -194,20 +104,30 @@ class Report:
         paths = report_paths(folder)
         self._paths = [self._path, *(path for path in paths if path != self._path)]
         self._files = [Lines(path) for path in self._paths]
-        for path in paths:
-            for place, record in _lines(path):
-                self._remember(record, place, self._paths.index(path))
+        self._made: dict[str | tuple[str, int], int] = {}
+        for number, place, record in dated_lines(paths):  # of the same time those of the file written last come last
+            self._remember(record, place, self._paths.index(paths[number]))
 
     def last(self, source: Path, variant: int = 1) -> Mapping[str, Any] | None:
         """The newest record of a source and variant, None if the report does not know it."""
-        place = self._last.get(_key(self._named(os.path.abspath(source)), variant))  # noqa: PTH100
+        return self._read(self._last.get(self._key_of(source, variant)))
+
+    def made(self, source: Path, variant: int = 1) -> Mapping[str, Any] | None:
+        """The newest record of a source and variant whose output was made: `last`, unless later tries failed."""
+        key = self._key_of(source, variant)
+        return self._read(self._made.get(key, self._last.get(key)))
+
+    def _key_of(self, source: Path, variant: int) -> str | tuple[str, int]:
+        return _key(self._named(os.path.abspath(source)), variant)  # noqa: PTH100
+
+    def _read(self, place: int | None) -> Mapping[str, Any] | None:
         if place is None:
             return None
         with self._lock:
             if place in self._recent:
                 return self._recent[place]
         try:
-            record = _record(self._files[place % _FILES].read(place // _FILES))
+            record = parse_record(self._files[place % _FILES].read(place // _FILES))
         except OSError:
             return None
         with self._lock:
@@ -220,10 +140,11 @@ class Report:
         """How many files, by source and take, the report knows in which status."""
         counts: Counter[str] = Counter()
         latest = set(self._last.values())
-        for number, path in enumerate(self._paths):
-            counts.update(
-                str(record.get("status")) for place, record in _lines(path) if place * _FILES + number in latest
-            )
+        counts.update(
+            str(record.get("status"))
+            for number, place, record in dated_lines(self._paths)
+            if place * _FILES + number in latest
+        )
         return dict(sorted(counts.items()))
 
     def source_of(self, output: Path) -> Path | None:
@@ -282,8 +203,13 @@ class Report:
     def _remember(self, record: dict[str, Any], place: int, number: int = 0) -> None:
         """Takes a record in; what an earlier one says was made stays ours even when a later try failed."""
         source: str = record["source"]
-        self._last[_key(source, _variant(record))] = place * _FILES + number
-        for path in _made_files(record, self._root):
+        key = _key(source, _variant(record))
+        if record.get("status") != "failed":
+            self._made.pop(key, None)
+        elif key in self._last:  # a failure, or the last of several
+            self._made.setdefault(key, self._last[key])
+        self._last[key] = place * _FILES + number
+        for path in made_files(record, self._root):
             self._source_of[path] = source
 
 

@@ -21,7 +21,8 @@ from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
 from mfv2a.jobs.outputs import left_beside
 from mfv2a.jobs.plan import Group, Item, Planner
-from mfv2a.jobs.report import Report, names_beside
+from mfv2a.jobs.report import Report
+from mfv2a.jobs.reported import names_beside
 from mfv2a.jobs.telling import Listener, Summary
 from mfv2a.records import ItemResult
 

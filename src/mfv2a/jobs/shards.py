@@ -8,11 +8,10 @@ keeps a report of its own; `merge_reports` makes one of all.
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,8 @@ from pathlib import Path
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.discover import Discovery, Videos, bare_name
 from mfv2a.jobs.lock import locked
-from mfv2a.jobs.report import DISK_FULL, REPORT_NAME, Report, encode_json, read_records, report_paths
+from mfv2a.jobs.report import DISK_FULL, Report, encode_json
+from mfv2a.jobs.reported import REPORT_NAME, dated_lines, read_records, report_paths
 from mfv2a.media.temporary import part_path, remove_parts
 
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
@@ -115,7 +115,9 @@ def merge_reports(out: Path) -> Merged:
         StartError: a run is writing there, or the report cannot be written.
     """
     if not out.is_dir():
-        raise ConfigError(f"{out} is not a folder", hint="name the --out of the runs")
+        raise ConfigError(
+            f"{out} is not a folder", hint="name the --out of the runs, on this disk: copy it from a store"
+        )
     with locked(out) as lock:
         paths = sorted(report_paths(out), key=lambda path: (path.name != REPORT_NAME, path.name))
         if not paths:
@@ -138,11 +140,12 @@ def _write(path: Path, paths: Sequence[Path]) -> int:
     part, lines, seen = part_path(path), 0, set[bytes]()
     try:
         with part.open("wb") as file:
-            for line in heapq.merge(*map(_dated, paths), key=lambda dated: dated[0]):
-                digest = hashlib.blake2b(line[1], digest_size=12).digest()
+            for _, _, record in dated_lines(paths):
+                line = encode_json(record)
+                digest = hashlib.blake2b(line, digest_size=12).digest()
                 if digest not in seen:
                     seen.add(digest)
-                    file.write(line[1])
+                    file.write(line)
                     lines += 1
             file.flush()
             os.fsync(file.fileno())
@@ -163,14 +166,6 @@ def _read_merged(path: Path) -> dict[str, list[int]]:
     except (OSError, ValueError):
         return {}
     return {count: shards for count, shards in found.items() if count.isdecimal()} if isinstance(found, dict) else {}
-
-
-def _dated(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The lines of a report with their times, which never fall."""
-    latest = ""
-    for record in read_records(path):
-        latest = max(latest, str(record.get("time", "")))
-        yield latest, encode_json(record)
 
 
 def _missing(out: Path, names: Sequence[str]) -> tuple[str, ...]:

@@ -125,6 +125,7 @@ class DubStages:
         except MediaError:
             check_unchanged(item)  # if it has changed, that is the reason
             raise
+        check_patience()
         self._begin(item, "sample")  # it waits until its turn comes, with others
         return draft.seeded(item.seed)
 

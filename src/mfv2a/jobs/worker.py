@@ -47,14 +47,13 @@ def run_worker(pipe: Connection, options: DubOptions, device: str, cores: int) -
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal: the parent decides
     signal.signal(signal.SIGTERM, _stop)
-    try:
-        _Worker(pipe, replace(options, sound=replace(options.sound, device=device)), cores).work()
-    except _StopError:
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        with suppress(OSError):
-            pipe.close()
+    with suppress(_StopError):  # also one that comes while this ends
+        try:
+            _Worker(pipe, replace(options, sound=replace(options.sound, device=device)), cores).work()
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with suppress(OSError):
+        pipe.close()
     os._exit(0)  # a thread that was given up because it hangs in a library would keep the process
 
 

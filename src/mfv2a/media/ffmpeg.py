@@ -26,6 +26,8 @@ from mfv2a.media.patience import check_writing
 ENV_FFMPEG = "MFV2A_FFMPEG"
 DETAIL_LINES = 20
 LOOK_S = 0.25  # how often it is asked whether to go on waiting
+DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
+SPOILED = (*DISK_IS_FULL, "Error writing trailer", "Error closing file")  # ffmpeg 5.1 may end with 0 after these
 ADDRESS = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\]")
 MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"
 
@@ -132,6 +134,7 @@ def run_ffmpeg(
     path: Path,
     stdin: bytes | Iterable[memoryview] | None = None,
     ffmpeg: Path | None = None,
+    out: Path | None = None,
 ) -> None:
     """Run ffmpeg to its end.
 
@@ -140,9 +143,11 @@ def run_ffmpeg(
         path: the file that an error is about.
         stdin: bytes for an input named `pipe:0`, or blocks of them.
         ffmpeg: the program; found when None.
+        out: the file that is written, where it is not `path`.
 
     Raises:
-        MediaError: ffmpeg failed; its first error line is the message, its last 20 are `.detail`.
+        MediaError: ffmpeg failed, or says that it could not write all; its first error line is the message, its last
+            20 are `.detail`.
         StartError: the disk is full.
         FfmpegMissingError: the program is missing or cannot be run.
         OverdueError: it takes too long (see `media.patience`); the program is ended.
@@ -167,8 +172,9 @@ def run_ffmpeg(
         if child.stderr is not None:
             child.stderr.close()
         raise
-    if child.returncode != 0:
-        _raise_failure(talk.decode("utf-8", "replace"), child.returncode, path)
+    said = talk.decode("utf-8", "replace")
+    if child.returncode != 0 or any(words in said for words in SPOILED):
+        _raise_failure(said, child.returncode, path, out or path)
 
 
 def _wait(child: subprocess.Popen[bytes], data: bytes | Iterable[memoryview] | None) -> bytes:
@@ -189,11 +195,11 @@ def _feed(pipe: IO[bytes], data: bytes | Iterable[memoryview] | None) -> None:
             pipe.write(block)
 
 
-def _raise_failure(talk: str, returncode: int, path: Path) -> None:
+def _raise_failure(talk: str, returncode: int, path: Path, out: Path) -> None:
     """Turn ffmpeg's last words into an error."""
     lines = [ADDRESS.sub(r"[\1]", line.strip()) for line in talk.splitlines() if line.strip()]
-    if "No space left on device" in talk:
-        raise StartError(f"the disk is full: {path} could not be written", hint="free some space and run again")
+    if any(words in talk for words in DISK_IS_FULL):
+        raise StartError(f"the disk is full: no room in {out.parent}", hint="free some space and run again")
     if lines:
         message = lines[0]
     elif returncode == -getattr(signal, "SIGXFSZ", 0):

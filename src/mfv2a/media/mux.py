@@ -177,7 +177,8 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
     # The same option twice is beyond ffmpeg-python: these words go in before the output's name.
     arguments[-1:-1] = attach_covers(covers, sum(stream.kind == "attachment" for stream in info.streams))
     try:
-        run_ffmpeg(arguments, path=info.path, stdin=(block.data.cast("B") for block in job.sound), ffmpeg=program)
+        sound = (block.data.cast("B") for block in job.sound)
+        run_ffmpeg(arguments, path=info.path, stdin=sound, ffmpeg=program, out=job.part)
     finally:
         for cover in covers:
             cover.file.unlink(missing_ok=True)

@@ -144,7 +144,7 @@ class Remote:
             if renames:
                 with suppress(Exception):
                     system.rm_file(part)
-            reason = f"cannot be written to {self.at(relative)}: {_reason(error)}"
+            reason = f"cannot be written to {self.name}/{relative}: {_reason(error)}"
             raise MediaError(source, reason, hint=AGAIN_HINT) from error
 
     def read(self, relative: str) -> bytes:
@@ -159,7 +159,7 @@ class Remote:
         except FileNotFoundError:
             return b""
         except Exception as error:
-            raise StartError(f"{self.at(relative)} cannot be read: {_reason(error)}", hint=ACCESS_HINT) from error
+            raise StartError(f"{self.name}/{relative} cannot be read: {_reason(error)}", hint=ACCESS_HINT) from error
 
     def remove(self, relatives: Iterable[str]) -> None:
         """Removes files; one that stays does no harm."""
@@ -198,17 +198,18 @@ def is_stand_in(path: Path) -> bool:
 def _open(url: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
+    shown = without_password(url)
     try:
         system, root = url_to_fs(url)
     except ImportError as error:
         raise ConfigError(
-            f"{url}: {_reason(error)}", hint="pip install 'mfv2a[remote]', or the package named"
+            f"{shown}: {_reason(error)}", hint="pip install 'mfv2a[remote]', or the package named"
         ) from error
     except ValueError as error:
         hint = "use a protocol that fsspec knows, such as s3://"
-        raise ConfigError(f"{url}: {_reason(error)}", hint=hint) from error
+        raise ConfigError(f"{shown}: {_reason(error)}", hint=hint) from error
     except Exception as error:
-        raise StartError(f"{url} cannot be reached: {_reason(error)}", hint=ACCESS_HINT) from error
+        raise StartError(f"{shown} cannot be reached: {_reason(error)}", hint=ACCESS_HINT) from error
     return system, str(root).rstrip("/")
 
 
@@ -246,4 +247,4 @@ def _is_safe(relative: str) -> bool:
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return without_password(lines[0]) if lines else type(error).__name__
