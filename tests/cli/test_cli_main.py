@@ -220,3 +220,15 @@ def test_a_name_that_no_file_can_have_is_no_fault(capsys: pytest.CaptureFixture[
 def test_values_are_refused_in_plain_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dub", "x.mp4", "--out", "o", "--channels", "five"]) == 2
     assert "Value error" not in capsys.readouterr().err
+
+
+def test_what_libraries_print_does_not_mix_with_results(tmp_path: Path) -> None:
+    code = (
+        "import os, subprocess; from mfv2a.cli import console\n"
+        "with console.results_alone():\n"
+        "    console.write_stdout(b'one\\n'); print('noise', flush=True); subprocess.run(['echo', 'more noise'])\n"
+        "    console.write_stdout(b'two\\n')\n"
+        "console.write_stdout(b'three\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("one\ntwo\nthree\n", "noise\nmore noise\n")

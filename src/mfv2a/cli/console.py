@@ -10,11 +10,11 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mfv2a.errors import Mfv2aError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 HUB_VERBOSITY = "HF_HUB_VERBOSITY"  # read when the library is first imported
+_RESULTS: list[BinaryIO] = []  # where results go, if not to `sys.stdout`
 _LOST: list[str] = []  # why results could not be written, the first reason
 
 
@@ -114,14 +115,36 @@ def write_stdout(data: bytes) -> None:
     When the reader has gone (`| head`), what follows goes nowhere and the work goes on; so it does where the disk
     is full that stdout leads to, which is told, and `lost_output` knows it.
     """
+    stream = _RESULTS[-1] if _RESULTS else sys.stdout.buffer
     try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        stream.write(data)
+        stream.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError):
             _LOST.append(error.strerror or str(error))
             write_stderr(f"error: results cannot be written to stdout: {_LOST[0]}; the work goes on")
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Only results go to stdout: what libraries and the programs that they start print there goes to stderr."""
+    try:
+        place = sys.stdout.fileno()
+        ways = (place, sys.stderr.fileno())
+    except (OSError, ValueError):  # no real stream, so no program of another can print to it
+        yield
+        return
+    sys.stdout.flush()
+    with open(os.dup(place), "wb") as results:  # noqa: PTH123 - a number, no path
+        os.dup2(ways[1], place)
+        _RESULTS.append(results)
+        try:
+            yield
+        finally:
+            _RESULTS.pop()
+            sys.stdout.flush()
+            os.dup2(results.fileno(), place)
 
 
 def lost_output() -> bool:

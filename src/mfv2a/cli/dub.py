@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -245,7 +246,8 @@ def dub(
     )
     summary = Summary()
     page = page_after(out, talk, wanted=gallery and not dry_run, overwrite=overwrite, workers=workers)
-    with page, watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
+    alone = nullcontext() if ray is None else console.results_alone()  # Ray prints what becomes of its workers
+    with alone, page, watch(talk, as_json=as_json, dry_run=dry_run, summary=summary) as listener:
         dub_anywhere(expand_stdin(paths or [], null=null), options.given(out, "--out"), wanted, listener, summary)
     raise typer.Exit(3 if summary.failed else 0)
 
