@@ -18,7 +18,7 @@ import ffmpeg
 
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
 from mfv2a.media.audio import FittedSound
-from mfv2a.media.boxes import end_picture
+from mfv2a.media.boxes import end_picture, signals
 from mfv2a.media.containers import MOV_FAMILY, AudioCodec, MuxPlan, needs_generic_tags, plan_mux
 from mfv2a.media.delay import (
     PLACE_NAME,
@@ -104,6 +104,7 @@ def mux_audio(
     stated = state(info.tags, statement)
     if statement and not stated:
         log.warning("%s: all places for what a file says of its sound are taken; it says nothing", info.path)
+    _warn_of_signals(info, plan)
     told = {**stated, **(tags or {})}
     job = _Job(info, plan, sound, channels, num_samples, rate, told, part, tuple(beside))
     try:
@@ -133,6 +134,13 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise MediaError(path, "has vanished while it was read", hint=CHANGED_HINT) from error
     return status.st_size, status.st_mtime_ns
+
+
+def _warn_of_signals(info: VideoInfo, plan: MuxPlan) -> None:
+    """Say what ffmpeg writes into MP4 alone, where it is lost."""
+    if plan.container in MOV_FAMILY and plan.container != "mp4":
+        for lost in signals(info.path):
+            log.warning("%s: the %s signalling of its picture cannot be kept in %s", info.path, lost, plan.suffix)
 
 
 def _write_with_bundled(job: _Job) -> None:
@@ -251,7 +259,9 @@ def _container_options(plan: MuxPlan, rate: int, tags: Iterable[str]) -> dict[st
     if plan.container in MOV_FAMILY:
         generic = "+use_metadata_tags" if needs_generic_tags(plan.container, tags) else ""
         # Edit lists count in the movie's timescale: the usual 1/1000 s would round the stated length.
-        return {"movflags": f"+faststart{generic}", "movie_timescale": rate}
+        options = {"movflags": f"+faststart{generic}", "movie_timescale": rate}
+        # ffmpeg calls what says that a picture is spherical (st3d, sv3d) or Dolby Vision (dvcC) unofficial.
+        return options | ({"strict": -2} if plan.container == "mp4" else {})
     if plan.container in ("matroska", "webm"):
         # The muxer takes the encoder's delay off by itself; shifting every stream for it would count it twice.
         return {"avoid_negative_ts": "disabled"}
