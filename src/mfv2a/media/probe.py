@@ -20,7 +20,7 @@ import numpy as np
 from mfv2a.errors import MediaError
 from mfv2a.media.hardware import opening
 from mfv2a.media.patience import check_patience
-from mfv2a.media.times import Timeline, scan_times, slack_seconds
+from mfv2a.media.times import Timeline, has_slots, packet_time_s, scan_times, slack_seconds
 from mfv2a.records import StreamInfo, VideoInfo
 
 STILL_FORMATS = ("image2", "_pipe", "tty", "ico", "lrc")
@@ -98,6 +98,8 @@ def probe_video(path: Path | str) -> VideoInfo:
         picture = choose_picture(container, path)
         lines = scan_times(container)
         line = _picture_line(lines, picture, path)
+        if has_slots(container) and picture.duration:
+            line.reach(float(picture.duration * picture.time_base))
         fps = line.frame_rate(picture)
         duration_s = line.duration_s(fps)
         _check_whole(container, picture, lines, duration_s, path)
@@ -135,9 +137,9 @@ def nearest_pictures(info: VideoInfo, times_s: Sequence[float]) -> list[int]:
     with open_media(info.path) as container, suppress(av.FFmpegError, OSError):
         for packet in container.demux(container.streams[info.picture_index]):
             check_patience()
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is not None and packet.size and not packet.is_discard:
-                shown.append(float(time * packet.time_base) - info.start_s)
+            time_s = packet_time_s(packet, slots=has_slots(container))
+            if time_s is not None and packet.size and not packet.is_discard:
+                shown.append(time_s - info.start_s)
     if not shown:
         return [0 for _ in times_s]
     places = np.sort(np.array(shown))
