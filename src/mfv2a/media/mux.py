@@ -101,7 +101,7 @@ def mux_audio(
     channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
     part, num_samples = part_path(out), round(info.duration_s * rate)
     sound = FittedSound(audio.samples, num_samples)
-    stated = state(info.tags, statement)
+    stated = state(info.tags, statement, plan.container)
     if statement and not stated:
         log.warning("%s: all places for what a file says of its sound are taken; it says nothing", info.path)
     _warn_of_signals(info, plan)
