@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from media_clips import picture_index, run_bundled, write_video
 
-from mfv2a.media.probe import nearest_pictures, probe_video
+from mfv2a.media.places import find_places
+from mfv2a.media.probe import probe_video
 from mfv2a.media.tracks import read_track, sound_tracks
 from mfv2a.media.video import timed_frames
 
@@ -38,7 +39,7 @@ def sounding(silent: Path) -> Path:
 def test_pictures_begin_at_once_and_each_has_its_slot(silent: Path) -> None:
     info = probe_video(silent)
     assert (info.start_s, info.duration_s) == (0.0, pytest.approx(28 / 25))
-    assert nearest_pictures(info, [k / 25 for k in range(28)]) == list(range(28))
+    assert [place.picture for place in find_places(info, [k / 25 for k in range(28)])[1]] == list(range(28))
     shown = [(picture_index(frame.to_ndarray(format="rgb24")), time_s) for frame, time_s in timed_frames(info)]
     assert [number for number, _ in shown] == list(range(28))
     assert [time_s for _, time_s in shown] == pytest.approx([k / 25 for k in range(28)])
