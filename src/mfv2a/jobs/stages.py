@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -25,6 +26,7 @@ from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.sounding import LONG_S
 from mfv2a.jobs.track import Track, make_track
 from mfv2a.jobs.writing import check_unchanged, describe, hits_of, markers_of, write_outputs
+from mfv2a.media.coding import LOSSY, coded_peak_dbtp
 from mfv2a.media.hardware import DecodeDevice
 from mfv2a.media.patience import Turn, check_patience
 from mfv2a.media.tracks import read_track
@@ -264,6 +266,7 @@ class DubStages:
         folder = item.output.parent if audio.duration_s > LONG_S else None
         if item.mix_track is not None:
             source = read_track(item.info, item.mix_track, audio.sample_rate_hz, folder=folder)
+        coded_peak = partial(coded_peak_dbtp, plan=item.mux, out=item.output, folder=folder)
         return lambda candidate: make_track(
             candidate.audio,
             loudness_lufs=self._sound.loudness_lufs,
@@ -271,6 +274,7 @@ class DubStages:
             source=source,
             mix_gain_db=item.mix_gain_db,
             with_stem=item.wav is not None,
+            coded_peak=coded_peak if item.mux.codec in LOSSY else None,
             folder=folder,
             duck_db=self._delivery.duck_db,
             channels=self._delivery.channels,

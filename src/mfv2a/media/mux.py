@@ -19,6 +19,7 @@ import ffmpeg
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
 from mfv2a.media.audio import FittedSound
 from mfv2a.media.boxes import end_picture, signals
+from mfv2a.media.coding import at_codec_rate, encoder_options
 from mfv2a.media.containers import MOV_FAMILY, AudioCodec, MuxPlan, needs_generic_tags, plan_mux
 from mfv2a.media.delay import (
     PLACE_NAME,
@@ -29,7 +30,6 @@ from mfv2a.media.delay import (
 )
 from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, has_encoder, run_ffmpeg
 from mfv2a.media.probe import probe_video
-from mfv2a.media.resampling import resample
 from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, opus_delays, write_covers
 from mfv2a.media.tags import state
 from mfv2a.media.temporary import part_path
@@ -39,7 +39,6 @@ from mfv2a.records import Audio, VideoInfo
 __all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux", "stamp"]
 
 log = logging.getLogger(__name__)
-OPUS_HZ = 48000
 CHANGED = "has changed while it was read"
 CHANGED_HINT = "wait until it is whole, then run the same command again"
 
@@ -93,10 +92,7 @@ def mux_audio(
     """
     if out.exists() and out.samefile(info.path):
         raise ConfigError(f"{out} is the source itself", hint="write to another folder")
-    if plan.codec == "opus" and audio.sample_rate_hz != OPUS_HZ:
-        # Opus is decoded at 48 kHz whatever went in, and FFmpeg states the delay of lower rates wrongly.
-        wave = resample(audio.samples, audio.sample_rate_hz, OPUS_HZ)
-        audio = Audio(samples=wave, sample_rate_hz=OPUS_HZ)
+    audio = at_codec_rate(audio, plan)
     rate = audio.sample_rate_hz
     channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
     part, num_samples = part_path(out), round(info.duration_s * rate)
@@ -227,7 +223,7 @@ def _options(job: _Job, sound_start_s: float) -> dict[str, Any]:
         "disposition:a:0": "default",
         "copyinkf:v": None,
         "max_muxing_queue_size": 9999,
-        **_codec_options(job.plan, job.channels),
+        **encoder_options(job.plan, job.channels),
         **_container_options(job.plan, job.rate_hz, {*job.info.tags, *job.tags}),
         **{f"metadata:g:{n}": f"{key}={value}" for n, (key, value) in enumerate(job.tags.items())},
     }
@@ -243,16 +239,6 @@ def _beside_options(job: _Job, program: Path) -> dict[str, Any]:
         places = {index: n for n, index in enumerate(job.beside, start=1)}
         options |= {f"bsf:a:{places[index]}": f"setts=ts=round(TS+{delay_s}/TB)" for index, delay_s in late.items()}
     return options | {"strict": -2}  # ffmpeg before 6 calls FLAC in MP4 experimental
-
-
-def _codec_options(plan: MuxPlan, channels: int) -> dict[str, Any]:
-    if plan.codec == "aac":
-        return {"b:a:0": "128k" if channels == 1 else "192k"}
-    if plan.codec == "opus":
-        return {"b:a:0": "96k" if channels == 1 else "160k"}
-    if plan.codec == "flac":
-        return {"strict": -2}  # ffmpeg before 6 calls FLAC in MP4 experimental
-    return {}
 
 
 def _container_options(plan: MuxPlan, rate: int, tags: Iterable[str]) -> dict[str, Any]:
