@@ -108,7 +108,7 @@ def make_track(
         lowered = Blend((sound, 10 ** (-lowered_db / 20)))
         return Audio(samples=apply_gain(lowered, gain, folder=folder), sample_rate_hz=new.sample_rate_hz)
 
-    audio, lowered_db, peak_db = _within_ceiling(lambda by_db: levelled(whole, by_db), coded_peak)
+    audio, lowered_db, peak_db = _within_ceiling(lambda by_db: levelled(whole, by_db), coded_peak, folder is None)
     return Track(
         audio=audio,
         stem=levelled(stem, lowered_db) if with_stem else None,
@@ -117,13 +117,15 @@ def make_track(
 
 
 def _within_ceiling(
-    level: Callable[[float], Audio], coded_peak: Callable[[Audio], float] | None
+    level: Callable[[float], Audio], coded_peak: Callable[[Audio], float] | None, gently: bool
 ) -> tuple[Audio, float, float | None]:
     """A sound lowered until it is below the ceiling once it was coded, too.
 
     Args:
         level: makes the sound, lowered by so many decibels.
         coded_peak: the true peak in dBTP of a sound once it was coded.
+        gently: try first with half of what is too much, for an encoder may code a single hit in quite another way when
+            it is a little lower; not worth its time where the sound is long.
 
     Returns:
         The sound, the decibels, and its peak once coded; None where that was not looked at.
@@ -135,8 +137,8 @@ def _within_ceiling(
         peak_db = coded_peak(audio)
         if peak_db <= CEILING_DBTP or number == _CODED_ROUNDS:
             break
-        # A little less, and an encoder may code a hit in quite another way: first only half of what is too much.
-        lowered_db += (peak_db - CEILING_DBTP) * (1 if number else 0.5) + number * _CODED_STEP_DB
+        excess_db = peak_db - CEILING_DBTP
+        lowered_db += excess_db / 2 if gently and number == 0 else excess_db + max(number, 1) * _CODED_STEP_DB
         audio = level(lowered_db)
     return audio, lowered_db, peak_db
 
