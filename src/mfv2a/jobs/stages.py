@@ -29,7 +29,7 @@ from mfv2a.jobs.writing import check_unchanged, describe, hits_of, markers_of, w
 from mfv2a.media.coding import LOSSY, coded_peak_dbtp
 from mfv2a.media.hardware import DecodeDevice
 from mfv2a.media.patience import Turn, check_patience
-from mfv2a.media.tracks import read_track
+from mfv2a.media.tracks import read_track, warn_of_mixing_down
 from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
@@ -265,6 +265,8 @@ class DubStages:
         audio, source = draft.kept[0].audio, None
         folder = item.output.parent if audio.duration_s > LONG_S else None
         if item.mix_track is not None:
+            if item.variant == 1:
+                warn_of_mixing_down(item.info, item.mix_track)
             source = read_track(item.info, item.mix_track, audio.sample_rate_hz, folder=folder)
         coded_peak = partial(coded_peak_dbtp, plan=item.mux, out=item.output, folder=folder)
         return lambda candidate: make_track(
