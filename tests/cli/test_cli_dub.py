@@ -17,6 +17,7 @@ import soundfile
 from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.errors import StartError
+from mfv2a.jobs import stages
 from mfv2a.media.audio import read_audio
 from mfv2a.pipeline import Pipeline
 
@@ -419,6 +420,15 @@ def test_sound_that_is_there_is_replaced_mixed_kept_beside_or_left_alone(
     mixed = left("out/tone.mov")
     source = left("in/tone.mov")[: len(mixed)]
     np.testing.assert_allclose(mixed, wave + np.pad(source, (0, len(mixed) - len(source))), atol=2e-3)
+
+
+def test_that_a_mix_has_two_channels_at_most_is_looked_at_once_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(stages, "warn_of_mixing_down", lambda info, track: asked.append(f"{info.path.name}:{track}"))
+    make_video(Path("in/silent.mov"), seconds=0.4)
+    make_video(Path("in/tone.mov"), seconds=0.4, sound=True)
+    assert main(["dub", "in", "--out", "out", *TINY, "--keep-audio", "mix", "--variants", "2"]) == 0
+    assert asked == ["tone.mov:1"]
 
 
 def test_a_loudness_is_reached_in_the_file_and_part_of_what_a_rerun_compares(

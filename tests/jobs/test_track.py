@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,45 @@ def test_a_track_kept_on_disk_is_the_same(tmp_path: Path, loudness: float | None
     assert there.stem is not None
     np.testing.assert_array_equal(here.stem.samples, there.stem.samples)
     assert make_track(new, source=source, with_stem=False).stem is None
+
+
+def lifts(by_db: float) -> Callable[[Audio], float]:
+    """A codec that lifts peaks by so much."""
+    return lambda audio: true_peak_dbtp(audio.samples, audio.sample_rate_hz) + by_db
+
+
+@pytest.mark.parametrize("by_db", [0.0, 0.3, 4.7])
+@pytest.mark.parametrize("loudness", [None, -10.0])
+def test_what_a_codec_lifts_is_lowered_and_the_facts_are_those_of_what_is_written(
+    tmp_path: Path, loudness: float | None, by_db: float
+) -> None:
+    new, source = sound(noise(0, 0.3)), noise(1, 0.3)[:, None]
+    plain = make_track(new, source=source, loudness_lufs=loudness)
+    for folder in (None, tmp_path):
+        track = make_track(new, source=source, loudness_lufs=loudness, coded_peak=lifts(by_db), folder=folder)
+        assert -1.3 < lifts(by_db)(track.audio) <= -1.0
+        lowered_db = track.facts.get("lowered_db", 0.0)
+        np.testing.assert_allclose(track.audio.samples, plain.audio.samples * 10 ** (-lowered_db / 20), atol=2e-3)
+        assert plain.stem is not None
+        assert track.stem is not None
+        np.testing.assert_allclose(track.stem.samples, plain.stem.samples * 10 ** (-lowered_db / 20), atol=2e-3)
+        if loudness is not None:
+            assert track.facts["loudness_lufs"] == pytest.approx(measure_lufs(track.audio.samples, RATE), abs=0.05)
+            assert track.facts["true_peak_dbtp"] == pytest.approx(lifts(by_db)(track.audio), abs=0.01)
+        if by_db == 0:
+            assert "lowered_db" not in track.facts
+
+
+def test_sound_well_below_the_ceiling_is_not_coded_for_a_look() -> None:
+    def never(audio: Audio) -> float:
+        raise AssertionError
+
+    make_track(sound(noise(0, 0.01)), source=noise(1, 0.01)[:, None], coded_peak=never)
+    make_track(sound(noise(0, 0.3)), coded_peak=never)  # left as it is
+    make_track(sound(np.zeros(RATE, np.float32)), loudness_lufs=-23.0, coded_peak=never)
+
+
+def test_a_codec_that_never_obeys_ends_the_trying_and_the_facts_say_so() -> None:
+    track = make_track(sound(noise(0, 0.3)), loudness_lufs=-14.0, coded_peak=lambda _: -0.9)
+    assert track.facts["true_peak_dbtp"] == -0.9
+    assert 0 < track.facts["lowered_db"] < 2

@@ -10,8 +10,10 @@ import pytest
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.media.markers import Marker, edl_text, timecode, write_markers
+from mfv2a.media.places import Place, even_place
 
 MARKS = [Marker(0.0, "seen"), Marker(0.48, "heard"), Marker(0.5, "seen"), Marker(61.04, "heard"), Marker(3600.0, "cut")]
+PICTURES = [3, 1, 4, 1, 5]
 
 
 def test_timecodes_count_frames_without_dropping() -> None:
@@ -34,15 +36,16 @@ def test_a_table_has_times_frames_and_timecodes(tmp_path: Path) -> None:
 
 
 def test_a_table_takes_the_numbers_of_pictures_that_are_not_evenly_spaced(tmp_path: Path) -> None:
-    write_markers(tmp_path / "a.csv", MARKS, fps=25, title="a", frames=[3, 1, 4, 1, 5])
+    places = [Place(picture, even_place(mark.time_s, 25).frame) for picture, mark in zip(PICTURES, MARKS, strict=True)]
+    write_markers(tmp_path / "a.csv", MARKS, fps=25, title="a", places=places)
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["frame"]) for row in rows] == [3, 1, 4, 1, 5]
+    assert [int(row["frame"]) for row in rows] == PICTURES
     assert rows[3]["timecode"] == "00:01:01:01"
 
 
 def test_an_edl_has_an_event_and_one_marker_for_each_marked_frame() -> None:
-    lines = edl_text(MARKS, fps=25, title="a\nb").splitlines()
+    lines = edl_text(MARKS, [even_place(mark.time_s, 25) for mark in MARKS], fps=25, title="a\nb").splitlines()
     assert lines[:2] == ["TITLE: a b", "FCM: NON-DROP FRAME"]
     code = r"\d\d:\d\d:\d\d:\d\d"
     events = [line for line in lines if re.fullmatch(rf"\d{{3}}  001      V     C        ({code} ?){{4}}", line)]

@@ -122,6 +122,30 @@ def test_a_statement_without_a_place_is_told(tmp_path: Path, caplog: pytest.LogC
     assert "it says nothing" in caplog.text
 
 
+def stated(source: Path, plan: MuxPlan) -> dict[str, str]:
+    """The tags of a file after a statement was put in."""
+    out = source.with_name(f"out{source.suffix}")
+    sound = Audio(samples=np.zeros(RATE, np.float32), sample_rate_hz=RATE)
+    mux_audio(probe_video(source), sound, out, plan, statement="AI-generated audio: made up")
+    with av.open(str(out)) as found:
+        return {key.lower(): value for key, value in found.metadata.items()}
+
+
+@pytest.mark.parametrize(("suffix", "container"), [(".avi", "avi"), (".wmv", "asf")])
+def test_a_comment_stays_and_the_statement_is_where_there_is_a_place_for_it(
+    tmp_path: Path, suffix: str, container: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = MuxPlan(codec="pcm", encoder="pcm_s16le", suffix=suffix, container=container)
+    plain = clip(tmp_path, suffix)
+    assert stated(plain, plan)["comment"] == "AI-generated audio: made up"
+    source = tmp_path / f"own{suffix}"
+    run_bundled("-i", plain, "-c", "copy", "-metadata", "comment=own", source)
+    tags = stated(source, plan)
+    assert tags["comment"] == "own"
+    assert ("it says nothing" in caplog.text) != ("AI-generated audio: made up" in tags.values())
+    assert ("it says nothing" in caplog.text) == (container == "avi")
+
+
 def test_a_cover_is_kept_in_mp4(tmp_path: Path) -> None:
     write_video(tmp_path / "cover.jpg", 1, codec="mjpeg", pix_fmt="yuvj420p", form="image2")
     source = tmp_path / "covered.mp4"

@@ -10,7 +10,6 @@ import pytest
 from media_clips import DATA, run_bundled, write_video
 
 from mfv2a.errors import MediaError
-from mfv2a.media.probe import nearest_pictures
 from mfv2a.media.video import probe_video
 
 
@@ -218,15 +217,6 @@ def test_a_sound_that_begins_late_is_no_sign_of_a_cut_in_asf(tmp_path: Path) -> 
     source = tmp_path / "late.wmv"
     run_bundled("-f", "lavfi", "-i", "testsrc2=s=128x96:r=25:d=5", *late, "-c:v", "wmv2", "-c:a", "wmav2", source)
     assert probe_video(source).duration_s == pytest.approx(5.0, abs=0.05)
-
-
-def test_marks_get_the_number_of_the_picture_that_is_shown_nearest(tmp_path: Path) -> None:
-    times = [k / 10 for k in range(30)] + [3 + k / 50 for k in range(50)]
-    info = probe_video(write_video(tmp_path / "a.mkv", times, options={"bf": "2"}))
-    assert nearest_pictures(info, [0.0, 0.04, 2.0, 2.94, 2.96, 3.0, 3.5, 99.0]) == [0, 0, 20, 29, 30, 30, 55, 79]
-    even = probe_video(write_video(tmp_path / "b.mp4", 50, options={"bf": "2"}))
-    assert nearest_pictures(even, [k / 25 for k in range(50)]) == list(range(50))
-    assert nearest_pictures(probe_video(write_video(tmp_path / "c.mp4", 1)), [0.0, 3.0]) == [0, 0]
 
 
 @pytest.mark.parametrize("name", ["-dash.mp4", "a:b.mp4", 'it\'s "q".mp4', "new\nline.mp4", "100%d.mp4", "smile ☺.mp4"])

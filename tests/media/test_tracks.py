@@ -11,7 +11,15 @@ from media_clips import clip, run_bundled
 
 from mfv2a.errors import MediaError
 from mfv2a.media.containers import plan_mux
-from mfv2a.media.tracks import _placed, audible_track, check_beside, read_on_clock, read_track, sound_tracks
+from mfv2a.media.tracks import (
+    _placed,
+    audible_track,
+    check_beside,
+    read_on_clock,
+    read_track,
+    sound_tracks,
+    warn_of_mixing_down,
+)
 from mfv2a.media.video import probe_video
 from mfv2a.records import VideoInfo
 
@@ -197,3 +205,14 @@ def test_sound_that_the_container_cannot_hold_twice_is_found_before_anything_run
     webm = plan_mux(probe_video(clip(tmp_path, ".webm")))
     with pytest.raises(MediaError, match=r"\(aac\) that cannot be copied into \.webm"):
         check_beside(mp4, webm, sound_tracks(mp4))
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2), ("5.1", 6)])
+def test_a_mix_of_more_than_two_channels_is_told(
+    tmp_path: Path, layout: str, channels: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    wave = "aevalsrc=" + "|".join(["0.2*sin(880*PI*t)"] * channels) + f":s=48000:d=1:c={layout}"
+    info = with_sound(tmp_path, wave)
+    warn_of_mixing_down(info, 1)
+    assert ("the 6 channels of its sound become two in the mix" in caplog.text) == (channels > 2)
+    assert bool(caplog.records) == (channels > 2)

@@ -68,7 +68,8 @@ ChannelsOption = Annotated[
     Literal["auto", "mono", "stereo"],
     typer.Option(
         "--channels",
-        help="stereo: the model's one channel on both sides; auto: as it comes, in a mix as the video's own sound.",
+        help="stereo: the model's one channel on both sides; auto: as it comes, in a mix as the video's own sound, "
+        "surround sound as stereo.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -117,8 +117,8 @@ def dub(
         Literal["replace", "mix", "second-track", "skip"],
         typer.Option(
             "--keep-audio",
-            help="For videos with sound that can be heard: replace it, mix the new sound with it, copy it as a "
-            "second track, or skip the video.",
+            help="For videos with sound that can be heard: replace it, mix the new sound with it (in stereo at most), "
+            "copy it as a second track, or skip the video.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = "replace",

@@ -200,7 +200,7 @@ def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[st
     if summary.softer:
         yield (
             f"{console.count(summary.softer, 'sound')} softer than --loudness asks for: quiet ambience is not raised, "
-            "and hits are not pressed flat"
+            "hits are not pressed flat, and codecs may lift peaks"
         )
     if summary.failed:
         where = "above" if summary.dry else "above and in report.jsonl"

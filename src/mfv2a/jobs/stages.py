@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -25,9 +26,10 @@ from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.sounding import LONG_S
 from mfv2a.jobs.track import Track, make_track
 from mfv2a.jobs.writing import check_unchanged, describe, hits_of, markers_of, write_outputs
+from mfv2a.media.coding import LOSSY, coded_peak_dbtp
 from mfv2a.media.hardware import DecodeDevice
 from mfv2a.media.patience import Turn, check_patience
-from mfv2a.media.tracks import read_track
+from mfv2a.media.tracks import read_track, warn_of_mixing_down
 from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
@@ -264,7 +266,10 @@ class DubStages:
         audio, source = draft.kept[0].audio, None
         folder = item.output.parent if audio.duration_s > LONG_S else None
         if item.mix_track is not None:
+            if item.variant == 1:
+                warn_of_mixing_down(item.info, item.mix_track)
             source = read_track(item.info, item.mix_track, audio.sample_rate_hz, folder=folder)
+        coded_peak = partial(coded_peak_dbtp, plan=item.mux, out=item.output, folder=folder)
         return lambda candidate: make_track(
             candidate.audio,
             loudness_lufs=self._sound.loudness_lufs,
@@ -272,6 +277,7 @@ class DubStages:
             source=source,
             mix_gain_db=item.mix_gain_db,
             with_stem=item.wav is not None,
+            coded_peak=coded_peak if item.mux.codec in LOSSY else None,
             folder=folder,
             duck_db=self._delivery.duck_db,
             channels=self._delivery.channels,

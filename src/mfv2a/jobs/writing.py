@@ -17,7 +17,7 @@ from mfv2a.jobs.track import Track
 from mfv2a.media.audio import write_audio
 from mfv2a.media.markers import Marker, write_markers
 from mfv2a.media.mux import CHANGED, CHANGED_HINT, mux_audio, stamp
-from mfv2a.media.probe import nearest_pictures
+from mfv2a.media.places import find_places
 from mfv2a.records import UNCERTAIN_BELOW
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def write_outputs(
             _write_one(item, lay(candidate), path, wav, state(candidate))
         if item.onsets is not None:
             made.append(Made(kind=f"onsets {item.onsets.suffix[1:]}", path=item.onsets))
-            frames = nearest_pictures(item.info, [marker.time_s for marker in markers])
-            write_markers(item.onsets, markers, fps=item.info.fps, title=item.output.stem, frames=frames)
+            fps, places = find_places(item.info, [marker.time_s for marker in markers])
+            write_markers(item.onsets, markers, fps=fps, title=item.output.stem, places=places)
         track = lay(kept[0])
         _write_one(item, track, item.output, item.wav, state(kept[0]))
     except BaseException:

@@ -1,6 +1,8 @@
 """The boxes of an MP4 or QuickTime file that say what of its tracks is shown; their numbers are overwritten in place.
 
-Source: ISO/IEC 14496-12, boxes `mvhd`, `tkhd`, `mdhd`, `hdlr` and `elst`.
+Sources: ISO/IEC 14496-12, boxes `mvhd`, `tkhd`, `mdhd`, `hdlr`, `elst` and `stsd`; Google's Spherical Video RFC, 1 (the
+`uuid` box of a track) and 2 (`st3d`, `sv3d`); Dolby Vision Streams Within the ISO Base Media File Format (`dvcC` and
+its kin).
 """
 
 from __future__ import annotations
@@ -10,11 +12,15 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _HEADER = {0: (">I", 12, 16), 1: (">Q", 20, 24)}
 """Version of `mvhd` and `mdhd` -> format of a duration, places of the timescale (always 4 bytes) and the duration."""
 _TRACK_DURATION = {0: 20, 1: 28}
 """Version of `tkhd` -> place of its duration."""
+_SIGNALS = {b"st3d": "360-degree", b"sv3d": "360-degree"} | dict.fromkeys((b"dvcC", b"dvvC", b"dvwC"), "Dolby Vision")
+_SPHERICAL = bytes.fromhex("ffcc8263f8554a938814587a02521fdd")
+_ENTRY_BYTES = 78  # of a picture's entry in `stsd`, before the boxes in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Track:
         return entry, [struct.unpack_from(entry, content, 8 + size * k) for k in range(count)]
 
 
-def read_tracks(file: io.BufferedRandom) -> tuple[int, list[Track]]:
+def read_tracks(file: IO[bytes]) -> tuple[int, list[Track]]:
     """Place of the movie header's content (0 if there is none), and the tracks in order."""
     header, tracks = 0, list[Track]()
     for kind, start, end in _boxes(file, 0, file.seek(0, io.SEEK_END)):
@@ -94,7 +100,28 @@ def end_picture(path: Path, number: int, duration_s: float, slack_s: float) -> N
         file.write(struct.pack(form, longest))
 
 
-def _track(file: io.BufferedRandom, first: int, last: int) -> Track:
+def signals(path: Path) -> tuple[str, ...]:
+    """What the pictures of an MP4 or QuickTime file say beyond their codec: "360-degree", "Dolby Vision"."""
+    found: set[str] = set()
+    with path.open("rb") as file:
+        for start, end in _under(file, 0, file.seek(0, io.SEEK_END), b"moov", b"trak"):
+            if any(_read(file, at, at + 16) == _SPHERICAL for at, _ in _under(file, start, end, b"uuid")):
+                found.add(_SIGNALS[b"sv3d"])
+            for first, last in _under(file, start, end, b"mdia", b"minf", b"stbl", b"stsd"):
+                for _, entry, past in _boxes(file, first + 8, last):
+                    held = {kind for kind, _, _ in _boxes(file, entry + _ENTRY_BYTES, past)}
+                    found |= {_SIGNALS[kind] for kind in held & set(_SIGNALS)}
+    return tuple(sorted(found))
+
+
+def _under(file: IO[bytes], start: int, end: int, *kinds: bytes) -> Iterator[tuple[int, int]]:
+    """Begin and end of the content of each box that lies so deep within others."""
+    for kind, first, last in _boxes(file, start, end):
+        if kind == kinds[0]:
+            yield from _under(file, first, last, *kinds[1:]) if kinds[1:] else [(first, last)]
+
+
+def _track(file: IO[bytes], first: int, last: int) -> Track:
     parts = {name: (a, b) for name, a, b in _boxes(file, first, last)}
     media = {name: (a, b) for name, a, b in _boxes(file, *parts[b"mdia"])}
     header = _read(file, *media[b"mdhd"])
@@ -110,7 +137,7 @@ def _track(file: io.BufferedRandom, first: int, last: int) -> Track:
     )
 
 
-def _boxes(file: io.BufferedRandom, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Walk the boxes between two places: kind, begin and end of the content."""
     while start + 8 <= end:
         size, kind = struct.unpack(">I4s", _read(file, start, start + 8))
@@ -120,10 +147,10 @@ def _boxes(file: io.BufferedRandom, start: int, end: int) -> Iterator[tuple[byte
         size = size or end - start
         if size < head:
             return
-        yield kind, start + head, start + size
+        yield kind, start + head, min(start + size, end)
         start += size
 
 
-def _read(file: io.BufferedRandom, start: int, end: int) -> bytes:
+def _read(file: IO[bytes], start: int, end: int) -> bytes:
     file.seek(start)
     return file.read(end - start)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mfv2a.errors import ConfigError, MediaError
+from mfv2a.media.places import USUAL_FPS, Place, even_place
 from mfv2a.media.temporary import part_path
 
-USUAL_FPS = 25.0
 COLOURS = {"heard": "Blue", "seen": "Red", "cut": "Yellow"}
 """Kind -> colour of its marker."""
 SEVERAL = "Green"
@@ -36,25 +36,28 @@ class Marker(NamedTuple):
 
 
 def write_markers(
-    path: Path, markers: Sequence[Marker], *, fps: float, title: str, frames: Sequence[int] | None = None
+    path: Path, markers: Sequence[Marker], *, fps: float, title: str, places: Sequence[Place] | None = None
 ) -> None:
     """Writes marks beside a video, whole or not at all.
 
     Args:
         path: a name that ends in .csv or .edl.
         markers: in the order of their times.
-        fps: frames a second of the video; 0 where it is not known.
+        fps: frames a second of the timeline; 0 where it is not known.
         title: of the list.
-        frames: number of each mark's picture, where pictures are not evenly spaced; timecodes count on at `fps`.
+        places: of each mark, where the video has been looked at; else pictures are taken as evenly spaced.
 
     Raises:
         ConfigError: another suffix.
         MediaError: the file cannot be written.
     """
+    fps = fps or USUAL_FPS
+    if places is None:
+        places = [even_place(marker.time_s, fps) for marker in markers]
     if path.suffix == ".csv":
-        text = csv_text(markers, fps=fps or USUAL_FPS, frames=frames)
+        text = csv_text(markers, places, fps=fps)
     elif path.suffix == ".edl":
-        text = edl_text(markers, fps=fps or USUAL_FPS, title=title)
+        text = edl_text(markers, places, fps=fps, title=title)
     else:
         raise ConfigError(f"{path.name}: marks cannot be written so", hint="name it .csv or .edl")
     part = part_path(path)
@@ -77,19 +80,17 @@ def timecode(frame: int, fps: float) -> str:
     return f"{hours:02}:{minute:02}:{second:02}:{frames:02}"
 
 
-def csv_text(markers: Sequence[Marker], *, fps: float, frames: Sequence[int] | None = None) -> str:
-    """A table: kind, seconds, frame (from 0; `frames` if they are known) and timecode of each mark."""
+def csv_text(markers: Sequence[Marker], places: Sequence[Place], *, fps: float) -> str:
+    """A table: kind, seconds, frame (number of the picture, from 0) and timecode of each mark."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("kind", "time_s", "frame", "timecode"))
-    for number, marker in enumerate(markers):
-        even = round(marker.time_s * fps)
-        frame = even if frames is None else frames[number]
-        table.writerow((marker.kind, f"{marker.time_s:.3f}", frame, timecode(even, fps)))
+    for marker, place in zip(markers, places, strict=True):
+        table.writerow((marker.kind, f"{marker.time_s:.3f}", place.picture, timecode(place.frame, fps)))
     return text.getvalue()
 
 
-def edl_text(markers: Sequence[Marker], *, fps: float, title: str) -> str:
+def edl_text(markers: Sequence[Marker], places: Sequence[Place], *, fps: float, title: str) -> str:
     """An EDL with an event of one frame for each frame that has a mark.
 
     Each carries its marks twice, as programs differ in what they read: as a locator (`* LOC:`) and as a note
@@ -98,10 +99,10 @@ def edl_text(markers: Sequence[Marker], *, fps: float, title: str) -> str:
     lines = [f"TITLE: {' '.join(title.split())}", "FCM: NON-DROP FRAME", ""]
     counts: dict[str, int] = {}
     frames: dict[int, list[tuple[str, str]]] = {}
-    for marker in markers:
+    for marker, place in zip(markers, places, strict=True):
         counts[marker.kind] = counts.get(marker.kind, 0) + 1
         named = (COLOURS[marker.kind], f"{marker.kind} {counts[marker.kind]}")
-        frames.setdefault(round(marker.time_s * fps), []).append(named)
+        frames.setdefault(place.frame, []).append(named)
     for number, (frame, marks) in enumerate(sorted(frames.items()), start=1):
         colour = marks[0][0] if len({each for each, _ in marks}) == 1 else SEVERAL
         name = ", ".join(text for _, text in marks)

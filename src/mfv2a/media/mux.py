@@ -18,7 +18,8 @@ import ffmpeg
 
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
 from mfv2a.media.audio import FittedSound
-from mfv2a.media.boxes import end_picture
+from mfv2a.media.boxes import end_picture, signals
+from mfv2a.media.coding import at_codec_rate, encoder_options
 from mfv2a.media.containers import MOV_FAMILY, AudioCodec, MuxPlan, needs_generic_tags, plan_mux
 from mfv2a.media.delay import (
     PLACE_NAME,
@@ -29,7 +30,6 @@ from mfv2a.media.delay import (
 )
 from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, has_encoder, run_ffmpeg
 from mfv2a.media.probe import probe_video
-from mfv2a.media.resampling import resample
 from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, opus_delays, write_covers
 from mfv2a.media.tags import state
 from mfv2a.media.temporary import part_path
@@ -39,7 +39,6 @@ from mfv2a.records import Audio, VideoInfo
 __all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux", "stamp"]
 
 log = logging.getLogger(__name__)
-OPUS_HZ = 48000
 CHANGED = "has changed while it was read"
 CHANGED_HINT = "wait until it is whole, then run the same command again"
 
@@ -93,17 +92,15 @@ def mux_audio(
     """
     if out.exists() and out.samefile(info.path):
         raise ConfigError(f"{out} is the source itself", hint="write to another folder")
-    if plan.codec == "opus" and audio.sample_rate_hz != OPUS_HZ:
-        # Opus is decoded at 48 kHz whatever went in, and FFmpeg states the delay of lower rates wrongly.
-        wave = resample(audio.samples, audio.sample_rate_hz, OPUS_HZ)
-        audio = Audio(samples=wave, sample_rate_hz=OPUS_HZ)
+    audio = at_codec_rate(audio, plan)
     rate = audio.sample_rate_hz
     channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
     part, num_samples = part_path(out), round(info.duration_s * rate)
     sound = FittedSound(audio.samples, num_samples)
-    stated = state(info.tags, statement)
+    stated = state(info.tags, statement, plan.container)
     if statement and not stated:
         log.warning("%s: all places for what a file says of its sound are taken; it says nothing", info.path)
+    _warn_of_signals(info, plan)
     told = {**stated, **(tags or {})}
     job = _Job(info, plan, sound, channels, num_samples, rate, told, part, tuple(beside))
     try:
@@ -133,6 +130,13 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise MediaError(path, "has vanished while it was read", hint=CHANGED_HINT) from error
     return status.st_size, status.st_mtime_ns
+
+
+def _warn_of_signals(info: VideoInfo, plan: MuxPlan) -> None:
+    """Say what ffmpeg writes into MP4 alone, where it is lost."""
+    if plan.container in MOV_FAMILY and plan.container != "mp4":
+        for lost in signals(info.path):
+            log.warning("%s: the %s signalling of its picture cannot be kept in %s", info.path, lost, plan.suffix)
 
 
 def _write_with_bundled(job: _Job) -> None:
@@ -220,7 +224,7 @@ def _options(job: _Job, sound_start_s: float) -> dict[str, Any]:
         "disposition:a:0": "default",
         "copyinkf:v": None,
         "max_muxing_queue_size": 9999,
-        **_codec_options(job.plan, job.channels),
+        **encoder_options(job.plan, job.channels),
         **_container_options(job.plan, job.rate_hz, {*job.info.tags, *job.tags}),
         **{f"metadata:g:{n}": f"{key}={value}" for n, (key, value) in enumerate(job.tags.items())},
     }
@@ -238,21 +242,13 @@ def _beside_options(job: _Job, program: Path) -> dict[str, Any]:
     return options | {"strict": -2}  # ffmpeg before 6 calls FLAC in MP4 experimental
 
 
-def _codec_options(plan: MuxPlan, channels: int) -> dict[str, Any]:
-    if plan.codec == "aac":
-        return {"b:a:0": "128k" if channels == 1 else "192k"}
-    if plan.codec == "opus":
-        return {"b:a:0": "96k" if channels == 1 else "160k"}
-    if plan.codec == "flac":
-        return {"strict": -2}  # ffmpeg before 6 calls FLAC in MP4 experimental
-    return {}
-
-
 def _container_options(plan: MuxPlan, rate: int, tags: Iterable[str]) -> dict[str, Any]:
     if plan.container in MOV_FAMILY:
         generic = "+use_metadata_tags" if needs_generic_tags(plan.container, tags) else ""
         # Edit lists count in the movie's timescale: the usual 1/1000 s would round the stated length.
-        return {"movflags": f"+faststart{generic}", "movie_timescale": rate}
+        options = {"movflags": f"+faststart{generic}", "movie_timescale": rate}
+        # ffmpeg calls what says that a picture is spherical (st3d, sv3d) or Dolby Vision (dvcC) unofficial.
+        return options | ({"strict": -2} if plan.container == "mp4" else {})
     if plan.container in ("matroska", "webm"):
         # The muxer takes the encoder's delay off by itself; shifting every stream for it would count it twice.
         return {"avoid_negative_ts": "disabled"}

@@ -8,19 +8,17 @@ know what the frames are for.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
-import numpy as np
 
 from mfv2a.errors import MediaError
 from mfv2a.media.hardware import opening
-from mfv2a.media.patience import check_patience
-from mfv2a.media.times import Timeline, scan_times, slack_seconds
+from mfv2a.media.times import Timeline, has_slots, scan_times, slack_seconds
 from mfv2a.records import StreamInfo, VideoInfo
 
 STILL_FORMATS = ("image2", "_pipe", "tty", "ico", "lrc")
@@ -98,6 +96,8 @@ def probe_video(path: Path | str) -> VideoInfo:
         picture = choose_picture(container, path)
         lines = scan_times(container)
         line = _picture_line(lines, picture, path)
+        if has_slots(container) and picture.duration:
+            line.reach(float(picture.duration * picture.time_base))
         fps = line.frame_rate(picture)
         duration_s = line.duration_s(fps)
         _check_whole(container, picture, lines, duration_s, path)
@@ -119,33 +119,6 @@ def probe_video(path: Path | str) -> VideoInfo:
             streams=tuple(_describe(stream) for stream in container.streams),
             tags=dict(container.metadata),
         )
-
-
-def nearest_pictures(info: VideoInfo, times_s: Sequence[float]) -> list[int]:
-    """The numbers of the pictures shown nearest to some times, from 0; packets are read, nothing is decoded.
-
-    Args:
-        info: the probe of the video.
-        times_s: after its first picture.
-
-    Raises:
-        MediaError: the file cannot be opened.
-    """
-    shown: list[float] = []
-    with open_media(info.path) as container, suppress(av.FFmpegError, OSError):
-        for packet in container.demux(container.streams[info.picture_index]):
-            check_patience()
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is not None and packet.size and not packet.is_discard:
-                shown.append(float(time * packet.time_base) - info.start_s)
-    if not shown:
-        return [0 for _ in times_s]
-    places = np.sort(np.array(shown))
-    after = np.clip(np.searchsorted(places, times_s), 1, max(1, len(places) - 1))
-    near = [np.minimum(each, len(places) - 1) for each in (after - 1, after)]
-    wanted = np.asarray(times_s, np.float64)
-    chosen = np.where(wanted - places[near[0]] <= places[near[1]] - wanted, near[0], near[1])
-    return [int(number) for number in chosen]
 
 
 def choose_picture(container: Any, path: Path) -> Any:

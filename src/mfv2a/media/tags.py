@@ -9,6 +9,8 @@ from mfv2a.media.probe import open_media
 
 STATED_IN = ("comment", "description", "synopsis", "grouping")
 """Tags for a statement, the usual one first: FFmpeg writes them into MP4 in the places where players look."""
+_PLACES = {"avi": ("comment",), "asf": ("comment", "synopsis", "grouping")}
+"""Container -> those of the tags that it has places for, where some have none; ASF's comment is its description."""
 STATEMENT = "AI-generated audio"
 """How a statement begins: one that a source carries already is replaced."""
 
@@ -23,12 +25,13 @@ def read_tags(path: Path | str) -> dict[str, str]:
         return dict(container.metadata)
 
 
-def state(tags: Mapping[str, str], statement: str) -> dict[str, str]:
+def state(tags: Mapping[str, str], statement: str, container: str = "") -> dict[str, str]:
     """Find a place for a statement among the tags of a file, so that none of them is lost.
 
     Args:
         tags: of the source.
         statement: to be made; "" for none.
+        container: FFmpeg's name of the muxer that writes it; "" for one that has a place for each tag.
 
     Returns:
         The tag to add; none if all places are taken.
@@ -36,6 +39,8 @@ def state(tags: Mapping[str, str], statement: str) -> dict[str, str]:
     if not statement:
         return {}
     known = {name.casefold(): value for name, value in tags.items()}
-    free = [name for name in STATED_IN if not known.get(name) or known[name].startswith(STATEMENT)]
+    free = [
+        name for name in _PLACES.get(container, STATED_IN) if not known.get(name) or known[name].startswith(STATEMENT)
+    ]
     stated = [name for name in free if name in known]
     return {(stated or free)[0]: statement} if free else {}

@@ -1,11 +1,15 @@
 """When the packets of a file are shown, without decoding any: how long its picture is, and how fast.
 
 This file knows neither what is seen nor what the times are for.
+
+AVI has a slot for each picture, in the order in which they are decoded, and states no times. FFmpeg's decode time is
+the slot; what it gives as the time of display is a guess, often a slot or two late. So pictures are shown in slots.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,19 +68,67 @@ class Timeline:
             end_s = max(end_s, self.last_s + (usual_s or (1 / fps if fps > 0 else 1 / 25)))
         return end_s - self.first_s
 
+    def reach(self, stated_s: float) -> None:
+        """Holds the last picture until the stated end of all, if that is no more than the usual interval after it."""
+        usual_s = (self.last_s - self.first_s) / max(1, self.packets - 1)
+        if self.end_s < stated_s <= self.last_s + usual_s + 1e-6:
+            self.end_s, self.last_duration_s = stated_s, stated_s - self.last_s
+
+
+def has_slots(container: Any) -> bool:
+    """Whether pictures lie in slots, without times of their own."""
+    return bool(container.format.name == "avi")
+
+
+def packet_time_s(packet: Any, *, slots: bool) -> float | None:
+    """When a packet is shown on its file's clock, if anything tells; packets in slots may take each other's times."""
+    first, second = (packet.dts, packet.pts) if slots else (packet.pts, packet.dts)
+    time = first if first is not None else second
+    return None if time is None else float(time * packet.time_base)
+
+
+class FrameClock:
+    """When decoded frames are shown.
+
+    Args:
+        container: the open file.
+        stream: of the picture.
+    """
+
+    def __init__(self, container: Any, stream: Any) -> None:
+        self._slots, self._stream = has_slots(container), stream
+        self._free: deque[float] = deque()
+
+    def feed(self, packet: Any) -> None:
+        """Takes a packet that goes into the decoder."""
+        if self._slots and packet.size and (time_s := packet_time_s(packet, slots=True)) is not None:
+            self._free.append(time_s)
+
+    def time_s(self, frame: Any) -> float | None:
+        """The time of the frame that the decoder gives next, in seconds on the file's clock."""
+        if not self._slots:
+            return None if frame.time is None else float(frame.time)
+        if frame.dts is not None and not self._stream.codec_context.has_b_frames:
+            time_s = float(frame.dts * frame.time_base)  # its own packet's, even if others could not be decoded
+            while self._free and self._free[0] <= time_s:
+                self._free.popleft()
+            return time_s
+        return self._free.popleft() if self._free else None
+
 
 def scan_times(container: Any) -> dict[int, Timeline]:
     """Read every packet's time; a damaged end only ends the reading."""
     lines: dict[int, Timeline] = {}
+    slots = has_slots(container)
     try:
         for packet in container.demux():
             check_patience()
             if packet.is_discard or packet.size == 0:
                 continue
             line = lines.setdefault(packet.stream_index, Timeline())
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is not None:
-                line.add(float(time * packet.time_base), float((packet.duration or 0) * packet.time_base))
+            time_s = packet_time_s(packet, slots=slots)
+            if time_s is not None:
+                line.add(time_s, float((packet.duration or 0) * packet.time_base))
     except (av.FFmpegError, OSError):
         pass
     return lines

@@ -5,6 +5,7 @@ Sound is float32 [S, channels]. This file does not know what the sound is kept f
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,9 +31,11 @@ from mfv2a.media.spool import forget, silence
 from mfv2a.media.streams import can_hold
 from mfv2a.records import Audio, StreamInfo, VideoInfo
 
+log = logging.getLogger(__name__)
 AUDIBLE_PEAK = 1 / 32768  # one step of 16-bit sound: what never rises above it is digital silence
 ONE_SOUND = frozenset({"flv"})
 BESIDE_HINT = "use --keep-audio mix or replace, or convert the video to .mkv first"
+MOST_CHANNELS = 2
 FALLBACK_HZ = 48_000
 GAP_S = 0.05  # a jump of the clock beyond this is a gap
 HOLE_S = 0.005  # a smaller one, if all of the next blocks keep it; else it is the rounding of containers, or a jitter
@@ -106,6 +109,19 @@ def read_track(
     if track is None:
         raise MediaError(info.path, f"has sound that cannot be decoded (stream {index})")
     return track
+
+
+def warn_of_mixing_down(info: VideoInfo, index: int) -> None:
+    """Say that a track has more channels than `read_track` gives.
+
+    Raises:
+        MediaError: the file cannot be opened.
+    """
+    with open_media(info.path) as container:
+        context = container.streams[index].codec_context
+        channels = 0 if context is None else context.layout.nb_channels
+    if channels > MOST_CHANNELS:
+        log.warning("%s: the %d channels of its sound become two in the mix", info.path, channels)
 
 
 def read_on_clock(path: Path) -> Audio:

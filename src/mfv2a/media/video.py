@@ -19,7 +19,7 @@ from mfv2a.media.hdr import tone_table
 from mfv2a.media.patience import check_patience
 from mfv2a.media.probe import CUT_HINT, open_media, probe_video
 from mfv2a.media.scaling import Scaler
-from mfv2a.media.times import slack_seconds
+from mfv2a.media.times import FrameClock, slack_seconds
 from mfv2a.records import Clip, FrameRequest, VideoInfo
 
 CHUNK_FRAMES = 64
@@ -107,9 +107,9 @@ def timed_frames(
     end_s = 0.0
     with open_media(info.path, device=device) as container:
         threads = threads if device == "cpu" else 1
-        for count, frame in enumerate(_pictures(container, info.picture_index, threads)):
+        for count, (frame, clock_s) in enumerate(_pictures(container, info.picture_index, threads)):
             check_patience()
-            time_s = count * interval_s if frame.time is None else frame.time - info.start_s
+            time_s = count * interval_s if clock_s is None else clock_s - info.start_s
             yield frame, time_s
             shown_s = float((frame.duration or 0) * frame.time_base) if frame.time_base else 0.0
             end_s = max(end_s, time_s + max(shown_s, interval_s))
@@ -132,14 +132,14 @@ def _check_decoded(path: Path, decoded_s: float, info: VideoInfo) -> None:
         )
 
 
-def _pictures(container: Any, index: int, threads: int) -> Iterator[Any]:
-    """Decode one stream in presentation order, stepping over packets that cannot be decoded."""
+def _pictures(container: Any, index: int, threads: int) -> Iterator[tuple[Any, float | None]]:
+    """Decode one stream in presentation order, with times by the file's clock; what cannot be decoded is left out."""
     picture = container.streams[index]
     picture.thread_type, picture.codec_context.thread_count = "AUTO", threads
     for other in container.streams:
         if other.index != index and hasattr(other, "discard"):
             other.discard = av.stream.Discard.all  # the demuxer need not even read them
-    packets = container.demux(picture)
+    packets, clock = container.demux(picture), FrameClock(container, picture)
     while True:
         try:
             packet = next(packets, None)
@@ -147,11 +147,13 @@ def _pictures(container: Any, index: int, threads: int) -> Iterator[Any]:
             packet = None
         if packet is None:
             break
+        clock.feed(packet)
         try:
             frames = packet.decode()
         except av.FFmpegError:
             continue  # the caller compares what was decoded with the stated length
-        yield from frames
+        for frame in frames:
+            yield frame, clock.time_s(frame)
 
 
 class Grid:

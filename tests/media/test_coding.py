@@ -1,0 +1,52 @@
+"""What a sound's peaks are once it was coded is told by the program that codes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from media_clips import write_video
+
+from mfv2a.errors import MediaError
+from mfv2a.media.coding import coded_peak_dbtp
+from mfv2a.media.containers import MuxPlan, plan_mux
+from mfv2a.media.loudness import true_peak_dbtp
+from mfv2a.media.mux import mux_audio
+from mfv2a.media.probe import probe_video
+from mfv2a.records import Audio
+
+pytestmark = pytest.mark.usefixtures("each_ffmpeg")
+
+
+def dense(seconds: float, rate_hz: int, channels: int) -> Audio:
+    """A square wave under noise, at its full height for most of the time."""
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    waves = np.sign(np.sin(2 * np.pi * 110 * times)) + 0.3 * np.random.default_rng(0).standard_normal(len(times))
+    wave = np.clip(0.7 * waves, -0.8, 0.8).astype(np.float32)
+    return Audio(samples=wave if channels == 1 else np.stack([wave] * channels, axis=1), sample_rate_hz=rate_hz)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate"), [(".mp4", "aac", 48000), (".mkv", "aac", 44100), (".mkv", "opus", 44100)]
+)
+def test_the_peak_is_that_of_the_file(tmp_path: Path, suffix: str, codec: str, rate: int, channels: int) -> None:
+    info = probe_video(write_video(tmp_path / f"a{suffix}"))
+    plan, audio = plan_mux(info, codec), dense(info.duration_s, rate, channels)  # type: ignore[arg-type]
+    told = coded_peak_dbtp(audio, plan, tmp_path / "out.mp4", folder=tmp_path)
+    with av.open(str(mux_audio(info, audio, tmp_path / f"out{suffix}", plan))) as container:
+        wave = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1).T
+        heard = true_peak_dbtp(np.ascontiguousarray(wave), container.streams.audio[0].rate)
+    assert told == pytest.approx(heard, abs=0.05)
+    assert abs(told - true_peak_dbtp(audio.samples, rate)) > 0.05
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"a{suffix}", f"out{suffix}"]
+
+
+def test_of_nothing_there_is_no_peak_and_a_bad_place_is_told(tmp_path: Path) -> None:
+    plan = MuxPlan(codec="aac", encoder="aac", suffix=".mp4", container="mp4")
+    silence = Audio(samples=np.zeros(4800, np.float32), sample_rate_hz=48000)
+    assert coded_peak_dbtp(silence, plan, tmp_path / "out.mp4") == -np.inf
+    with pytest.raises(MediaError):
+        coded_peak_dbtp(silence, plan, tmp_path / "none" / "out.mp4")
