@@ -188,6 +188,17 @@ def test_every_objective_trains_the_generator(objective):
     assert network.empty_clip_feat.grad is not None
 
 
+@pytest.mark.parametrize("name", ["flow-matching", "energy"])
+def test_flow_matching_draws_one_logit_normal_time_a_row(name):
+    network, seen = some_network(3), []
+    network.register_forward_hook(lambda _, __, kwargs, ___: seen.append(kwargs["t"].float()), with_kwargs=True)
+    objective = ObjectiveConfig(name=name, equal_share=1.0, time_mean=0.5, time_std=0.7)
+    GeneratorTask(network, objective).loss(generator_batch(2000), step=0, generator=torch.Generator().manual_seed(1))
+    times = torch.logit(seen[0].double())
+    assert times.mean().item() == pytest.approx(0.5, abs=0.06)
+    assert times.std().item() == pytest.approx(0.7, abs=0.06)
+
+
 def gradients(network, objective, autocast=False, **options):
     network.zero_grad()
     task = GeneratorTask(network, objective, **options)
