@@ -119,6 +119,14 @@ def test_videos_and_sounds_train_one_network_and_held_out_rows_are_measured(lab,
         assert sorted(path.name for path in (lab / "run" / "sheets").iterdir()) == ["step-2.png", "step-4.png"]
 
 
+def test_a_run_tells_what_made_its_features(lab):
+    made_by = {"type": "features", "vae": "c0de", "sync": ""}
+    (lab / "sounds" / "extraction.json").write_text(json.dumps(made_by), encoding="utf-8")
+    (lab / "sounds" / "index.json").write_text("{}", encoding="utf-8")
+    assert train(lab, RUN + MODEL) == 0
+    assert load_network(lab / "run" / "final.safetensors", "generator")[1]["features"] == {"vae": ["c0de"]}
+
+
 def test_resume_asks_for_a_checkpoint_and_goes_on_from_it(lab, capfd):
     assert train(lab, RUN + MODEL, "--resume") == 4
     assert "no checkpoint" in capfd.readouterr().err

@@ -15,6 +15,7 @@ import torch
 from mfv2a.config import RunConfig
 from mfv2a.data.dataset import Source, StepDataset, batches
 from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.jobs.joining import feature_digests
 from mfv2a.jobs.lock import alone
 from mfv2a.jobs.networks import load_teacher, make_network
 from mfv2a.jobs.runlog import RunLog, StopFlag
@@ -74,6 +75,7 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
     dataset = StepDataset(
         _sources(config), batch_size=config.batch_size, seed=config.seed, rows=team.rows(config.batch_size)
     )
+    features = feature_digests(config.sources)
     network, teacher = make_network(config), load_teacher(config)
     if teacher is not None:
         network.latent_mean.copy_(teacher.latent_mean)  # type: ignore[operator]
@@ -105,7 +107,8 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
     if not finished:
         stop.raise_again()
         return checkpoint_paths(out)[0]
-    facts = {"steps": training.step, "seconds": round(training.seconds), "run": _plain(asdict(config))}
+    facts: dict[str, Any] = {"steps": training.step, "seconds": round(training.seconds)}
+    facts |= {"run": _plain(asdict(config)), "features": features}
     state = {name: whole(tensor) for name, tensor in maker_state(training.ema.state).items()}
     path = out / "final.safetensors"
     return save_network(path, config.task, network, state=state, facts=facts) if team.first else path
