@@ -25,11 +25,11 @@ def draw_mel(rng):
     return {"mel": rng.normal(-3, 1, (80, 16)).astype(np.float32)}
 
 
-def start(tmp_path, steps=6, stop_after=None, draw=draw_mel, out="run", **changes):
+def start(tmp_path, steps=6, stop_after=None, draw=draw_mel, out="run", clip=1.0, **changes):
     torch.manual_seed(0)
     config = RunConfig(
         task="vae", out=str(tmp_path / out), steps=steps, batch_size=2, log_every=1, workers=0,
-        sources=(SourceConfig(type="scenes"),), optimizer=OptimizerConfig(warmup_steps=2, ema=0.5), **changes,
+        sources=(SourceConfig(type="scenes"),), optimizer=OptimizerConfig(warmup_steps=2, ema=0.5, clip=clip), **changes,
     )  # fmt: skip
     dataset = StepDataset([Source(draw)], batch_size=2, seed=3)
     logged = []
@@ -88,6 +88,15 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     config = training.config
     with pytest.raises(CheckpointError, match="checkpoint"):
         Training(config, VAETask(VAE(VAEConfig(dim=12))), lambda _: [], lambda _: None)
+
+
+def test_a_clip_of_0_leaves_gradients_as_they_are(tmp_path):
+    runs = [start(tmp_path, 2, out=f"run-{clip}", clip=clip)[0] for clip in (0.0, 1e9, 1e-9)]
+    for training in runs:
+        training.run()
+    none, loose, tight = (torch.cat([w.flatten() for w in each.task.network.parameters()]) for each in runs)
+    assert torch.equal(none, loose)
+    assert not torch.equal(none, tight)
 
 
 def test_a_finished_run_does_nothing_more(tmp_path):

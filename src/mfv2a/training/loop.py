@@ -154,7 +154,7 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         loss, numbers = self._gradient(batch)
         weights = self.task.network.parameters()
-        clipped = torch.nn.utils.clip_grad_norm_(weights, self.config.optimizer.clip)
+        clipped = torch.nn.utils.clip_grad_norm_(weights, self.config.optimizer.clip or math.inf)
         norm = float(whole(clipped))
         if not math.isfinite(loss) or not math.isfinite(norm):
             self._tell_divergence(batch, loss, norm)
