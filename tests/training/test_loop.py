@@ -29,7 +29,8 @@ def start(tmp_path, steps=6, stop_after=None, draw=draw_mel, out="run", clip=1.0
     torch.manual_seed(0)
     config = RunConfig(
         task="vae", out=str(tmp_path / out), steps=steps, batch_size=2, log_every=1, workers=0,
-        sources=(SourceConfig(type="scenes"),), optimizer=OptimizerConfig(warmup_steps=2, ema=0.5, clip=clip), **changes,
+        sources=(SourceConfig(type="scenes"),), optimizer=OptimizerConfig(warmup_steps=2, ema=0.5, clip=clip),
+        **changes,
     )  # fmt: skip
     dataset = StepDataset([Source(draw)], batch_size=2, seed=3)
     logged = []
@@ -86,8 +87,12 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     training, _ = start(tmp_path, steps=1)
     training.run()
     config = training.config
-    with pytest.raises(CheckpointError, match="checkpoint"):
+    with pytest.raises(ConfigError, match=r"holds a run with model\.dim = \d+, not 12"):
         Training(config, VAETask(VAE(VAEConfig(dim=12))), lambda _: [], lambda _: None)
+    other = VAE(VAEConfig.tiny())
+    other.decoder = torch.nn.Identity()
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        Training(config, VAETask(other), lambda _: [], lambda _: None)
 
 
 def test_a_clip_of_0_leaves_gradients_as_they_are(tmp_path):
@@ -97,6 +102,14 @@ def test_a_clip_of_0_leaves_gradients_as_they_are(tmp_path):
     none, loose, tight = (torch.cat([w.flatten() for w in each.task.network.parameters()]) for each in runs)
     assert torch.equal(none, loose)
     assert not torch.equal(none, tight)
+
+
+def test_what_changed_when_a_run_is_taken_up_is_told(tmp_path, caplog):
+    start(tmp_path, steps=2)[0].run()
+    start(tmp_path, steps=4, minutes=9.0)
+    assert not caplog.messages, "the length of a run may change"
+    start(tmp_path, steps=4, crop_s=2.0, objective=ObjectiveConfig(alpha=0.5))
+    assert caplog.messages == [f"{tmp_path / 'run'} goes on from step 2 with another crop_s, objective than before"]
 
 
 def test_a_finished_run_does_nothing_more(tmp_path):

@@ -103,6 +103,7 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
                     report({"step": record["step"], "note": note})
 
         training = Training(config, task, stream, write, stop.is_set, team, measure)
+        log.take_up(training.step)
         finished = training.run()
     if not finished:
         stop.raise_again()
@@ -156,8 +157,9 @@ def _validation(config: RunConfig, network: Any, team: Team) -> Validation | Non
     held = config.validation
     if not held.every:
         return None
-    if shared := {source.path for source in held.sources} & {source.path for source in config.sources}:
-        raise ConfigError(f"{shared.pop()} is trained on, so it is not held out", hint="give another folder")
+    trained_on = {Path(source.path).resolve() for source in config.sources}
+    if shared := [source.path for source in held.sources if Path(source.path).resolve() in trained_on]:
+        raise ConfigError(f"{shared[0]} is trained on, so it is not held out", hint="give another folder")
     rows = StepDataset(
         _sources(replace(config, sources=held.sources)),
         batch_size=held.rows,
