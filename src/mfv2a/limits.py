@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,12 +62,17 @@ def check_values(record: Any, limits: Mapping[str, Limit]) -> None:
 
 
 def check_source(source: SourceConfig) -> None:
-    """Refuse options of a source that nothing would read.
+    """Refuse options of a source that cannot work, or that nothing would read.
 
     Raises:
         ConfigError: names the key.
     """
     check_values(source, SOURCE)
+    for key in ("label", "exclude"):
+        try:
+            re.compile(getattr(source, key))
+        except re.error as error:
+            raise ConfigError(f"{key} = {getattr(source, key)!r} is no regular expression: {error}") from error
     if source.voices and source.type not in ("scenes", "features"):
         raise ConfigError(f"voices are laid on scenes, not on {source.type}")
     if source.split and not source.listing:

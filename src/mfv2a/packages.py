@@ -27,6 +27,7 @@ BASES: dict[tuple[int, ...], str] = {
 }
 """Widths of a generator's inputs -> the public model whose encoders and decoders have them."""
 MANY_STEPS = 25
+BY_HAND = "make a package by hand: docs/TRAINING.md, A codec of your own"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,8 +167,7 @@ def _check_features(path: Path, header: Header, base: Checkpoint) -> None:
         if digest.startswith("sha256:") and any(f"sha256:{each}" != digest for each in learned):
             raise ConfigError(
                 f"{path} learned from features of another {role} than that of {base.name}",
-                hint="name a model with that one by --like, or make a package by hand: docs/TRAINING.md, "
-                "A codec of your own",
+                hint=f"name a model with that one by --like, or {BY_HAND}",
             )
 
 
@@ -195,7 +195,7 @@ def _fitting(path: Path, header: Header) -> str:
     if widths(read_header(Path(embedded.path)).config) == found:
         return embedded.name
     named = ", ".join(f"{key} {width}" for key, width in zip(WIDTHS, found, strict=True))
-    raise ConfigError(f"{path}: no known model has these inputs: {named}", hint="export it with --like NAME")
+    raise ConfigError(f"{path}: no known model has these inputs: {named}", hint=f"name one by --like, or {BY_HAND}")
 
 
 def _of_repo(name: str, repo: str, revision: str) -> Checkpoint:

@@ -17,7 +17,7 @@ from mfv2a.data.dataset import Source, StepDataset, batches
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.jobs.joining import feature_digests
 from mfv2a.jobs.lock import alone
-from mfv2a.jobs.networks import load_teacher, make_network
+from mfv2a.jobs.networks import load_teacher, make_network, network_config
 from mfv2a.jobs.runlog import RunLog, StopFlag
 from mfv2a.loader import pick_device
 from mfv2a.models.mel import MelSpectrogram
@@ -196,7 +196,7 @@ def read_run(path: Path) -> RunConfig:
     """The run of a RUN.toml.
 
     Raises:
-        ConfigError: see `mfv2a.config.load_toml`; the run's folder must not hold another task's checkpoint.
+        ConfigError: see `mfv2a.config.load_toml`; the sizes of `[model]` must make a network.
     """
     from mfv2a.config import load_toml
 
@@ -204,6 +204,10 @@ def read_run(path: Path) -> RunConfig:
     if config.task == "generator" and any(source.type != "features" for source in config.sources):
         raise ConfigError("a generator learns from stored features", hint="make them with mfv2a extract")
     _check_values(config, path)
+    try:
+        network_config(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", hint=error.hint) from error
     return config
 
 
@@ -226,6 +230,8 @@ def _check_values(config: RunConfig, path: Path) -> None:
     for key in ("dim", "latent_dim"):
         width = config.model.get(key, 1)
         wrong[f"model.{key} must be a positive number, not {width!r}"] = not (isinstance(width, int) and width > 0)
+    ratio = config.model.get("mlp_ratio", 1.0)
+    wrong[f"model.mlp_ratio must be above 0, not {ratio!r}"] = not (isinstance(ratio, int | float) and ratio > 0)
     for what, is_wrong in wrong.items():
         if is_wrong:
             raise ConfigError(f"{path}: {what}", hint="docs/TRAINING.md lists the keys")
