@@ -30,6 +30,7 @@ import torch
 from mfv2a.config import RunConfig, load_toml
 from mfv2a.data.dataset import Arrays, Source, StepDataset, batches
 from mfv2a.jobs.networks import network_config
+from mfv2a.limits import NO_GUIDED_TARGET
 from mfv2a.models.arithmetic import products_for
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.weights import save_network
@@ -140,6 +141,8 @@ def changed(config: RunConfig, options: argparse.Namespace, objective: str, out:
     """The run with few rows and steps, logged at each."""
     aim = config.objective
     if objective and objective != aim.name:
+        if objective in NO_GUIDED_TARGET:
+            aim = replace(aim, omega=1.0, kappa=0.0)
         aim = replace(aim, name=objective, teacher="")  # type: ignore[arg-type]
     if options.equal_share is not None:
         aim = replace(aim, equal_share=options.equal_share)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from mfv2a.data.manifest import STATISTICS, Item, read_shards, write_shard
-from mfv2a.errors import Mfv2aError
+from mfv2a.errors import ConfigError, Mfv2aError
 from mfv2a.loader import load_pipeline
 from mfv2a.models.yamnet import Tagger
 from mfv2a.pipeline import Pipeline
@@ -49,6 +49,8 @@ def pick(folder: Path, out: Path) -> None:
     """Listen to the recordings, write those that are heard as their label."""
     table = tomllib.loads(VOICES.read_text(encoding="utf-8"))
     meant = {name: label for label, wanted in table.items() for name in wanted["recordings"]}
+    if not (folder / STATISTICS).is_file():
+        raise ConfigError(f"no {STATISTICS} in {folder}", hint="encode the recordings with mfv2a extract")
     latents, facts = read_shards(folder, ["latent"])
     pipeline, tagger = load_pipeline("embedded", device="cpu"), Tagger.from_assets()
     torch.set_num_threads(1)
@@ -67,6 +69,11 @@ def pick(folder: Path, out: Path) -> None:
             row = rows[number % len(rows)]
             captions = [*facts[row]["captions"], *CAPTIONS[label].training]
             items.append(({"latent": latents["latent"][row]}, {**facts[row], "captions": captions, "means": label}))
+    if not items:
+        raise ConfigError(
+            f"of no label, {LEAST} of the recordings in {folder} that {VOICES.name} names are heard as it",
+            hint="look at what it names, and as what they must be heard",
+        )
     for start in range(0, len(items), SHARD_ITEMS):
         write_shard(out, start // SHARD_ITEMS, items[start : start + SHARD_ITEMS])
     shutil.copy(folder / STATISTICS, out / STATISTICS)

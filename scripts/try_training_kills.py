@@ -106,9 +106,9 @@ def main() -> None:
         lab, run = Path(folder), Path(folder) / "killed"
         make_features(lab / "made-up")
         for _ in range(options.kills):
-            before, seen = readable(run), len(logged(run))
+            before, last = readable(run), logged(run)[-1:]
             process = begin(lab, "killed", options.steps, options.minutes)
-            while process.poll() is None and len(logged(run)) <= seen:
+            while process.poll() is None and logged(run)[-1:] == last:
                 time.sleep(0.02)
             time.sleep(chance.uniform(0, 150 * options.minutes))
             if process.poll() is not None:
@@ -119,7 +119,7 @@ def main() -> None:
             after, records = readable(run), logged(run)
             damaged = len(list(run.glob("checkpoint-*.safetensors"))) - len(after)
             lost += damaged + (max(after, default=0) < max(before, default=0))
-            ahead = [record for record in records[seen:] if record["step"] > max(after, default=0)]
+            ahead = [record for record in records if record["step"] > max(after, default=0)]
             most_steps = max(most_steps, len(ahead))
             most_seconds = max(most_seconds, ahead[-1]["seconds"] - ahead[0]["seconds"] if ahead else 0.0)
         if (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from mfv2a import limits
 from mfv2a.errors import ConfigError
 from mfv2a.tables import build, load_toml
 
@@ -59,6 +60,9 @@ class SourceConfig:
     windows: int = 0
     shortest_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        limits.check_source(self)
+
     @property
     def is_media(self) -> bool:
         """Whether it names files of video or sound, from which an extraction makes features."""
@@ -76,7 +80,7 @@ class ObjectiveConfig:
         equal_share: share of rows with r = t; full_share: of the others, share with r = 0 and t = 1.
         power: p of the adaptive weight; jvp_ramp_steps: steps over which the derivative's term grows to 1.
         alpha: what "alphaflow" ends at, from 1 (flow matching) over jvp_ramp_steps; towards 0 it is MeanFlow.
-        omega, kappa: guidance in the target (omega 1, kappa 0: none); not for "distill", whose teacher is guided.
+        omega, kappa: guidance in the target (omega 1, kappa 0: none); of "meanflow" and "alphaflow" alone.
         guidance: lowest and highest weight w, for a network that takes it as an input: each row of "meanflow",
             "alphaflow" and "distill" draws its own, the target is guided by it (omega is then w (1 - kappa), and
             teacher_cfg w), and `--cfg` chooses it at sampling (empty: none).
@@ -109,25 +113,7 @@ class ObjectiveConfig:
     text_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha <= 1 or self.text_noise < 0:
-            raise ConfigError(f"alpha is above 0 and at most 1, text_noise 0 or more: {self.alpha}, {self.text_noise}")
-        if (self.name == "distill") != bool(self.teacher):
-            raise ConfigError('name = "distill" and teacher = ... go together')
-        if self.name in ("distill", "energy") and (self.omega, self.kappa) != (1.0, 0.0):
-            hint = "teacher_cfg guides the teacher" if self.name == "distill" else "it has no velocity to guide"
-            raise ConfigError(f"omega and kappa are not for {self.name}", hint=hint)
-        self._check_guidance()
-
-    def _check_guidance(self) -> None:
-        if not self.guidance:
-            return
-        if len(self.guidance) != 2 or not 0 < self.guidance[0] <= self.guidance[1]:
-            raise ConfigError(f"guidance is a lowest and a highest weight, not {[*self.guidance]}", hint="[1.0, 7.0]")
-        if self.name in ("flow-matching", "energy") or self.omega != 1.0:
-            what = "omega" if self.omega != 1.0 else self.name
-            raise ConfigError(f"guidance = ... does not go with {what}", hint="each row's weight guides its target")
-        if not 0 <= self.kappa < 1:
-            raise ConfigError(f"kappa must lie at 0 or above and below 1, not {self.kappa}")
+        limits.check_objective(self)
 
     @property
     def usual_guidance(self) -> float | None:
@@ -137,8 +123,9 @@ class ObjectiveConfig:
     def plain(self) -> ObjectiveConfig:
         """Flow matching with the same times and all conditions kept."""
         return replace(
-            self, name="flow-matching", teacher="", guidance=(), drop_both=0, drop_video=0, drop_text=0, text_noise=0
-        )
+            self, name="flow-matching", omega=1.0, kappa=0.0, guidance=(), teacher="",
+            drop_both=0.0, drop_video=0.0, drop_text=0.0, text_noise=0.0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +136,7 @@ class OptimizerConfig:
         learning_rate: peak; beta2, eps: of AdamW; weight_decay: on all weights.
         warmup_steps: linear warm-up; decay: "cosine" to a twentieth at the end, "step" or "constant".
         decay_at: of "step": shares of the run after each of which the rate is a tenth of what it was.
-        clip: gradient norm limit; ema: decay of the exponential moving average.
+        clip: gradient norm limit, 0 for none; ema: decay of the exponential moving average.
     """
 
     learning_rate: float = 5e-4
@@ -161,6 +148,9 @@ class OptimizerConfig:
     decay_at: tuple[float, ...] = (0.8, 0.9)
     clip: float = 1.0
     ema: float = 0.998
+
+    def __post_init__(self) -> None:
+        limits.check_values(self, limits.OPTIMIZER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +170,7 @@ class ValidationConfig:
     sources: tuple[SourceConfig, ...] = ()
 
     def __post_init__(self) -> None:
+        limits.check_values(self, limits.VALIDATION)
         if self.every and not self.sources:
             raise ConfigError("a validation needs at least one [[validation.sources]]")
         if self.every and (self.rows < 2 or not self.steps or min(self.steps) < 1):
@@ -241,27 +232,7 @@ class RunConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "crop_s", "accumulate", "checkpoint_keep", "log_every"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
-        if not self.sources:
-            raise ConfigError("a run needs at least one [[sources]]")
-        if any(source.is_media for source in self.sources):
-            raise ConfigError("videos and recordings are not trained on as they are", hint="mfv2a extract comes first")
-        if self.task != "generator":
-            wanted = [name for name in ("recompute", "compile") if getattr(self, name)]
-            wanted += ["accumulate"] * (self.accumulate > 1) + ["validation"] * (self.validation.every > 0)
-            if wanted:
-                raise ConfigError(f"{wanted[0]} is for a generator alone, not for task = {self.task!r}")
-        if self.adversarial and self.task not in ("vae", "vocoder"):
-            raise ConfigError(f"adversarial is for a vae or vocoder, not for task = {self.task!r}")
-        if self.model.get("guided") and not self.objective.guidance:
-            raise ConfigError(
-                "a network that takes the weight of guidance learns it from a range of them",
-                hint="[objective] guidance = [1.0, 7.0]",
-            )
-        if self.compile and self.parallel == "fsdp":
-            raise ConfigError('compile does not go with parallel = "fsdp"', hint="leave one of them out")
+        limits.check_run(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,11 +260,4 @@ class ExtractConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("shard_items", "workers", "duration_s", "batch_size"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
-        if self.source.is_media != bool(self.model):
-            raise ConfigError(
-                'model = ... goes with a source of type "videos" or "recordings", and they with it',
-                hint='model = "mmaudio-small-16k"',
-            )
+        limits.check_extraction(self)

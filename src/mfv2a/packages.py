@@ -27,6 +27,7 @@ BASES: dict[tuple[int, ...], str] = {
 }
 """Widths of a generator's inputs -> the public model whose encoders and decoders have them."""
 MANY_STEPS = 25
+BY_HAND = "make a package by hand: docs/TRAINING.md, A codec of your own"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,13 +116,14 @@ def entry_of(path: Path, name: str, *, like: str | None = None) -> Checkpoint:
         like: model whose encoders and decoders it takes; found by its widths if None.
 
     Raises:
-        ConfigError: no known model has its widths.
+        ConfigError: no known model has its widths, or it learned from the latents of another codec.
         CheckpointError: the file is damaged, or no generator.
     """
     header = read_header(path)
     if header.kind != "generator":
         raise CheckpointError(f"{path} holds a {header.kind}, not a generator", hint="see mfv2a models export")
     base = register.find_model(like or _fitting(path, header))
+    _check_features(path, header, base)
     objective = header.facts.get("run", {}).get("objective", {})
     average = bool(header.config.get("average")) and objective.get("name", "") != "flow-matching"
     guided = bool(header.config.get("guided")) and average
@@ -142,10 +144,31 @@ def entry_of(path: Path, name: str, *, like: str | None = None) -> Checkpoint:
         note=f"encoders and decoders of {base.name}",
         kind="average" if average else "instantaneous",
         steps=1 if average else MANY_STEPS,
+        words_steps=base.words_steps if average else 0,
         cfg=_usual_cfg(objective.get("guidance") or (), instantaneous=not average and base.layout != "compact"),
         guidance="input" if guided else "none",
         renoise=(),
     )
+
+
+def _check_features(path: Path, header: Header, base: Checkpoint) -> None:
+    """Refuse encoders and decoders that did not make the features it learned from, where both are known.
+
+    Raises:
+        ConfigError: a codec or sync encoder is another.
+    """
+    for role, learned in header.facts.get("features", {}).items():
+        if role not in base.components:
+            continue
+        component = register.find_component(base, role)
+        digest = component.digest
+        if not digest and component.path and Path(component.path).is_file():
+            digest = hub.digest_of(Path(component.path), "sha256")
+        if digest.startswith("sha256:") and any(f"sha256:{each}" != digest for each in learned):
+            raise ConfigError(
+                f"{path} learned from features of another {role} than that of {base.name}",
+                hint=f"name a model with that one by --like, or {BY_HAND}",
+            )
 
 
 def _usual_cfg(trained: Sequence[float], *, instantaneous: bool) -> float:
@@ -172,7 +195,7 @@ def _fitting(path: Path, header: Header) -> str:
     if widths(read_header(Path(embedded.path)).config) == found:
         return embedded.name
     named = ", ".join(f"{key} {width}" for key, width in zip(WIDTHS, found, strict=True))
-    raise ConfigError(f"{path}: no known model has these inputs: {named}", hint="export it with --like NAME")
+    raise ConfigError(f"{path}: no known model has these inputs: {named}", hint=f"name one by --like, or {BY_HAND}")
 
 
 def _of_repo(name: str, repo: str, revision: str) -> Checkpoint:

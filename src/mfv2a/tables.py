@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -53,7 +54,10 @@ def build(record: type[Record], table: Mapping[str, Any], *, where: str) -> Reco
     if missing:
         keys = "the key " + missing[0] + " is" if len(missing) == 1 else "the keys " + ", ".join(missing) + " are"
         raise ConfigError(f"{where}: {keys} missing", hint="known keys: " + ", ".join(known))
-    return record(**values)
+    try:
+        return record(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}", hint=error.hint) from error
 
 
 def _convert(kind: Any, value: Any, *, where: str) -> Any:
@@ -74,7 +78,9 @@ def _convert(kind: Any, value: Any, *, where: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"{where} must be a table")
         return dict(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ConfigError(f"{where} must be a finite number, not {value}")
         return float(value)
     if isinstance(kind, type) and not (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
         raise ConfigError(f"{where} must be of type {kind.__name__}, not {value!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from made_videos import make_video
 from mfv2a import packages
 from mfv2a.cli import main
 from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.jobs.seed import whole_digest
 from mfv2a.loader import describe_model, load_pipeline
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.weights import load_network, save_network
-from mfv2a.register import find_model
+from mfv2a.register import find_checkpoint, find_model
 
 SIZES = {"dim": 64, "num_heads": 2, "joint_depth": 1, "fused_depth": 1, "mlp_ratio": 1.0, "average": True}
 
@@ -36,7 +38,7 @@ def server(tmp_path, monkeypatch):
         yield hub
 
 
-def write_run(folder, *, objective="alphaflow", guidance=(), **sizes):
+def write_run(folder, *, objective="alphaflow", guidance=(), features=None, **sizes):
     """A finished run of a small generator on the embedded model's features."""
     known = load_network(Path(find_model("embedded").path), "generator")[0].config
     widths = {name: getattr(known, name) for name in packages.WIDTHS}
@@ -44,6 +46,7 @@ def write_run(folder, *, objective="alphaflow", guidance=(), **sizes):
     network = MMAudio(MMAudioConfig(**{**SIZES, **widths, **sizes}))
     network.initialize()
     facts = {"steps": 7, "run": {"objective": {"name": objective, "guidance": guidance}, "init": ""}}
+    facts |= {} if features is None else {"features": features}
     save_network(Path(folder) / "final.safetensors", "generator", network, facts=facts)
     return Path(folder)
 
@@ -132,6 +135,62 @@ def test_a_run_at_a_public_models_widths_takes_its_encoders(server, monkeypatch,
     assert main(["models", "export", "wide", "packed", "--like", "tiny-mm-16k"]) == 0
     assert main(["tta", "rain", "--model", "./packed", "--duration", "1", "--out", "r.wav", "--quiet"]) == 0
     assert len(samples("r.wav")) == 48000
+
+
+def own_codec(folder):
+    """A package by hand, as docs/TRAINING.md has it: codec and sync encoder are copies under other names."""
+    page = (Path(__file__).parents[2] / "docs" / "TRAINING.md").read_text(encoding="utf-8")
+    register = page.partition("A codec of your own.")[2].partition("```toml\n")[2].partition("```")[0]
+    folder.mkdir()
+    (folder / "checkpoints.toml").write_text(register, encoding="utf-8")
+    for role in ("vae", "sync"):
+        network, _ = load_network(Path(find_checkpoint(f"embedded-{role}").path), role)
+        save_network(folder / f"{role}.safetensors", role, network)
+    shutil.copyfile("run/final.safetensors", folder / "generator.safetensors")
+
+
+def test_a_generator_of_another_codec_is_not_joined_to_the_embedded_one(server, capsysbinary, monkeypatch):
+    known = {role: find_checkpoint(f"embedded-{role}").digest.removeprefix("sha256:") for role in ("vae", "sync")}
+    write_run("same", features={role: [digest] for role, digest in known.items()})
+    assert main(["models", "export", "same", "packed"]) == 0
+    write_run("run")
+    own_codec(Path("own"))
+    digests = {role: [whole_digest(Path(f"own/{role}.safetensors"))] for role in ("vae", "sync")}
+    for features, role in (
+        (digests, "vae"),
+        ({"vae": [known["vae"], "0" * 64]}, "vae"),
+        ({"sync": ["0" * 64]}, "sync"),
+    ):
+        write_run("run", features=features)
+        for words in ([], ["--like", "embedded"]):
+            assert main(["models", "export", "run", "mine", *words]) == 2
+            told = capsysbinary.readouterr().err.decode()
+            assert f"learned from features of another {role} than that of embedded" in told
+            assert "A codec of your own" in told
+        assert not Path("mine").exists()
+    write_run("run", features=digests)
+    shutil.copyfile("run/final.safetensors", "own/generator.safetensors")
+    assert main(["tta", "rain", "--model", "./own", "--duration", "1", "--out", "r.wav", "--quiet"]) == 0
+    monkeypatch.setenv("MFV2A_CHECKPOINTS", "own/checkpoints.toml")
+    assert main(["models", "export", "run", "like-mine", "--like", "mine"]) == 0
+    assert main(["tta", "rain", "--model", "./like-mine", "--duration", "1", "--out", "s.wav", "--quiet"]) == 0
+    assert (samples("r.wav") == samples("s.wav")).all()
+
+
+@pytest.mark.parametrize("name", ["embedded", "mmaudio-small-16k", "tiny"])
+def test_a_generator_of_other_widths_is_not_joined(server, capsysbinary, name):
+    write_run("run", latent_dim=8)
+    assert main(["models", "export", "run", "mine", "--like", name]) == 2
+    told = capsysbinary.readouterr().err.decode()
+    assert ("cannot take the encoders of tiny" if name == "tiny" else "and " + name + " has") in told
+    assert not Path("mine").exists()
+
+
+@pytest.mark.parametrize(("objective", "steps"), [("flow-matching", (25, 0)), ("alphaflow", (1, 4))])
+def test_words_alone_get_as_many_steps_as_the_velocity_needs(server, objective, steps):
+    path = write_run("run", objective=objective) / "final.safetensors"
+    entry = packages.find_model(str(path))
+    assert (entry.steps, entry.words_steps) == steps
 
 
 def test_other_weights_are_other_settings(server):

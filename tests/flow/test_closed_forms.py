@@ -22,7 +22,7 @@ from mfv2a.flow.objective import (
     meanflow_terms,
     sequence_distance,
 )
-from mfv2a.flow.path import interpolate, sample_times
+from mfv2a.flow.path import interpolate, sample_time, sample_times
 from mfv2a.flow.sampler import sample
 
 RATE = 1.7
@@ -195,10 +195,18 @@ def test_time_pairs_are_ordered_and_shared_as_asked():
     assert torch.equal(t, again[1])
 
 
-def test_logit_normal_times_have_their_mean():
-    _, t = sample_times(20000, generator=torch.Generator().manual_seed(3), equal_share=1.0, mean=0.5, std=0.7)
+@pytest.mark.parametrize("draw", [sample_time, lambda *a, **k: sample_times(*a, equal_share=1.0, **k)[1]])
+def test_times_of_rows_that_all_have_r_equal_t_are_logit_normal(draw):
+    t = torch.logit(draw(20000, generator=torch.Generator().manual_seed(3), mean=0.5, std=0.7))
+    assert t.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert t.std().item() == pytest.approx(0.7, abs=0.02)
+
+
+def test_the_larger_of_two_logit_normal_times_stays_where_some_rows_have_r_below_t():
+    r, t = sample_times(20000, generator=torch.Generator().manual_seed(3), equal_share=0.5, mean=0.5, std=0.7)
     # the larger of two normal draws has mean m + s / sqrt(pi)
     assert torch.logit(t).mean().item() == pytest.approx(0.5 + 0.7 / math.sqrt(math.pi), abs=0.02)
+    assert torch.logit(r[r < t]).mean().item() == pytest.approx(0.5 - 0.7 / math.sqrt(math.pi), abs=0.02)
 
 
 def test_projection_scale_is_the_best_scalar():

@@ -119,12 +119,37 @@ def test_videos_and_sounds_train_one_network_and_held_out_rows_are_measured(lab,
         assert sorted(path.name for path in (lab / "run" / "sheets").iterdir()) == ["step-2.png", "step-4.png"]
 
 
+def test_a_run_tells_what_made_its_features(lab):
+    made_by = {"type": "features", "vae": "c0de", "sync": ""}
+    (lab / "sounds" / "extraction.json").write_text(json.dumps(made_by), encoding="utf-8")
+    (lab / "sounds" / "index.json").write_text("{}", encoding="utf-8")
+    assert train(lab, RUN + MODEL) == 0
+    assert load_network(lab / "run" / "final.safetensors", "generator")[1]["features"] == {"vae": ["c0de"]}
+
+
 def test_resume_asks_for_a_checkpoint_and_goes_on_from_it(lab, capfd):
     assert train(lab, RUN + MODEL, "--resume") == 4
     assert "no checkpoint" in capfd.readouterr().err
     assert train(lab, RUN.replace("steps = 4", "steps = 2", 1) + MODEL) == 0
     assert train(lab, RUN + MODEL, "--resume") == 0
     assert [record["step"] for record in records(lab) if "loss" in record] == [1, 2, 3, 4]
+
+
+def test_a_run_that_was_killed_after_its_checkpoint_logs_each_step_once(lab):
+    assert train(lab, RUN.replace("steps = 4", "steps = 2", 1) + MODEL) == 0
+    with (lab / "run" / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 3, "loss": 7.0}\n{"step": 4, "lo')
+    assert train(lab, RUN + MODEL) == 0
+    assert [record["step"] for record in records(lab) if "loss" in record] == [1, 2, 3, 4]
+    assert all(record.get("loss") != 7.0 for record in records(lab))
+
+
+def test_a_run_is_not_taken_up_with_another_function_of_the_network(lab, capfd, caplog):
+    assert train(lab, RUN.replace("steps = 4", "steps = 2", 1) + MODEL) == 0
+    assert train(lab, RUN + MODEL + "\nfeature_scale = 7.0\n") == 2
+    assert "model.feature_scale = 1.0, not 7.0" in capfd.readouterr().err
+    assert train(lab, RUN.replace("equal_share = 0.5", "equal_share = 0.25") + MODEL) == 0
+    assert "goes on from step 2 with another objective than before" in caplog.text
 
 
 def test_rows_without_a_picture_have_no_video_and_the_latent_is_drawn(lab):
@@ -147,8 +172,9 @@ def test_features_of_another_model_are_named(lab):
         build_feature_sources(config)
 
 
-def test_held_out_rows_must_be_held_out(lab, capfd):
-    assert train(lab, RUN.replace('"held"', '"videos"') + MODEL) == 2
+@pytest.mark.parametrize("path", ["videos", "./videos/", "held/../videos"])
+def test_held_out_rows_must_be_held_out(lab, capfd, path):
+    assert train(lab, RUN.replace('"held"', f'"{path}"') + MODEL) == 2
     assert "not held out" in capfd.readouterr().err
 
 

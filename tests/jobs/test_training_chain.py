@@ -179,7 +179,7 @@ def test_a_generator_refuses_sources_that_are_not_features(lab, capfd):
         ('out = "vae"', 'out = ""', "out must name a folder"),
         ("[model]", "[optimizer]\nlearning_rate = -1.0\n[model]", "learning_rate must be positive"),
         ("[model]", "[optimizer]\nema = 7.0\n[model]", "ema must be"),
-        ('path = "sounds"', 'path = "sounds"\nweight = -1.0', "weights of sources"),
+        ('path = "sounds"', 'path = "sounds"\nweight = -1.0', "weight must be 0 or more"),
         ("[model]\ndim = 8", 'model = "vae"', "must be a table"),
     ],
 )

@@ -25,11 +25,12 @@ def draw_mel(rng):
     return {"mel": rng.normal(-3, 1, (80, 16)).astype(np.float32)}
 
 
-def start(tmp_path, steps=6, stop_after=None, draw=draw_mel, out="run", **changes):
+def start(tmp_path, steps=6, stop_after=None, draw=draw_mel, out="run", clip=1.0, **changes):
     torch.manual_seed(0)
     config = RunConfig(
         task="vae", out=str(tmp_path / out), steps=steps, batch_size=2, log_every=1, workers=0,
-        sources=(SourceConfig(type="scenes"),), optimizer=OptimizerConfig(warmup_steps=2, ema=0.5), **changes,
+        sources=(SourceConfig(type="scenes"),), optimizer=OptimizerConfig(warmup_steps=2, ema=0.5, clip=clip),
+        **changes,
     )  # fmt: skip
     dataset = StepDataset([Source(draw)], batch_size=2, seed=3)
     logged = []
@@ -86,8 +87,29 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     training, _ = start(tmp_path, steps=1)
     training.run()
     config = training.config
-    with pytest.raises(CheckpointError, match="checkpoint"):
+    with pytest.raises(ConfigError, match=r"holds a run with model\.dim = \d+, not 12"):
         Training(config, VAETask(VAE(VAEConfig(dim=12))), lambda _: [], lambda _: None)
+    other = VAE(VAEConfig.tiny())
+    other.decoder = torch.nn.Identity()
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        Training(config, VAETask(other), lambda _: [], lambda _: None)
+
+
+def test_a_clip_of_0_leaves_gradients_as_they_are(tmp_path):
+    runs = [start(tmp_path, 2, out=f"run-{clip}", clip=clip)[0] for clip in (0.0, 1e9, 1e-9)]
+    for training in runs:
+        training.run()
+    none, loose, tight = (torch.cat([w.flatten() for w in each.task.network.parameters()]) for each in runs)
+    assert torch.equal(none, loose)
+    assert not torch.equal(none, tight)
+
+
+def test_what_changed_when_a_run_is_taken_up_is_told(tmp_path, caplog):
+    start(tmp_path, steps=2)[0].run()
+    start(tmp_path, steps=4, minutes=9.0)
+    assert not caplog.messages, "the length of a run may change"
+    start(tmp_path, steps=4, crop_s=2.0, objective=ObjectiveConfig(alpha=0.5))
+    assert caplog.messages == [f"{tmp_path / 'run'} goes on from step 2 with another crop_s, objective than before"]
 
 
 def test_a_finished_run_does_nothing_more(tmp_path):
@@ -186,6 +208,17 @@ def test_every_objective_trains_the_generator(objective):
         errors.append(numbers["mse"])
     assert errors[-1] < 0.9 * errors[0]
     assert network.empty_clip_feat.grad is not None
+
+
+@pytest.mark.parametrize("name", ["flow-matching", "energy"])
+def test_flow_matching_draws_one_logit_normal_time_a_row(name):
+    network, seen = some_network(3), []
+    network.register_forward_hook(lambda _, __, kwargs, ___: seen.append(kwargs["t"].float()), with_kwargs=True)
+    objective = ObjectiveConfig(name=name, equal_share=1.0, time_mean=0.5, time_std=0.7)
+    GeneratorTask(network, objective).loss(generator_batch(2000), step=0, generator=torch.Generator().manual_seed(1))
+    times = torch.logit(seen[0].double())
+    assert times.mean().item() == pytest.approx(0.5, abs=0.06)
+    assert times.std().item() == pytest.approx(0.7, abs=0.06)
 
 
 def gradients(network, objective, autocast=False, **options):

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,15 @@ def test_a_run_with_another_seed_or_batch_is_not_taken_up(tmp_path):
     start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=1).run()
     with pytest.raises(ConfigError, match="seed = 0, not 5"):
         start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=2, seed=5)
+
+
+def test_a_network_of_another_function_is_not_taken_up(tmp_path):
+    training = start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=1)
+    training.run()
+    network = training.task.network
+    network.config = replace(network.config, time_scale=9.0)
+    with pytest.raises(ConfigError, match=r"holds a run with model\.time_scale = 5\.0, not 9\.0"):
+        replace(training)
 
 
 def test_a_batch_that_diverges_is_written_down(tmp_path):

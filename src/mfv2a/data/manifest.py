@@ -177,16 +177,36 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def check_finite(shard: Path, name: str, values: NDArray[Any]) -> None:
+    """Refuse items that hold what is no finite number.
+
+    Args:
+        shard: where they are stored.
+        name: of the array.
+        values: [items, ...].
+
+    Raises:
+        ConfigError: names the shard and the first such item.
+    """
+    rows = np.flatnonzero(~np.isfinite(values).all(tuple(range(1, values.ndim))))
+    if len(rows):
+        raise ConfigError(
+            f"{shard}: item {rows[0]} of {name} holds what is no finite number",
+            hint=f"line {rows[0] + 1} of {shard.with_suffix('.jsonl').name} says what it was made of",
+        )
+
+
 def write_statistics(folder: Path) -> Path:
     """Mean and deviation of the latents over all items and times [C], shard by shard, into `statistics.json`.
 
     Raises:
-        ConfigError: no item in the folder.
+        ConfigError: no item in the folder, or one whose latents are not finite.
     """
     count, total, squares = 0, np.zeros(0), np.zeros(0)
     for path in sorted(folder.glob("shard-*.safetensors")):
         with opened(path) as shard:
             latent = shard.get_tensor("latent").astype(np.float64)
+        check_finite(path, "latent", latent)
         rows = latent.reshape(-1, latent.shape[-1])
         count += len(rows)
         total = rows.sum(0) + (total if len(total) else 0)

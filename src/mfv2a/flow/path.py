@@ -28,6 +28,23 @@ def interpolate(x: Tensor, e: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return (1 - time) * x + time * e, e - x
 
 
+def sample_time(batch_size: int, *, generator: torch.Generator, mean: float = -0.4, std: float = 1.0) -> Tensor:
+    """Draw logit-normal times t, one draw a row: those of flow matching.
+
+    Args:
+        batch_size: B.
+        generator: source of randomness, on the CPU.
+        mean: of the normal under the sigmoid.
+        std: of the same.
+
+    Returns:
+        t [B], float32 on the CPU.
+
+    Source: Esser et al., "Scaling Rectified Flow Transformers", arXiv 2403.03206, section 3.1.
+    """
+    return torch.sigmoid(torch.randn(batch_size, generator=generator) * std + mean)
+
+
 def sample_times(
     batch_size: int,
     *,
@@ -38,6 +55,9 @@ def sample_times(
     full_share: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Draw pairs r <= t: both logit-normal, the larger is t; for a share of the batch r = t.
+
+    The times of rows with r = t are thus larger than those of `sample_time`, unless all rows are such: then they are
+    the same.
 
     Args:
         batch_size: B.
@@ -52,6 +72,9 @@ def sample_times(
 
     Source: MeanFlow, arXiv 2505.13447, section 4.3 and its table of ablations.
     """
+    if equal_share == 1.0:
+        t = sample_time(batch_size, generator=generator, mean=mean, std=std)
+        return t.clone(), t
     pair = torch.sigmoid(torch.randn(2, batch_size, generator=generator) * std + mean)
     t, r = pair.amax(0), pair.amin(0)
     order = torch.randperm(batch_size, generator=generator)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mfv2a import hub
 from mfv2a.errors import ConfigError
+from mfv2a.jobs.joining import check_widths
 from mfv2a.packages import entry_of, find_model, read_header
 from mfv2a.register import REGISTER, Checkpoint
 
@@ -30,7 +31,8 @@ def export_run(run: Path, folder: Path, *, like: str | None, licence: str, licen
         `folder`.
 
     Raises:
-        ConfigError: the run is not finished, the folder is not empty or cannot be written, no known model fits.
+        ConfigError: the run is not finished, the folder is not empty or cannot be written, no known model fits, or
+            it learned from features of another codec.
         CheckpointError: the weights are damaged or no generator's.
     """
     weights = run / "final.safetensors" if run.is_dir() else run
@@ -38,6 +40,8 @@ def export_run(run: Path, folder: Path, *, like: str | None, licence: str, licen
         raise ConfigError(f"{run} has no final.safetensors", hint="the run has to be finished: mfv2a train goes on")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is there already and not empty", hint="choose another folder")
+    if like is not None:
+        check_widths(weights, like)
     entry = entry_of(weights, folder.absolute().name, like=like)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

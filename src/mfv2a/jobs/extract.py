@@ -23,6 +23,7 @@ from mfv2a.data.manifest import (
     SETTINGS,
     Item,
     check_complete,
+    check_finite,
     count_items,
     keep_settings,
     read_facts,
@@ -183,6 +184,8 @@ def _encode_shard(path: Path, out: Path, index: int, vae: Any, sync: Any) -> int
 
     with opened(path) as shard:
         stored = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
+    for name, values in stored.items():
+        check_finite(path, name, values)
     facts = read_facts(path)
     encoded: dict[str, Any] = {}
     with torch.inference_mode():

@@ -19,8 +19,10 @@ from mfv2a.data.manifest import STATISTICS
 from mfv2a.data.mapped import find_shards, opened
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.feature_sources import build_feature_sources, holds_complete_features
+from mfv2a.jobs.networks import network_config
 from mfv2a.jobs.sources import check_crop
 from mfv2a.loader import pick_device
+from mfv2a.models.mmaudio import MMAudioConfig
 
 SEEN_SHARE = 0.5
 VOICED_SHARE = 0.25
@@ -95,12 +97,25 @@ def readable(label: str) -> str:
 
 
 def latent_statistics(config: RunConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and deviation of the latents [C], of the first source."""
-    path = Path(config.sources[0].path) / STATISTICS
+    """Mean and deviation of the latents [C], of the first source.
+
+    Raises:
+        ConfigError: they are missing, damaged, not finite or of another number of channels than the network's.
+    """
+    path, again = Path(config.sources[0].path) / STATISTICS, "remove it and run the same mfv2a extract again"
     if not path.exists():
         raise ConfigError(f"no {STATISTICS} in {path.parent}", hint="encode the features with mfv2a extract")
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    return np.array(facts["latent_mean"], np.float32), np.array(facts["latent_std"], np.float32)
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        mean, std = (np.array(facts[name], np.float32) for name in ("latent_mean", "latent_std"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is damaged: {type(error).__name__}: {error}", hint=again) from error
+    width = network_config(config)["latent_dim"]
+    if mean.shape != (width,) or std.shape != (width,):
+        raise ConfigError(f"{path} is of {mean.size} and {std.size} channels, and [model] has latent_dim = {width}")
+    if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+        raise ConfigError(f"{path} holds a mean or deviation that is not finite, or a deviation of 0", hint=again)
+    return mean, std
 
 
 def build_generator_sources(config: RunConfig) -> list[Source]:
@@ -108,6 +123,9 @@ def build_generator_sources(config: RunConfig) -> list[Source]:
 
     A folder with sync features gives video-audio rows (and voiced ones, where events were voiced), one without
     gives text-audio rows. Folders whose items bring all that the network sees are read by `feature_sources`.
+
+    Raises:
+        ConfigError: folders that are not encoded, or do not fit the network or each other.
     """
     complete = [source.path for source in config.sources if holds_complete_features(Path(source.path))]
     if len(complete) == len(config.sources):
@@ -115,19 +133,62 @@ def build_generator_sources(config: RunConfig) -> list[Source]:
     if complete:
         raise ConfigError(f"{complete[0]} holds features of a public model, the other sources do not")
     sets = [(_load(source), source) for source in config.sources]
+    sizes = MMAudioConfig(**network_config(config)) if config.model else None  # scripts ask for rows alone
+    if sizes is not None:
+        _check_widths(sets, sizes)
     for stored, source in sets:
         blocks = stored.arrays["latent"].shape[1] // LATENTS_PER_SYNC
         check_crop(config, source, round(config.crop_s * 31.25) // LATENTS_PER_SYNC <= blocks)
     texts = [text for stored, _ in sets for fact in stored.facts for text in _texts(fact)]
     words = Words.encode(["", *texts], config.device)
+    if sizes is not None:
+        _check_words(words, sizes)
+    sync_dim = SYNC_DIM if sizes is None else sizes.sync_dim
     labels = {fact[key] for stored, _ in sets for fact in stored.facts for key in ("label", "voice") if key in fact}
     sights = Sights.find(sorted(labels), words)
-    return [Source(partial(_row, stored, words, sights, config.crop_s), source.weight) for stored, source in sets]
+    return [
+        Source(partial(_row, stored, words, sights, config.crop_s, sync_dim), source.weight) for stored, source in sets
+    ]
+
+
+def _check_widths(sets: Sequence[tuple[FeatureSet, SourceConfig]], sizes: MMAudioConfig) -> None:
+    """Refuse features that the network does not take.
+
+    Raises:
+        ConfigError: names the folder and the key of `[model]`.
+    """
+    keys = {"latent": "latent_dim", "voiced_latent": "latent_dim", "sync": "sync_dim"}
+    for stored, source in sets:
+        for name, key in keys.items():
+            wanted = getattr(sizes, key)
+            found = stored.arrays[name].shape[-1] if name in stored.arrays else wanted
+            if found != wanted:
+                raise ConfigError(
+                    f"{source.path} holds {name} of width {found}, and [model] has {key} = {wanted}",
+                    hint="correct [model], or encode the features with the networks that it was made for",
+                )
+
+
+def _check_words(words: Words, sizes: MMAudioConfig) -> None:
+    """Refuse a network that does not take the embedded text encoder's vectors, which stand for pictures too.
+
+    Raises:
+        ConfigError: names the key of `[model]`.
+    """
+    length, width = words.tokens.shape[1:]
+    for key, found in (("text_len", length), ("text_dim", width), ("clip_dim", words.pooled.shape[1])):
+        if getattr(sizes, key) != found:
+            raise ConfigError(
+                f"[model] has {key} = {getattr(sizes, key)}, and the text encoder gives {found}",
+                hint="the embedded one reads captions here: text_len = 16, text_dim = clip_dim = 384",
+            )
 
 
 def _load(source: SourceConfig) -> FeatureSet:
     with opened(find_shards(Path(source.path))[0]) as shard:
         names = list(shard.keys())
+    if "latent" not in names:
+        raise ConfigError(f"{source.path} holds no latents", hint="encode the features with mfv2a extract (vae = ...)")
     return FeatureSet.load(Path(source.path), names)
 
 
@@ -138,7 +199,9 @@ def _texts(fact: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _row(stored: FeatureSet, words: Words, sights: Sights, crop_s: float, rng: np.random.Generator) -> Arrays:
+def _row(
+    stored: FeatureSet, words: Words, sights: Sights, crop_s: float, sync_dim: int, rng: np.random.Generator
+) -> Arrays:
     blocks = round(crop_s * 31.25) // LATENTS_PER_SYNC
     length = blocks * LATENTS_PER_SYNC
     item = int(rng.integers(len(stored)))
@@ -159,7 +222,7 @@ def _row(stored: FeatureSet, words: Words, sights: Sights, crop_s: float, rng: n
         clip[:] = seen[int(rng.integers(len(seen)))] * rng.uniform(0.4, 1.0)
         clip += rng.normal(0, 0.01, clip.shape)
     frames = blocks * 4
-    sync = stored.crop("sync", item, offset * 4, frames) if has_video else np.zeros((frames, SYNC_DIM), np.float32)
+    sync = stored.crop("sync", item, offset * 4, frames) if has_video else np.zeros((frames, sync_dim), np.float32)
     return {
         "latent": latent,
         "clip": clip.astype(np.float32),

@@ -114,10 +114,20 @@ def named_files(table: Path) -> list[str]:
 
 @lru_cache(maxsize=4)
 def short_sounds(folder: str, exclude: str = "", only_files: str = "", except_files: str = "") -> tuple[Sound, ...]:
-    """Sounds of a folder short enough to be laid on events, by label so that each label is drawn alike."""
+    """Sounds of a folder short enough to be laid on events, by label so that each label is drawn alike.
+
+    Raises:
+        ConfigError: see `load_sounds`, or none is short enough.
+    """
     limit = SHORT_S * SAMPLE_RATE_HZ
     sounds = load_sounds(folder, "", exclude, only_files, except_files)
-    return tuple(s for s in sounds if 0.02 * SAMPLE_RATE_HZ < len(s.wave) < limit)
+    short = tuple(s for s in sounds if 0.02 * SAMPLE_RATE_HZ < len(s.wave) < limit)
+    if not short:
+        raise ConfigError(
+            f"voices = {folder}: no sound of it is short enough to be laid on events",
+            hint=f"sounds between 0.02 and {SHORT_S:g} s without the silence at both ends",
+        )
+    return short
 
 
 def draw_sound(sounds: Sequence[Sound], rng: np.random.Generator) -> Sound:

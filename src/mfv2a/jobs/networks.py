@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from mfv2a import hub
-from mfv2a.config import RunConfig
+from mfv2a.config import RunConfig, build
 from mfv2a.errors import ConfigError
 from mfv2a.models.mmaudio import CONFIGS, MMAudio
 from mfv2a.models.upstream import load_public
-from mfv2a.models.weights import build_network, load_network, load_strict
+from mfv2a.models.weights import NETWORKS, build_network, load_network, load_strict
 from mfv2a.register import Checkpoint, find_checkpoint, read_register
 
 
@@ -31,13 +31,24 @@ def network_config(config: RunConfig) -> dict[str, Any]:
     """Sizes of the run's network: those of the public model it starts from, where it does, and of `[model]`.
 
     A generator made from a public one predicts the average velocity, unless `[model]` or flow matching says otherwise.
+
+    Raises:
+        ConfigError: an unknown key of `[model]` (the closest known one is named), a value of a wrong type, or sizes
+            that do not go together.
     """
-    entry = public_start(config)
-    if entry is None:
-        return dict(config.model)
-    average = config.objective.name != "flow-matching"
-    guided = bool(config.objective.guidance)
-    return {**dataclasses.asdict(CONFIGS[entry.config]), "average": average, "guided": guided, **config.model}
+    entry, sizes = public_start(config), dict(config.model)
+    if entry is not None:
+        average = config.objective.name != "flow-matching"
+        guided = bool(config.objective.guidance)
+        sizes = {**dataclasses.asdict(CONFIGS[entry.config]), "average": average, "guided": guided, **sizes}
+    try:
+        return dataclasses.asdict(build(NETWORKS[config.task][1], sizes, where=f"[model] of a {config.task}"))
+    except (ArithmeticError, ValueError) as error:
+        raise _no_network(config, error) from error
+
+
+def _no_network(config: RunConfig, error: Exception) -> ConfigError:
+    return ConfigError(f"no {config.task} can be built of these sizes: {error}", hint="see [model] of the run")
 
 
 def make_network(config: RunConfig) -> nn.Module:
@@ -61,8 +72,7 @@ def _started(config: RunConfig) -> nn.Module:
     try:
         network = build_network(config.task, network_config(config))
     except (ArithmeticError, RuntimeError, ValueError) as error:
-        hint = "see [model] of the run"
-        raise ConfigError(f"no {config.task} can be built of these sizes: {error}", hint=hint) from error
+        raise _no_network(config, error) from error
     if config.task == "generator":
         network.initialize(torch.Generator().manual_seed(config.seed))  # type: ignore[operator]
     if not config.init:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import signal
 import threading
 from collections.abc import Mapping
@@ -12,6 +14,8 @@ from types import FrameType
 from typing import Any
 
 from mfv2a.jobs import sheets
+
+LOG = "log.jsonl"
 
 
 class RunLog:
@@ -30,17 +34,43 @@ class RunLog:
 
     def __enter__(self) -> RunLog:
         if self.write:
-            self._file = (self.run / "log.jsonl").open("a", encoding="utf-8")
-            if find_spec("tensorboard") is not None:
-                from torch.utils.tensorboard import SummaryWriter
-
-                self._board = SummaryWriter(str(self.run / "tensorboard"))
+            self._file = (self.run / LOG).open("a", encoding="utf-8")
+            self._board = self._new_board()
         return self
 
     def __exit__(self, *_: object) -> None:
         for part in (self._file, self._board):
             if part is not None:
                 part.close()
+
+    def take_up(self, step: int) -> None:
+        """Drop the records after a step: a run that was killed makes those steps again.
+
+        Args:
+            step: that the run goes on from.
+        """
+        if not self.write:
+            return
+        path = self.run / LOG
+        lines = path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if _step_of(line) <= step]
+        if kept != lines:
+            self._file.close()
+            pending = path.with_name(f".{LOG}.{os.getpid()}")
+            pending.write_bytes(b"".join(kept))
+            pending.replace(path)
+            self._file = path.open("a", encoding="utf-8")
+            if self._board is not None:
+                self._board.close()
+                self._board = self._new_board(purge_step=step + 1)
+
+    def _new_board(self, **options: Any) -> Any:
+        """TensorBoard's writer; None where it is not installed."""
+        if find_spec("tensorboard") is None:
+            return None
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(self.run / "tensorboard"), **options)
 
     def add_sheet(self, step: int, columns: Mapping[str, Any]) -> str:
         """Draw rows of held-out latents and what was made of them, as `mfv2a.jobs.sheets.write_sheet` does.
@@ -68,6 +98,16 @@ class RunLog:
             for name, value in record.items():
                 if name != "step":
                     self._board.add_scalar(name, value, record["step"])
+
+
+def _step_of(line: bytes) -> float:
+    """The step of a record; of what is none, as a process leaves that is killed while it writes, beyond all."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return math.inf
+    step = record.get("step") if isinstance(record, dict) and line.endswith(b"\n") else None
+    return step if isinstance(step, int) else math.inf
 
 
 class StopFlag:

@@ -31,9 +31,13 @@ def build_sources(config: RunConfig) -> list[Source]:
     return [Source(makers[config.task](config, source), source.weight) for source in config.sources]
 
 
+def _whole_latents(config: RunConfig) -> RunConfig:
+    """The run with crops of a whole number of latents: each stands for two frames of the mel."""
+    return replace(config, crop_s=2 * max(1, round(config.crop_s * MEL_FPS / 2)) / MEL_FPS)
+
+
 def _mel_draw(config: RunConfig, source: SourceConfig) -> Any:
-    # A latent stands for two frames of the mel.
-    config = replace(config, crop_s=2 * max(1, round(config.crop_s * MEL_FPS / 2)) / MEL_FPS)
+    config = _whole_latents(config)
     if source.type == "features":
         arrays = ["mel", "voiced_mel"] if source.voices else ["mel"]
         stored = FeatureSet.load(Path(source.path), arrays)
@@ -69,6 +73,8 @@ def _made_mel(crop_s: float, source: SourceConfig, rng: np.random.Generator) -> 
 def _wave_draw(config: RunConfig, source: SourceConfig) -> Any:
     if source.type == "features":
         raise ConfigError("a vocoder learns from waves: sources of type scenes or sounds")
+    if "vae" in config.components:
+        config = _whole_latents(config)
     return partial(_made_wave, config.crop_s, source)
 
 

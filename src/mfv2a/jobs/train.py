@@ -15,8 +15,9 @@ import torch
 from mfv2a.config import RunConfig
 from mfv2a.data.dataset import Source, StepDataset, batches
 from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.jobs.joining import feature_digests
 from mfv2a.jobs.lock import alone
-from mfv2a.jobs.networks import load_teacher, make_network
+from mfv2a.jobs.networks import load_teacher, make_network, network_config
 from mfv2a.jobs.runlog import RunLog, StopFlag
 from mfv2a.loader import pick_device
 from mfv2a.models.mel import MelSpectrogram
@@ -74,6 +75,7 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
     dataset = StepDataset(
         _sources(config), batch_size=config.batch_size, seed=config.seed, rows=team.rows(config.batch_size)
     )
+    features = feature_digests(config.sources)
     network, teacher = make_network(config), load_teacher(config)
     if teacher is not None:
         network.latent_mean.copy_(teacher.latent_mean)  # type: ignore[operator]
@@ -101,11 +103,13 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
                     report({"step": record["step"], "note": note})
 
         training = Training(config, task, stream, write, stop.is_set, team, measure)
+        log.take_up(training.step)
         finished = training.run()
     if not finished:
         stop.raise_again()
         return checkpoint_paths(out)[0]
-    facts = {"steps": training.step, "seconds": round(training.seconds), "run": _plain(asdict(config))}
+    facts: dict[str, Any] = {"steps": training.step, "seconds": round(training.seconds)}
+    facts |= {"run": _plain(asdict(config)), "features": features}
     state = {name: whole(tensor) for name, tensor in maker_state(training.ema.state).items()}
     path = out / "final.safetensors"
     return save_network(path, config.task, network, state=state, facts=facts) if team.first else path
@@ -153,8 +157,9 @@ def _validation(config: RunConfig, network: Any, team: Team) -> Validation | Non
     held = config.validation
     if not held.every:
         return None
-    if shared := {source.path for source in held.sources} & {source.path for source in config.sources}:
-        raise ConfigError(f"{shared.pop()} is trained on, so it is not held out", hint="give another folder")
+    trained_on = {Path(source.path).resolve() for source in config.sources}
+    if shared := [source.path for source in held.sources if Path(source.path).resolve() in trained_on]:
+        raise ConfigError(f"{shared[0]} is trained on, so it is not held out", hint="give another folder")
     rows = StepDataset(
         _sources(replace(config, sources=held.sources)),
         batch_size=held.rows,
@@ -191,7 +196,7 @@ def read_run(path: Path) -> RunConfig:
     """The run of a RUN.toml.
 
     Raises:
-        ConfigError: see `mfv2a.config.load_toml`; the run's folder must not hold another task's checkpoint.
+        ConfigError: see `mfv2a.config.load_toml`; the sizes of `[model]` must make a network.
     """
     from mfv2a.config import load_toml
 
@@ -199,6 +204,10 @@ def read_run(path: Path) -> RunConfig:
     if config.task == "generator" and any(source.type != "features" for source in config.sources):
         raise ConfigError("a generator learns from stored features", hint="make them with mfv2a extract")
     _check_values(config, path)
+    try:
+        network_config(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", hint=error.hint) from error
     return config
 
 
@@ -221,6 +230,8 @@ def _check_values(config: RunConfig, path: Path) -> None:
     for key in ("dim", "latent_dim"):
         width = config.model.get(key, 1)
         wrong[f"model.{key} must be a positive number, not {width!r}"] = not (isinstance(width, int) and width > 0)
+    ratio = config.model.get("mlp_ratio", 1.0)
+    wrong[f"model.mlp_ratio must be above 0, not {ratio!r}"] = not (isinstance(ratio, int | float) and ratio > 0)
     for what, is_wrong in wrong.items():
         if is_wrong:
             raise ConfigError(f"{path}: {what}", hint="docs/TRAINING.md lists the keys")

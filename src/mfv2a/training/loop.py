@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from mfv2a.config import OptimizerConfig, RunConfig
 from mfv2a.errors import ConfigError, DivergenceError
-from mfv2a.training.adversarial import rated_weights
+from mfv2a.training.adversarial import Contest, rated_weights
 from mfv2a.training.ema import EMA
 from mfv2a.training.state import load_state, save_state, step_generator
 from mfv2a.training.tasks import Task
@@ -28,6 +29,9 @@ DIVERGED = "diverged.json"
 FIXED = ("task", "seed", "batch_size", "frozen")
 """What a run must keep when it is taken up again: the rows and noise of each step hang on it, and which weights have
 moments."""
+TOLD = ("crop_s", "objective", "sources")
+"""What may be another when a run is taken up again, and is told then."""
+log = logging.getLogger(__name__)
 
 
 def learning_rate(config: OptimizerConfig, step: int, progress: float) -> float:
@@ -127,19 +131,34 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint; every process of the team must call this."""
-        facts = {"step": self.step, "seconds": self.seconds, "run": self._fixed()}
+        facts = {"step": self.step, "seconds": self.seconds, "run": self._fixed(), "model": self._sizes()}
+        facts["told"] = _plain({name: asdict(self.config)[name] for name in TOLD})
         keep, first = self.config.checkpoint_keep, self.team.first
         save_state(Path(self.config.out), self.task.network, self.ema, self.optimizer, facts, keep=keep, write=first)
         self.team.wait()
 
     def _compare(self, facts: Mapping[str, Any]) -> None:
-        for name, value in facts["run"].items():
-            own = self._fixed()[name]
-            if own != value:
+        sizes = self._sizes()
+        model = {name: value for name, value in facts.get("model", {}).items() if name in sizes}
+        kept = {**facts["run"], **{f"model.{name}": value for name, value in model.items()}}
+        own = {**self._fixed(), **{f"model.{name}": value for name, value in sizes.items()}}
+        for name, value in kept.items():
+            if own[name] != value:
                 raise ConfigError(
-                    f"{self.config.out} holds a run with {name} = {value!r}, not {own!r}",
+                    f"{self.config.out} holds a run with {name} = {value!r}, not {own[name]!r}",
                     hint="give this run another folder; it can start from the weights of that one (init)",
                 )
+        now = _plain(asdict(self.config))
+        changed = [name for name, value in facts.get("told", {}).items() if now[name] != value]
+        if changed and self.team.first:
+            at, out = facts["step"], self.config.out
+            log.warning("%s goes on from step %d with another %s than before", out, at, ", ".join(changed))
+
+    def _sizes(self) -> dict[str, Any]:
+        """What decides the function of the network, as JSON has it; {} where the network does not say."""
+        network = self.task.network
+        config = getattr(network.maker if isinstance(network, Contest) else network, "config", None)
+        return dict(_plain(asdict(config))) if config is not None else {}
 
     def _fixed(self) -> dict[str, Any]:
         """What a run keeps, as JSON has it."""
@@ -154,7 +173,7 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         loss, numbers = self._gradient(batch)
         weights = self.task.network.parameters()
-        clipped = torch.nn.utils.clip_grad_norm_(weights, self.config.optimizer.clip)
+        clipped = torch.nn.utils.clip_grad_norm_(weights, self.config.optimizer.clip or math.inf)
         norm = float(whole(clipped))
         if not math.isfinite(loss) or not math.isfinite(norm):
             self._tell_divergence(batch, loss, norm)
@@ -216,6 +235,11 @@ class Training:
         self.task.network.train()
         if self.team.first:
             self.log({"step": self.step, **{f"validation/{name}": value for name, value in numbers.items()}})
+
+
+def _plain(value: Any) -> Any:
+    """A value as it comes back from JSON."""
+    return json.loads(json.dumps(value))
 
 
 def _describe(batch: Mapping[str, Tensor]) -> list[dict[str, Any]]:

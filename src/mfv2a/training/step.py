@@ -28,7 +28,7 @@ from mfv2a.flow.objective import (
     meanflow_loss,
     sequence_distance,
 )
-from mfv2a.flow.path import interpolate, sample_times
+from mfv2a.flow.path import interpolate, sample_time, sample_times
 from mfv2a.flow.sampler import ignore_interval, sample
 from mfv2a.models.mmaudio import Conditions, MMAudio
 
@@ -139,7 +139,7 @@ class GeneratorTask:
         if o.name == "energy":
             return self._energy_loss(dropped, x, e, generator, here, total)
         if o.name == "flow-matching":
-            t = sample_times(total, equal_share=1.0, **times)[1][here].to(x)  # type: ignore[arg-type]
+            t = sample_time(total, **times)[here].to(x)  # type: ignore[arg-type]
             z, v = interpolate(x, e, t)
             error = flow_matching_loss(bind_conditions(self.generator_network, dropped, call=self.call), z, v, t)
             return error.mean(), {"mse": error.mean().item()}
@@ -171,7 +171,7 @@ class GeneratorTask:
         equal = torch.rand(total, generator=generator) < o.equal_share
         still = equal[here].to(x.device)
         times = {"mean": o.time_mean, "std": o.time_std, "generator": generator}
-        drawn = [sample_times(total, equal_share=1.0, **times)[1][here].to(x) for _ in range(2)]  # type: ignore[arg-type]
+        drawn = [sample_time(total, **times)[here].to(x) for _ in range(2)]  # type: ignore[arg-type]
         t = torch.cat([torch.where(still, each, 1.0) for each in drawn])
         r = torch.where(still.repeat(2), t, 0.0)
         z, v = interpolate(x.repeat(2, 1, 1), torch.cat([e, again]), t)
