@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mfv2a.errors import StartError
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
+from mfv2a.jobs.telling import WarningsTo
 from mfv2a.records import ItemResult
 from mfv2a.register import model_names
 
@@ -59,45 +61,42 @@ class Dubber:
             ("result", (number, ItemResult)), ("detail", text), ("warning", text), and, where nothing can go on,
             ("fault", (text, hint)).
         """
-        said: list[tuple[str, str]] = []  # besides results
+        said: deque[tuple[str, str]] = deque()  # besides results, by several threads
         numbers = {_key(item): number for number, item in chunk}
 
         def told(result: ItemResult) -> tuple[str, Any]:
             return "result", (numbers[str(result.source), int(result.settings.get("variant", 1))], result)
 
+        def rest() -> Iterator[tuple[str, str]]:
+            while said:
+                yield said.popleft()
+
         self._started.expect([item for _, item in chunk])
         try:
             with (
-                _warnings_to(said),
+                _warnings_to(lambda text: said.append(("warning", text))),
                 self._started.batch([item for _, item in chunk], lambda text: said.append(("detail", text))) as batch,
             ):
                 for result in batch:
-                    yield from said
-                    said.clear()
+                    yield from rest()
                     yield told(result)
                     if self._stopping.is_set():
                         yield from (told(each) for each in batch.wind_up() if each is not result)
                         return
-                yield from said
+                yield from rest()
         except StartError as error:
             yield "fault", (str(error), error.hint)
 
 
 @contextmanager
-def _warnings_to(told: list[tuple[str, str]]) -> Iterator[None]:
-    """Keeps the tool's warnings for the driver, as ("warning", text): nobody sees what an actor writes."""
-
-    class _Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(("warning", record.getMessage()))
-
-    keep = _Keep(logging.WARNING)
-    logger = logging.getLogger("mfv2a")
-    logger.addHandler(keep)
+def _warnings_to(tell: Callable[[str], None]) -> Iterator[None]:
+    """Keeps the tool's warnings for the driver: nobody sees what an actor writes."""
+    handler, logger = WarningsTo(tell), logging.getLogger("mfv2a")
+    logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(keep)
+        logger.removeHandler(handler)
 
 
 def _key(item: Item) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from mfv2a.errors import MediaError, Mfv2aError
 from mfv2a.jobs.failures import failed
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import DISK_FULL
+from mfv2a.media.ffmpeg import DISK_IS_FULL
 from mfv2a.records import ItemResult
 
 MEMORY_HINT = "use a smaller --batch-size, or --device cpu"
@@ -30,7 +31,7 @@ def is_disk_full(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in DISK_FULL
     words = f"{error} {error.detail}" if isinstance(error, MediaError) else ""
-    return "No space left on device" in words or "Disk quota exceeded" in words
+    return any(each in words for each in DISK_IS_FULL)
 
 
 def tell_failure(item: Item, error: Exception, tell: Callable[[str], None], seconds: Mapping[str, float]) -> ItemResult:

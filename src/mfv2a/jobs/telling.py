@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -89,3 +90,19 @@ class Listener(Protocol):
 
     def detail(self, text: str) -> None:
         """More than most people want: tracebacks, ffmpeg's words."""
+
+
+class WarningsTo(logging.Handler):
+    """Warnings on their way from where nobody sees them.
+
+    Args:
+        tell: takes the text of each.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Passes one on."""
+        self._tell(record.getMessage())

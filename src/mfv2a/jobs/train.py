@@ -24,7 +24,7 @@ from mfv2a.models.mel import MelSpectrogram
 from mfv2a.models.vae import VAE
 from mfv2a.models.weights import load_network, save_network
 from mfv2a.training.adversarial import maker_state
-from mfv2a.training.loop import Training
+from mfv2a.training.loop import Training, plain
 from mfv2a.training.state import checkpoint_paths
 from mfv2a.training.step import GeneratorTask
 from mfv2a.training.tasks import SyncTask, Task, VAETask, VocoderTask
@@ -109,17 +109,10 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
         stop.raise_again()
         return checkpoint_paths(out)[0]
     facts: dict[str, Any] = {"steps": training.step, "seconds": round(training.seconds)}
-    facts |= {"run": _plain(asdict(config)), "features": features}
+    facts |= {"run": plain(asdict(config)), "features": features}
     state = {name: whole(tensor) for name, tensor in maker_state(training.ema.state).items()}
     path = out / "final.safetensors"
     return save_network(path, config.task, network, state=state, facts=facts) if team.first else path
-
-
-def _plain(value: Any) -> Any:
-    """Mappings and tuples as JSON takes them."""
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _stream(dataset: StepDataset, config: RunConfig, first: int) -> Any:

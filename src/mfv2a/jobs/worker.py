@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import Mfv2aError, StartError
 from mfv2a.jobs.plan import Item
+from mfv2a.jobs.telling import WarningsTo
 
 if TYPE_CHECKING:
     from mfv2a.jobs.dub import DubOptions
@@ -74,7 +75,7 @@ class _Worker:
     def work(self) -> None:
         """Dubs until the parent has no more."""
         threading.Thread(target=self._listen, daemon=True, name="mfv2a-worker-ear").start()
-        logging.getLogger("mfv2a").addHandler(_Forward(self))
+        logging.getLogger("mfv2a").addHandler(WarningsTo(lambda text: self.send("warning", text)))
         try:
             import torch
 
@@ -140,18 +141,6 @@ class _Worker:
             except (EOFError, OSError):
                 os._exit(ORPHANED)
             (self._claimed if message[0] == "claimed" else self._given).put(message)
-
-
-class _Forward(logging.Handler):
-    """Warnings on their way to the parent."""
-
-    def __init__(self, worker: _Worker) -> None:
-        super().__init__(logging.WARNING)
-        self._worker = worker
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Sends one on."""
-        self._worker.send("warning", record.getMessage())
 
 
 def _key(item: Item) -> tuple[str, int]:

@@ -132,7 +132,7 @@ class Training:
     def save(self) -> None:
         """Write a checkpoint; every process of the team must call this."""
         facts = {"step": self.step, "seconds": self.seconds, "run": self._fixed(), "model": self._sizes()}
-        facts["told"] = _plain({name: asdict(self.config)[name] for name in TOLD})
+        facts["told"] = plain({name: asdict(self.config)[name] for name in TOLD})
         keep, first = self.config.checkpoint_keep, self.team.first
         save_state(Path(self.config.out), self.task.network, self.ema, self.optimizer, facts, keep=keep, write=first)
         self.team.wait()
@@ -148,7 +148,7 @@ class Training:
                     f"{self.config.out} holds a run with {name} = {value!r}, not {own[name]!r}",
                     hint="give this run another folder; it can start from the weights of that one (init)",
                 )
-        now = _plain(asdict(self.config))
+        now = plain(asdict(self.config))
         changed = [name for name, value in facts.get("told", {}).items() if now[name] != value]
         if changed and self.team.first:
             at, out = facts["step"], self.config.out
@@ -158,12 +158,11 @@ class Training:
         """What decides the function of the network, as JSON has it; {} where the network does not say."""
         network = self.task.network
         config = getattr(network.maker if isinstance(network, Contest) else network, "config", None)
-        return dict(_plain(asdict(config))) if config is not None else {}
+        return dict(plain(asdict(config))) if config is not None else {}
 
     def _fixed(self) -> dict[str, Any]:
         """What a run keeps, as JSON has it."""
-        values = {name: getattr(self.config, name) for name in FIXED}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return dict(plain({name: getattr(self.config, name) for name in FIXED}))
 
     def _advance(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
         """One step: its loss and figures, of this process's rows alone."""
@@ -237,7 +236,7 @@ class Training:
             self.log({"step": self.step, **{f"validation/{name}": value for name, value in numbers.items()}})
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as it comes back from JSON."""
     return json.loads(json.dumps(value))
 
