@@ -10,11 +10,13 @@ import pytest
 from media_clips import write_video
 
 from mfv2a.errors import MediaError
+from mfv2a.media.audio import read_audio
 from mfv2a.media.coding import coded_peak_dbtp
 from mfv2a.media.containers import MuxPlan, plan_mux
 from mfv2a.media.loudness import true_peak_dbtp
 from mfv2a.media.mux import mux_audio
 from mfv2a.media.probe import probe_video
+from mfv2a.media.resampling import resample
 from mfv2a.records import Audio
 
 pytestmark = pytest.mark.usefixtures("each_ffmpeg")
@@ -42,6 +44,17 @@ def test_the_peak_is_that_of_the_file(tmp_path: Path, suffix: str, codec: str, r
     assert told == pytest.approx(heard, abs=0.05)
     assert abs(told - true_peak_dbtp(audio.samples, rate)) > 0.05
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"a{suffix}", f"out{suffix}"]
+
+
+def test_noise_stays_the_noise_it_was(tmp_path: Path) -> None:
+    info = probe_video(write_video(tmp_path / "a.mp4"))
+    noise = 0.2 * np.random.default_rng(0).standard_normal(round(info.duration_s * 16000))
+    audio = Audio(samples=resample(noise.astype(np.float32), 16000, 48000), sample_rate_hz=48000)
+    heard = read_audio(mux_audio(info, audio, tmp_path / "out.mp4", plan_mux(info, "aac"))).samples[
+        : len(audio.samples)
+    ]
+    error = heard - audio.samples[: len(heard)]
+    assert 20 * np.log10(audio.samples.std() / error.std()) > 27
 
 
 def test_of_nothing_there_is_no_peak_and_a_bad_place_is_told(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.media.audio import FittedSound
-from mfv2a.media.containers import MuxPlan
+from mfv2a.media.containers import AAC_CODER, MuxPlan
 from mfv2a.media.ffmpeg import compile_command, find_ffmpeg, run_ffmpeg
 from mfv2a.media.loudness import true_peak_dbtp
 from mfv2a.media.packets import decoded
@@ -35,7 +35,7 @@ OPUS_HZ = 48000
 def encoder_options(plan: MuxPlan, channels: int) -> dict[str, Any]:
     """Options of ffmpeg for the encoder of the first track of sound."""
     if plan.codec == "aac":
-        return {"b:a:0": "128k" if channels == 1 else "192k"}
+        return {"b:a:0": "128k" if channels == 1 else "192k", "aac_coder:a:0": AAC_CODER}
     if plan.codec == "opus":
         return {"b:a:0": "96k" if channels == 1 else "160k"}
     if plan.codec == "flac":

@@ -20,6 +20,7 @@ from mfv2a.records import VideoInfo
 
 AudioCodec = Literal["auto", "aac", "flac", "opus", "pcm"]
 ENCODERS = {"aac": "aac", "flac": "flac", "opus": "libopus", "pcm": "pcm_s16le"}
+AAC_CODER = "fast"  # FFmpeg's default, twoloop, exchanges noise for other noise: farther, slower, with higher peaks
 WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "webvtt"})
 MOV_SUFFIXES = (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".f4v", ".mj2")
 MOV_FAMILY = ("mp4", "mov", "3gp", "3g2")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError, StartError
+from mfv2a.media.containers import AAC_CODER
 from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio
 
@@ -84,7 +85,9 @@ def _encode(
         sound: Any = None
         if audio is not None:
             layout = "mono" if audio.samples.ndim == 1 else {1: "mono", 2: "stereo"}[audio.samples.shape[1]]
-            sound = container.add_stream("aac", rate=audio.sample_rate_hz, layout=layout)
+            sound = container.add_stream(
+                "aac", rate=audio.sample_rate_hz, layout=layout, options={"aac_coder": AAC_CODER}
+            )
             sound.bit_rate = SOUND_BITS_PER_S
         for index, pixels in enumerate(_chain(first, frames)):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
