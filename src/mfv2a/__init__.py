@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Mfv2aError,
         SoundError,
         StartError,
+        StoreError,
     )
     from mfv2a.loader import load_pipeline
     from mfv2a.pipeline import Pipeline, SampleOptions
@@ -48,6 +49,7 @@ __all__ = [
     "SampleOptions",
     "SoundError",
     "StartError",
+    "StoreError",
     "__version__",
     "load_pipeline",
 ]

@@ -3,6 +3,7 @@
     Mfv2aError                    .hint = what to do
     ├── ConfigError               exit 2   a value that cannot work: an option, a TOML key
     ├── MediaError(path)          exit 3   one file could not be read, decoded or muxed
+    ├── StoreError                exit 3   the report of a run could not be brought to its store
     ├── StartError                exit 4   nothing could begin
     │   ├── CheckpointError                a weights file is missing, wrong or damaged
     │   ├── FfmpegMissingError             no ffmpeg program was found
@@ -52,6 +53,12 @@ class MediaError(Mfv2aError):
         super().__init__(message, hint=hint)
         self.path = Path(path)
         self.detail = detail
+
+
+class StoreError(Mfv2aError):
+    """What a run did could not be told in the store behind a URL, though all that it made is there."""
+
+    exit_code = 3
 
 
 class StartError(Mfv2aError):

@@ -15,10 +15,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.errors import MediaError
-from mfv2a.jobs import mirror
+from mfv2a.jobs import staging
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.media import remote
-from mfv2a.media.remote import Remote, is_stand_in, stand_in, without_password
+from mfv2a.media.remote import Remote, without_password
+from mfv2a.media.standin import is_stand_in, stand_in
 
 TINY = ["--model", "tiny"]
 DUB = ["dub", "memory://in", "--out", "memory://out", *TINY]
@@ -187,14 +188,18 @@ def test_a_network_that_fails_once_is_asked_again(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("word", "outputs"),
-    [("memory://in/day/b.mp4", {"b.mp4"}), ("memory://in/*/b.*", {"b.mp4"}), ("memory://in/", {"a.mp4", "day/b.mp4"})],
+    [
+        ("memory://in/day/b.mp4", {"b.mp4"}),
+        ("memory://in/*/b.*", {"day/b.mp4"}),
+        ("memory://in/", {"a.mp4", "day/b.mp4"}),
+    ],
 )
 def test_a_file_a_glob_and_a_folder_may_be_named(word: str, outputs: set[str]) -> None:
     put("a.mp4")
     put("day/b.mp4")
     assert main(["dub", word, "--out", "out", *TINY]) == 0
     made = {path.relative_to("out").as_posix() for path in Path("out").rglob("*.mp4")}
-    assert {Path(name).name for name in made} == {Path(name).name for name in outputs}
+    assert made == outputs
     lines = [json.loads(line) for line in Path("out/report.jsonl").read_text().splitlines()]
     assert all(line["source"].startswith("memory://in/") for line in lines)
 
@@ -243,7 +248,7 @@ def test_another_take_of_a_video_that_is_half_done_is_made() -> None:
 
 def test_a_folder_that_another_run_takes_for_stale_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     put("a.mp4")
-    lock, refused = mirror.try_lock, []
+    lock, refused = staging.try_lock, []
 
     def once(file: Any) -> bool:
         if not refused:
@@ -252,7 +257,7 @@ def test_a_folder_that_another_run_takes_for_stale_is_left_to_it(monkeypatch: py
             return False
         return lock(file)
 
-    monkeypatch.setattr(mirror, "try_lock", once)
+    monkeypatch.setattr(staging, "try_lock", once)
     assert main(DUB) == 0
     assert len(refused) == 1
     assert stored() == {"report.jsonl", "a.mp4"}

@@ -282,3 +282,15 @@ def test_takes_that_would_be_another_runs_videos_are_refused() -> None:
     owners = {name: next(i for i in (1, 2, 3, 4) if Shard(i, 4).holds(Path(name))) for name in ("a.mp4", "a.2.mp4")}
     assert len(set(owners.values())) == 2
     assert main(["dub", "in", "--out", "out", "--variants", "2", "--shard", f"{owners['a.mp4']}/4", *TINY]) == 2
+
+
+def test_only_reports_of_shards_are_merged_and_removed() -> None:
+    make_clips(1)
+    assert main(["dub", "in", "--out", "out", "--shard", "1/1", *TINY]) == 0
+    Path("out/report-best-of-2026.jsonl").write_text("my notes\n")
+    Path("out/report-7-of-2.jsonl").write_text("{}\n")
+    Path("out/report-2-of-2.jsonl").mkdir()
+    assert merge_reports(Path("out")).reports == ("report-1-of-1.jsonl",)
+    assert Path("out/report-best-of-2026.jsonl").read_text() == "my notes\n"
+    assert Path("out/report-7-of-2.jsonl").exists()
+    assert Path("out/report-2-of-2.jsonl").is_dir()

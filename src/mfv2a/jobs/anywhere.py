@@ -29,7 +29,7 @@ def dub_anywhere(arguments: Sequence[str], out: str, options: DubOptions, listen
     Raises:
         ConfigError: something that cannot work, found before anything was written.
         StartError: nothing could begin, or nothing can go on.
-        MediaError: the report cannot be written to the store; all else is done.
+        StoreError: the report cannot be written to the store; all else is done.
     """
     url = next((word for word in (*arguments, out) if is_url(word)), None)
     if url is None:
@@ -40,7 +40,7 @@ def dub_anywhere(arguments: Sequence[str], out: str, options: DubOptions, listen
             f"{without_password(url)}: actors of a Ray cluster cannot share what is fetched",
             hint="use --shard, a run on each machine",
         )
-    from mfv2a.jobs.mirror import staged
+    from mfv2a.jobs.staging import staged
 
     report = options.shard.report_name if options.shard else REPORT_NAME
     with staged(arguments, out, report) as stage:

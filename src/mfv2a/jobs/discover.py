@@ -93,17 +93,18 @@ class Discovery:
     others: Videos = field(default_factory=Videos)
 
 
-def find_videos(arguments: Sequence[str], out: Path) -> Discovery:
+def find_videos(arguments: Sequence[str], out: Path, roots: Sequence[Path] = ()) -> Discovery:
     """Finds the videos that the arguments name.
 
     A folder is searched recursively, symlinks included, for files with a video's suffix; a file named
     outright is taken whatever its suffix; a name that does not exist but holds `*`, `?` or `[` is a glob. The
-    place of a file in the output tree is relative to its folder argument, else to the working directory, else
-    its name alone.
+    place of a file in the output tree is relative to its folder argument, else to the root or working directory that
+    holds it, else its name alone.
 
     Args:
         arguments: files, folders and globs.
         out: the output folder; it need not exist.
+        roots: folders that stand for others elsewhere.
 
     Returns:
         The inputs, at least one.
@@ -112,7 +113,7 @@ def find_videos(arguments: Sequence[str], out: Path) -> Discovery:
         ConfigError: an output would be its own input, or all inputs lie in the output folder.
         StartError: nothing was found.
     """
-    finder = _Finder(out)
+    finder = _Finder(out, roots)
     for argument in arguments:
         finder.add(argument)
     discovery = Discovery(Videos(finder.found.values()), tuple(finder.missing), tuple(finder.notes))
@@ -135,12 +136,12 @@ def find_videos(arguments: Sequence[str], out: Path) -> Discovery:
 class _Finder:
     """Collects the inputs of one command line."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, roots: Sequence[Path] = ()) -> None:
         self.found: dict[str, tuple[str, str]] = {}
         self.missing: list[tuple[Path, str]] = []
         self.notes: list[str] = []
         self.inside_out: list[Path] = []
-        self._out = out
+        self._out, self._roots = out, roots
         self._out_real = _real(out)
         self._written: set[str] = set()
         self._reports_read: set[Path] = set()
@@ -181,8 +182,8 @@ class _Finder:
 
     def _add_file(self, path: Path) -> None:
         whole = absolute(path)
-        cwd = Path.cwd()
-        relative = whole.relative_to(cwd) if whole.is_relative_to(cwd) else Path(whole.name)
+        holders = (each for each in (*self._roots, Path.cwd()) if whole.is_relative_to(each))
+        relative = whole.relative_to(next(holders, whole.parent))
         if _same(whole, absolute(self._out / relative)):
             raise ConfigError(
                 f"{path} would be overwritten: its output is the file itself",

@@ -17,6 +17,7 @@ from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.reported import names_beside
 from mfv2a.jobs.seed import content_key, whole_digest
 from mfv2a.media.mux import MuxPlan, plan_mux
+from mfv2a.media.standin import is_stand_in
 from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
 
@@ -108,6 +109,8 @@ def _was_changed(item: Item, report: Report) -> bool:
     is_claimed = str(absolute(item.output)) in report.claimed  # a killed run may have put another there
     if not isinstance(stated, int) or not is_same or is_claimed or _size_bytes(item.output) in (-1, stated):
         return False
+    if is_stand_in(item.output):  # in a store nothing is ever half written
+        return True
     try:
         probe_video(item.output)
     except MediaError:

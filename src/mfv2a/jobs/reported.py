@@ -8,12 +8,21 @@ from __future__ import annotations
 import heapq
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 REPORT_NAME = "report.jsonl"
-SHARD_REPORTS = "report-*-of-*.jsonl"
+_SHARD_REPORT = re.compile(r"report-([1-9][0-9]*)-of-([1-9][0-9]*)\.jsonl")
+
+
+def shard_of(name: str) -> tuple[int, int] | None:
+    """Number and count of the shard whose report has this name; None if it is of no shard."""
+    found = _SHARD_REPORT.fullmatch(name)
+    shard = (int(found[1]), int(found[2])) if found else (1, 0)
+    return shard if shard[0] <= shard[1] else None
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -105,11 +114,11 @@ def written_files(folder: Path) -> set[str]:
 def report_paths(folder: Path) -> list[Path]:
     """The reports in a folder, that of whole runs and those of shards, the one written last at the end."""
     dated = []
-    for path in (folder / REPORT_NAME, *sorted(folder.glob(SHARD_REPORTS))):
-        try:
-            dated.append((path.stat().st_mtime_ns, path))
-        except OSError:
-            continue
+    of_shards = (path for path in sorted(folder.glob("report-*.jsonl")) if shard_of(path.name))
+    for path in (folder / REPORT_NAME, *of_shards):
+        with suppress(OSError):
+            if path.is_file():
+                dated.append((path.stat().st_mtime_ns, path))
     return [path for _, path in sorted(dated)]
 
 

@@ -20,11 +20,10 @@ from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.discover import Discovery, Videos, bare_name
 from mfv2a.jobs.lock import locked
 from mfv2a.jobs.report import DISK_FULL, Report, encode_json
-from mfv2a.jobs.reported import REPORT_NAME, dated_lines, read_records, report_paths
+from mfv2a.jobs.reported import REPORT_NAME, dated_lines, read_records, report_paths, shard_of
 from mfv2a.media.temporary import part_path, remove_parts
 
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
-_NAME = re.compile(r"report-([0-9]+)-of-([0-9]+)\.jsonl")
 _MERGED = ".mfv2a-merged.json"  # which shards' reports earlier merges took in
 
 
@@ -175,9 +174,8 @@ def _missing(out: Path, names: Sequence[str]) -> tuple[str, ...]:
     """
     there: dict[int, set[int]] = {}
     for name in names:
-        found = _NAME.fullmatch(name)
-        if found is not None:
-            there.setdefault(int(found[2]), set()).add(int(found[1]))
+        if (shard := shard_of(name)) is not None:
+            there.setdefault(shard[1], set()).add(shard[0])
     path = out / _MERGED
     merged = _read_merged(path)
     if not there:

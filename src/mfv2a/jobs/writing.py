@@ -18,6 +18,7 @@ from mfv2a.media.audio import write_audio
 from mfv2a.media.markers import Marker, write_markers
 from mfv2a.media.mux import CHANGED, CHANGED_HINT, mux_audio, stamp
 from mfv2a.media.places import find_places
+from mfv2a.media.standin import UNTOLD_BYTES
 from mfv2a.records import UNCERTAIN_BELOW
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def check_unchanged(item: Item) -> None:
     Raises:
         MediaError: it has changed or vanished.
     """
-    if stamp(item.source) != (item.details["size_bytes"], item.details["mtime_ns"]):
+    size_bytes, mtime_ns = stamp(item.source)
+    planned = item.details["size_bytes"]  # of a file behind a URL as it was stated, if it was
+    if planned not in (size_bytes, UNTOLD_BYTES) or mtime_ns != item.details["mtime_ns"]:
         raise MediaError(item.source, CHANGED, hint=CHANGED_HINT)
 
 

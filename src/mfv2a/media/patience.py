@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 from mfv2a.errors import Mfv2aError
 
 ASK_S = 0.5  # how often who waits for its turn asks whether to go on
 HANGS_S = 5.0  # after its time is over, until work that does not end by itself is taken to hang
 TIMEOUT_HINT = "leave this file out, or allow more with --timeout"
+
+Done = TypeVar("Done")
 
 
 class StoppedError(Exception):
@@ -157,3 +161,27 @@ def check_writing() -> None:
     patience = _current.get()
     if patience is not None:
         patience.check_writing()
+
+
+def done_aside(work: Callable[[], Done]) -> Done:
+    """Does what cannot be told to end in a thread of its own, and leaves it to itself when time is over.
+
+    Args:
+        work: knows nothing of patience itself; what it raises is raised here.
+
+    Raises:
+        StoppedError: the batch ends.
+        OverdueError: it took too long.
+    """
+    done: Future[Done] = Future()
+
+    def carry_out() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            done.set_exception(error)
+
+    threading.Thread(target=carry_out, name="mfv2a-aside", daemon=True).start()
+    while not wait([done], timeout=ASK_S).done:
+        check_patience()
+    return done.result()

@@ -1,7 +1,6 @@
 """Folders behind a URL: s3://, gs://, memory:// and whatever else fsspec knows.
 
-Here alone fsspec is asked. This file does not know what the files are. They are fetched to the disk to be worked on,
-where a stand-in may lie in their place: an empty file that states their size and time, and takes no room.
+Here alone fsspec is asked. This file does not know what the files are. They are fetched to the disk to be worked on.
 """
 
 from __future__ import annotations
@@ -13,20 +12,26 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from zlib import crc32
 
 from mfv2a.errors import ConfigError, MediaError, StartError
+from mfv2a.media.patience import OverdueError, StoppedError, done_aside
 from mfv2a.media.temporary import part_path
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
+_QUERY = re.compile(r"(https?://[^\s?'\"]*)\?[^\s'\"]+")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-_TAGS = ("ETag", "etag", "md5Hash", "checksum", "content_md5")
+_TAGS = ("ETag", "etag", "md5Hash", "checksum", "content_md5", "Content-MD5", "Digest")
 RENAMING = frozenset({"file", "local", "sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs"})
 """Protocols whose rename is one step. Elsewhere - object stores - a file is there once its upload is complete."""
+BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "adl", "oss", "oci"})
+"""Protocols in which files lie in buckets, which would be made when something is put into them, however misspelt."""
 TRIES, PAUSE_S = 3, 1.0
+CONNECT_S, SILENT_S = 30.0, 60.0  # how long a web server may take to answer, and to send the next bytes
 AGAIN_HINT, ACCESS_HINT = "run the same command again", "check the address, and that you have access"
 
 Given = TypeVar("Given")
@@ -38,12 +43,12 @@ class RemoteFile:
 
     Attributes:
         relative: its place in the folder, with slashes.
-        size_bytes: its size.
+        size_bytes: its size; None where nobody tells.
         mtime_ns: when it was last changed; where the store does not say, a number that hangs on its checksum.
     """
 
     relative: str
-    size_bytes: int
+    size_bytes: int | None
     mtime_ns: int
 
 
@@ -53,9 +58,11 @@ class Remote:
 
     Attributes:
         url: of the folder, without a slash at its end.
+        query: what a web server wants to be told after the address of a file, a signature for instance; never shown.
     """
 
     url: str
+    query: str = ""
 
     @property
     def name(self) -> str:
@@ -89,28 +96,48 @@ class Remote:
             ) from error
         prefix = root.rstrip("/") + "/"
         files = [
-            RemoteFile(name.removeprefix(prefix), int(about.get("size") or 0), _mtime_ns(about))
+            RemoteFile(name.removeprefix(prefix), _size(about), _mtime_ns(about))
             for name, about in sorted(found.items())
             if about.get("type") != "directory" and name.startswith(prefix)
         ]
         return [file for file in files if _is_safe(file.relative)]
 
+    def why_no_folder(self) -> str:
+        """Why files cannot lie here, though nothing does so far; "" where they can, or where nobody can tell."""
+        system, root = _open(self.url)
+        bucket = root.strip("/").split("/")[0]
+        with suppress(Exception):
+            if system.isfile(root):
+                return "is a file"
+            if not _protocols(system).isdisjoint(BUCKETS) and not system.exists(bucket):
+                return f"lies in {bucket}, which is not there"
+        return ""
+
+    def look(self, file: RemoteFile) -> RemoteFile:
+        """The file as the store tells when it is asked for it alone; as it was where it cannot be asked."""
+        system, root = _open(self.url, encoded=bool(self.query))
+        with suppress(Exception):
+            about = _patiently(lambda: system.info(f"{root}/{file.relative}{self.query}"))
+            return RemoteFile(file.relative, _size(about), _mtime_ns(about))
+        return file
+
     def fetch(self, file: RemoteFile, target: Path) -> None:
-        """Copies a file to the disk, whole or not at all.
+        """Copies a file to the disk, whole or not at all; asks `media.patience` whether to go on.
 
         Raises:
             MediaError: it cannot be had, or has changed.
+            OverdueError: it took too long.
             OSError: it cannot be written.
         """
         part = part_path(target)
-        system, root = _open(self.url)
+        system, root = _open(self.url, encoded=bool(self.query))
         try:
-            _patiently(lambda: system.get_file(f"{root}/{file.relative}", str(part)))
-            if part.stat().st_size != file.size_bytes:
+            done_aside(lambda: _patiently(lambda: system.get_file(f"{root}/{file.relative}{self.query}", str(part))))
+            if file.size_bytes not in (None, part.stat().st_size):
                 raise MediaError(target, "has changed since the folder was listed", hint=AGAIN_HINT)
             os.utime(part, ns=(file.mtime_ns, file.mtime_ns))
             part.replace(target)
-        except (MediaError, StartError):
+        except (MediaError, StartError, OverdueError, StoppedError):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.filename == str(part):
@@ -130,10 +157,11 @@ class Remote:
         system, root = _open(self.url)
         name = f"{root}/{relative}"
         part = f"{root}/{PurePosixPath(relative).parent}/{part_path(source).name}"
-        renames = not RENAMING.isdisjoint({system.protocol} if isinstance(system.protocol, str) else system.protocol)
+        renames = not RENAMING.isdisjoint(_protocols(system))
 
         def upload() -> None:
-            system.makedirs(name.rpartition("/")[0], exist_ok=True)
+            if _protocols(system).isdisjoint(BUCKETS):
+                system.makedirs(name.rpartition("/")[0], exist_ok=True)
             system.put_file(str(source), part if renames else name)
             if renames:
                 system.mv(part, name)
@@ -179,28 +207,12 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
-def stand_in(path: Path, size_bytes: int, mtime_ns: int) -> None:
-    """Puts a stand-in in a file's place; the folder is made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_path(path)
-    with part.open("wb") as file:
-        file.truncate(size_bytes)
-    os.utime(part, ns=(mtime_ns, mtime_ns))
-    part.replace(path)
-
-
-def is_stand_in(path: Path) -> bool:
-    """Whether a file only stands for one that is elsewhere: it has a size and takes no room."""
-    status = path.stat()
-    return status.st_size > 0 and getattr(status, "st_blocks", 1) == 0
-
-
-def _open(url: str) -> tuple[Any, str]:
+def _open(url: str, *, encoded: bool = False) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     shown = without_password(url)
     try:
-        system, root = url_to_fs(url)
+        system, root = url_to_fs(url, **_settings(url, encoded))
     except ImportError as error:
         raise ConfigError(
             f"{shown}: {_reason(error)}", hint="pip install 'mfv2a[remote]', or the package named"
@@ -211,6 +223,20 @@ def _open(url: str) -> tuple[Any, str]:
     except Exception as error:
         raise StartError(f"{shown} cannot be reached: {_reason(error)}", hint=ACCESS_HINT) from error
     return system, str(root).rstrip("/")
+
+
+def _protocols(system: Any) -> frozenset[str]:
+    return frozenset({system.protocol} if isinstance(system.protocol, str) else system.protocol)
+
+
+def _settings(url: str, encoded: bool) -> dict[str, Any]:
+    """Of fsspec, for a URL: a web server is given up when it falls silent, and not after five minutes of sending."""
+    if not url.startswith(("http://", "https://")):
+        return {}
+    from aiohttp import ClientTimeout
+
+    timeout = ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S)
+    return {"client_kwargs": {"timeout": timeout}, "encoded": encoded}
 
 
 def _patiently(work: Callable[[], Given]) -> Given:
@@ -236,7 +262,16 @@ def _mtime_ns(about: Mapping[str, Any]) -> int:
         if isinstance(value, (int, float)):
             return round(value * 1e6) * 1000
     tag = next((about[name] for name in _TAGS if about.get(name)), "")
-    return crc32(str(tag).encode()) * 1_000_000_000 if tag else 0
+    if tag:
+        return crc32(str(tag).encode()) * 1_000_000_000
+    with suppress(TypeError, ValueError):  # whole seconds alone, so a checksum counts first
+        return round(parsedate_to_datetime(str(about.get("Last-Modified"))).timestamp()) * 1_000_000_000
+    return 0
+
+
+def _size(about: Mapping[str, Any]) -> int | None:
+    size = about.get("size")
+    return None if size is None else int(size)
 
 
 def _is_safe(relative: str) -> bool:
@@ -247,4 +282,4 @@ def _is_safe(relative: str) -> bool:
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return without_password(lines[0]) if lines else type(error).__name__
+    return _QUERY.sub(r"\1?...", without_password(lines[0])) if lines else type(error).__name__

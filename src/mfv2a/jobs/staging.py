@@ -1,0 +1,178 @@
+"""The folder of a run whose videos or outputs lie behind URLs: made, filled with stand-ins, removed in the end."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.discover import VIDEO_SUFFIXES
+from mfv2a.jobs.lock import LOCK_NAME, try_lock
+from mfv2a.jobs.mirror import CLAIM, MARKERS, Mirror
+from mfv2a.jobs.reported import REPORT_NAME, shard_of
+from mfv2a.media.remote import Remote, RemoteFile, is_url
+from mfv2a.media.standin import stand_in
+
+log = logging.getLogger(__name__)
+_STAGE = "mfv2a-stage-"
+_LEFT_S = 3600.0  # a folder without a lock that is older than this was left, and is not being made
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The folder of a run that mirrors what lies behind URLs.
+
+    Attributes:
+        arguments: those of the command line, URLs replaced by folders and files here.
+        out: the output folder here.
+        mirror: which folder mirrors what.
+    """
+
+    arguments: tuple[str, ...]
+    out: Path
+    mirror: Mirror
+
+
+@contextmanager
+def staged(arguments: Sequence[str], out: str, report: str) -> Iterator[Stage]:
+    """Makes the folder that mirrors what the URLs name, and removes it in the end.
+
+    Args:
+        arguments: files, folders and globs, some of them URLs.
+        out: the output folder, or its URL.
+        report: the name of the report that the run writes.
+
+    Raises:
+        ConfigError, StartError: a store cannot be asked.
+    """
+    _remove_stale()
+    with _locked_folder() as root:
+        yield _stage(root, arguments, out, report)
+
+
+@contextmanager
+def _locked_folder() -> Iterator[Path]:
+    """A temporary folder that no other run takes for stale, removed in the end."""
+    while True:
+        root = Path(tempfile.mkdtemp(prefix=_STAGE))
+        with (root / "lock").open("wb") as lock:
+            if not try_lock(lock) or not root.is_dir():
+                continue  # a run that began at the same moment is removing it
+            try:
+                yield root
+            finally:
+                shutil.rmtree(root, ignore_errors=True)
+            return
+
+
+def _stage(root: Path, arguments: Sequence[str], out: str, report: str) -> Stage:
+    began = datetime.now(UTC).isoformat(timespec="milliseconds")
+    words: list[str] = []
+    inputs: list[tuple[Path, Remote]] = []
+    for argument in arguments:
+        if not is_url(argument):
+            words.append(argument)
+            continue
+        folder = root / "in" / f"{len(inputs):06}"  # none begins as another: names are replaced in texts
+        remote, files, named = _find(argument, folder)
+        _mirror_videos(remote, [file for file in files if not _is_below(remote.at(file.relative), out)], folder, named)
+        inputs.append((folder, remote))
+        words += named
+    if not is_url(out):
+        return Stage(tuple(words), Path(out), Mirror(tuple(inputs), None, report, began))
+    remote = Remote(out.rstrip("/"))
+    _mirror_outputs(remote, root / "out")
+    return Stage(tuple(words), root / "out", Mirror(tuple(inputs), (root / "out", remote), report, began))
+
+
+def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
+    """What a URL names: the folder it is in, its files, and the words for them once they are mirrored in `folder`."""
+    address, asks, query = url.partition("?")
+    if asks and url.startswith(("http://", "https://")) and PurePosixPath(address).suffix.lower() in VIDEO_SUFFIXES:
+        parent, _, name = address.rpartition("/")  # a signed address: what is asked is no part of the name
+        return Remote(parent, asks + query), [RemoteFile(name, None, 0)], [str(folder / name)]
+    parts = url.rstrip("/").split("/")
+    wild = next((number for number, part in enumerate(parts) if any(sign in part for sign in "*?[")), None)
+    if wild == len(parts) - 1:  # a name may hold such signs: what is there under this very name counts first
+        remote, name = Remote("/".join(parts[:-1])), parts[-1]
+        if exact := [file for file in remote.files(glob.escape(name)) if file.relative == name]:
+            return remote, exact, [str(folder / name)]
+    if wild is not None:
+        remote = Remote("/".join(parts[:wild]))
+        files = remote.files("/".join(parts[wild:]))
+        return remote, files, [str(folder / file.relative) for file in files] or [str(folder / "/".join(parts[wild:]))]
+    remote = Remote("/".join(parts))
+    files = remote.files()
+    if files and any(file.relative for file in files):
+        return remote, files, [str(folder)]
+    remote = Remote("/".join(parts[:-1]))  # a file, or nothing
+    return remote, remote.files(parts[-1]), [str(folder / parts[-1])]
+
+
+def _mirror_videos(remote: Remote, files: Sequence[RemoteFile], folder: Path, named: Sequence[str]) -> None:
+    """Stand-ins for the videos among files and for those named outright; the prompts beside them are fetched."""
+    folder.mkdir(parents=True)
+    outright = {name for name in named if name != str(folder)}
+    places = {file.relative: folder / file.relative for file in files}
+    videos = [
+        file
+        for file in files
+        if places[file.relative].suffix.lower() in VIDEO_SUFFIXES or str(places[file.relative]) in outright
+    ]
+    prompts = {str(PurePosixPath(file.relative).with_suffix(".txt")) for file in videos}
+    for file in videos:
+        _stand_in(remote, remote.look(file) if file.size_bytes is None else file, places[file.relative])
+    for file in files:
+        if file.relative in prompts:
+            remote.fetch(file, places[file.relative])
+
+
+def _mirror_outputs(remote: Remote, folder: Path) -> None:
+    """Stand-ins for the outputs that are there, and the reports of earlier runs with what markers add to them."""
+    folder.mkdir(parents=True)
+    files = remote.files()
+    if not files and (reason := remote.why_no_folder()):
+        raise ConfigError(f"--out {remote.name} {reason}", hint="check the address")
+    marked = [file for file in files if file.relative.startswith(f"{MARKERS}/")]
+    for file in (each for each in files if each not in marked):
+        if shard_of(file.relative) or file.relative == REPORT_NAME:
+            (folder / file.relative).write_bytes(remote.read(file.relative))
+        else:
+            _stand_in(remote, file, folder / file.relative)
+    for file in marked:
+        is_claim = file.relative.endswith(CLAIM)
+        with (folder / (LOCK_NAME if is_claim else file.relative.split("/")[1])).open("ab") as lines:
+            data = remote.read(file.relative)
+            lines.write(data.replace(remote.name.encode() + b"/", f"{folder}/".encode()) if is_claim else data)
+
+
+def _stand_in(remote: Remote, file: RemoteFile, place: Path) -> None:
+    """A stand-in for a file, unless no file on this disk can have its name."""
+    try:
+        stand_in(place, file.size_bytes, file.mtime_ns)
+    except OSError as error:
+        log.warning("%s/%s is left out: it cannot be mirrored here (%s)", remote.name, file.relative, error.strerror)
+
+
+def _is_below(url: str, folder: str) -> bool:
+    return url.startswith(folder.rstrip("/") + "/")
+
+
+def _remove_stale() -> None:
+    """Removes what runs left that were killed, and what a download made anew after its run had ended."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_STAGE}*"):
+        with suppress(OSError):
+            if not (folder / "lock").exists() and time.time() - folder.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            with (folder / "lock").open("rb") as lock:
+                if try_lock(lock):
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,302 @@
+"""Web servers and stores as they are: sizes that nobody tells, signed addresses, silence, work that ends too late."""
+
+from __future__ import annotations
+
+import _thread
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from made_videos import make_video
+from mfv2a.cli import main
+from mfv2a.errors import StoreError
+from mfv2a.jobs.mirror import Mirror
+from mfv2a.media import remote
+from mfv2a.media.patience import OverdueError, Patience, done_aside, patient
+from mfv2a.media.remote import Remote, RemoteFile
+from mfv2a.records import ItemResult
+
+TINY = ["--model", "tiny"]
+DUB = ["dub", "memory://in", "--out", "memory://out", *TINY]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(remote, "PAUSE_S", 0.0)
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+class Server(ThreadingHTTPServer):
+    """Videos by name; what it tells of them can be chosen."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.videos: dict[str, bytes] = {}
+        self.headers: dict[str, str] = {}
+        self.tells_size, self.wanted_query = True, ""
+        self.silence = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answers(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, *, body: bool) -> None:
+        path, _, query = self.path.partition("?")
+        if path == "/":
+            data, kind = "".join(f'<a href="{name}">x</a>' for name in self.server.videos).encode(), "text/html"
+        elif path[1:] in self.server.videos and query == self.server.wanted_query:
+            data, kind = self.server.videos[path[1:]], "video/mp4"
+        else:
+            return self.send_error(403 if path[1:] in self.server.videos else 404)
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        if self.server.tells_size:
+            self.send_header("Content-Length", str(len(data)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body and kind == "video/mp4" and self.server.silence.is_set():
+            self.wfile.write(data[:100])
+            self.wfile.flush()
+            time.sleep(30)
+        elif body:
+            self.wfile.write(data)
+        return None
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.videos = {name: make_video(Path("made") / name, seconds=0.3).read_bytes() for name in ("a.mp4", "b.mp4")}
+        yield server
+        server.shutdown()
+
+
+def lines(path: str = "o/report.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("tells_size", [True, False])
+@pytest.mark.parametrize("word", ["/", "/*.mp4", "/a.mp4"])
+def test_a_web_servers_folder_glob_and_file(server: Server, word: str, tells_size: bool) -> None:
+    server.tells_size = tells_size
+    assert main(["dub", server.url + word, "--out", "o", *TINY]) == 0
+    names = {"a.mp4"} if word == "/a.mp4" else {"a.mp4", "b.mp4"}
+    assert {path.name for path in Path("o").glob("*.mp4")} == names
+    assert {line["source"] for line in lines()} == {f"{server.url}/{name}" for name in names}
+
+
+@pytest.mark.parametrize("kind", ["Last-Modified", "ETag"])
+def test_a_video_that_a_web_server_has_anew_is_dubbed_anew(server: Server, kind: str) -> None:
+    for seconds, told in ((1_700_000_000, "1 dubbed"), (1_700_000_000, "skipped"), (1_700_000_009, "1 dubbed")):
+        server.headers = {kind: formatdate(seconds, usegmt=True) if kind == "Last-Modified" else f'"{seconds}"'}
+        assert main(["dub", f"{server.url}/a.mp4", "--out", "o", *TINY]) == 0
+        assert lines()[-1]["status"] == ("ok" if told == "1 dubbed" else "skipped")
+
+
+def test_a_signed_address_is_named_without_its_signature(
+    server: Server, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    server.wanted_query = "X-Amz-Credential=AKIA%2F20260101&X-Amz-Signature=" + "5ec4e7" * 60
+    for told in (b"1 dubbed", b"done already"):
+        assert main(["dub", f"{server.url}/a.mp4?{server.wanted_query}", "--out", "o", *TINY]) == 0
+        out, err = capsysbinary.readouterr()
+        assert told in err
+        assert b"5ec4e7" not in out + err
+    assert {path.name for path in Path("o").iterdir()} == {"a.mp4", "report.jsonl"}
+    assert "5ec4e7" not in Path("o/report.jsonl").read_text()
+    assert main(["dub", f"{server.url}/b.mp4?token=5ec4e7", "--out", "o", *TINY]) == 3
+    out, err = capsysbinary.readouterr()
+    assert b"b.mp4: failed" in err
+    assert b"5ec4e7" not in out + err
+
+
+def test_a_server_that_falls_silent_costs_one_video_its_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    server.silence.set()
+    make_video(Path("here/c.mp4"), seconds=0.3)
+    assert main(["dub", f"{server.url}/a.mp4", "here", "--out", "o", "--timeout", "5", *TINY]) == 3
+    assert b"a.mp4: failed: took longer than --timeout 5 s allows" in capsysbinary.readouterr().err
+    assert Path("o/c.mp4").exists()
+    monkeypatch.setattr(remote, "SILENT_S", 0.2)
+    monkeypatch.setattr(remote, "TRIES", 1)
+    assert main(["dub", f"{server.url}/b.mp4", "--out", "o", *TINY]) == 3
+    assert b"cannot be fetched" in capsysbinary.readouterr().err
+
+
+def test_what_is_done_aside_gives_its_value_its_error_or_is_left() -> None:
+    assert done_aside(lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        done_aside(lambda: 1 // 0)
+    ends = threading.Event()
+    with pytest.raises(OverdueError), patient(Patience(0.01)):
+        done_aside(ends.wait)
+    ends.set()
+
+
+def put(name: str) -> None:
+    MemoryFileSystem().pipe_file(f"/in/{name}", make_video(Path("made") / name, seconds=0.3).read_bytes())
+
+
+def stored() -> set[str]:
+    return {name.removeprefix("/out/") for name in MemoryFileSystem().find("/out")}
+
+
+def test_what_was_delivered_and_not_told_is_told_in_the_end(tmp_path: Path) -> None:
+    folder, out = tmp_path / "mirror", Remote("memory://out")
+    folder.mkdir()
+    mirror = Mirror(out=(folder, out), began="2026-01-02T00:00:00.000+00:00")
+    record = {"source": "memory://in/a.mp4", "status": "ok", "mfv2a": "0.1.0"}
+
+    def line(name: str, time: str) -> bytes:
+        return json.dumps(record | {"name": name, "time": time}).encode() + b"\n"
+
+    before, then = "2026-01-01T00:00:00.000+00:00", "2026-01-02T00:00:01.000+00:00"
+    (folder / "report.jsonl").write_bytes(line("old.mp4", before) + line("again.mp4", before) + line("told.mp4", then))
+    times = {"old.mp4": before, "again.mp4": then, "told.mp4": then, "late.mp4": then}
+    for name, time_ in times.items():
+        MemoryFileSystem().pipe_file(f"/out/.mfv2a/report.jsonl/{name}.json", line(name, time_))
+        MemoryFileSystem().pipe_file(f"/out/.mfv2a/report.jsonl/{name}.claim", b"{}\n")
+    MemoryFileSystem().pipe_file("/out/.mfv2a/report.jsonl/cut.mp4.claim", b"{}\n")
+    mirror.commit()
+    assert stored() == {"report.jsonl", ".mfv2a/report.jsonl/cut.mp4.claim"}
+    told = [json.loads(each) for each in MemoryFileSystem().cat_file("/out/report.jsonl").splitlines()]
+    assert [each["name"] for each in told] == ["old.mp4", "again.mp4", "told.mp4", "again.mp4", "late.mp4"]
+
+
+def test_two_interrupts_while_an_upload_hangs_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        put(name)
+    deliver, others = Mirror.deliver, threading.Semaphore(0)
+    main_thread = threading.main_thread()
+
+    def hangs(self: Mirror, result: ItemResult) -> None:
+        if result.source.name == "a.mp4":
+            for _ in range(2):
+                others.acquire(timeout=60)
+            _thread.interrupt_main()
+            time.sleep(1)
+            _thread.interrupt_main()
+            time.sleep(3)
+            return
+        deliver(self, result)
+        others.release()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mirror, "deliver", hangs)
+        assert main([*DUB, "--workers", "3"]) == 130
+    assert main_thread.is_alive()
+    assert {"b.mp4", "c.mp4", "report.jsonl"} <= stored()
+    assert main(DUB) == 0
+    assert stored() == {"a.mp4", "b.mp4", "c.mp4", "report.jsonl"}
+
+
+def test_what_somebody_put_in_an_outputs_place_is_kept(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    put("a.mp4")
+    assert main(DUB) == 0
+    own = make_video(Path("own.mp4"), seconds=1.0).read_bytes()
+    MemoryFileSystem().pipe_file("/out/a.mp4", own)
+    assert main(DUB) == 3
+    assert b"changed since mfv2a made it" in capsysbinary.readouterr().err
+    assert MemoryFileSystem().cat_file("/out/a.mp4") == own
+
+
+def test_an_output_folder_that_is_a_file_or_a_cache_behind_a_url_is_refused(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    put("a.mp4")
+    assert main(["dub", "memory://in", "--out", "memory://in/a.mp4", *TINY]) == 2
+    assert b"--out memory://in/a.mp4 is a file" in capsysbinary.readouterr().err
+    assert main([*DUB, "--cache", "s3://user:secret@b/c"]) == 2
+    err = capsysbinary.readouterr().err
+    assert b"--cache s3://user@b/c cannot work" in err
+
+
+class Buckets(MemoryFileSystem):
+    protocol = "s3"
+    made: ClassVar[list[str]] = []
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        self.made.append(path)
+        super().makedirs(path, exist_ok)
+
+    def put_file(self, source: str, target: str, **_: Any) -> None:  # as a store does, without folders
+        self.pipe_file(target, Path(source).read_bytes())
+
+
+def test_a_bucket_that_is_not_there_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = Buckets()
+    monkeypatch.setattr(remote, "_open", lambda url, **_: (system, url.removeprefix("s3://")))
+    assert Remote("s3://typo/x").why_no_folder() == "lies in typo, which is not there"
+    system.pipe_file("/there/y", b"1")
+    assert Remote("s3://there/x").why_no_folder() == ""
+    assert Remote("s3://there/y").why_no_folder() == "is a file"
+    Path("z").write_bytes(b"2")
+    system.made.clear()
+    Remote("s3://there/x").put(Path("z"), "z")
+    assert system.cat_file("/there/x/z") == b"2"
+    assert system.made == []
+
+
+def test_a_report_that_cannot_be_brought_there_is_told_by_its_place(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    put("a.mp4")
+    upload = MemoryFileSystem.put_file
+
+    def refuses(self: MemoryFileSystem, source: str, target: str, **rest: Any) -> None:
+        if target.endswith("/report.jsonl"):
+            raise ConnectionError("no such luck")
+        upload(self, source, target, **rest)
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", refuses)
+    assert main(DUB) == StoreError.exit_code == 3
+    err = capsysbinary.readouterr().err
+    assert b"cannot be written to memory://out/report.jsonl: no such luck; all outputs are there" in err
+    assert b"mfv2a-stage" not in err
+
+
+def test_a_folder_without_a_lock_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    old, new = tmp_path / "mfv2a-stage-old", tmp_path / "mfv2a-stage-new"
+    for folder in (old, new):
+        (folder / "in").mkdir(parents=True)
+    os.utime(old, (1, 1))
+    put("a.mp4")
+    assert main(DUB) == 0
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_of_a_file_that_cannot_be_looked_at_nothing_changes() -> None:
+    file = RemoteFile("none.mp4", None, 0)
+    assert Remote("memory://in").look(file) == file
