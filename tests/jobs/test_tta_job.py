@@ -6,6 +6,8 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from mfv2a.errors import ConfigError
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.sound_names import slug
 from mfv2a.jobs.tta import TtaOptions, plan_takes
+from mfv2a.media.loudness import true_peak_dbtp
 from mfv2a.pipeline import Pipeline
 
 
@@ -114,3 +117,14 @@ def test_prompts_are_sampled_in_smaller_batches_while_memory_is_short(
 )
 def test_vowels_of_all_scripts_stay_in_names(prompt: str, name: str) -> None:
     assert slug(prompt) == unicodedata.normalize("NFKC", name)
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.opus"])
+def test_a_levelled_sound_is_below_the_ceiling_once_it_is_coded(name: str) -> None:
+    words = ["tta", "rain", "--model", "tiny", "--duration", "2", "--loudness", "-8", "-o", f"new/{name}"]
+    assert main(words) == 0
+    with av.open(f"new/{name}") as container:
+        stream = container.streams.audio[0]
+        wave = np.concatenate([frame.to_ndarray() for frame in container.decode(stream)], axis=-1)
+        assert true_peak_dbtp(np.ascontiguousarray(wave[0]), stream.rate) <= -0.99
+    assert [path.name for path in Path("new").iterdir()] == [name]

@@ -10,8 +10,8 @@ import pytest
 from media_clips import write_video
 
 from mfv2a.errors import MediaError
-from mfv2a.media.audio import read_audio
-from mfv2a.media.coding import coded_peak_dbtp
+from mfv2a.media.audio import read_audio, write_audio
+from mfv2a.media.coding import coded_peak_dbtp, written_peak_dbtp
 from mfv2a.media.containers import MuxPlan, plan_mux
 from mfv2a.media.loudness import true_peak_dbtp
 from mfv2a.media.mux import mux_audio
@@ -44,6 +44,23 @@ def test_the_peak_is_that_of_the_file(tmp_path: Path, suffix: str, codec: str, r
     assert told == pytest.approx(heard, abs=0.05)
     assert abs(told - true_peak_dbtp(audio.samples, rate)) > 0.05
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"a{suffix}", f"out{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_peak_is_that_of_the_sound_file(tmp_path: Path, suffix: str, channels: int) -> None:
+    audio, path = dense(1.0, 44100, channels), tmp_path / f"a{suffix}"
+    told = written_peak_dbtp(audio, path)
+    assert not list(tmp_path.iterdir())
+    write_audio(path, audio)
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        heard = np.concatenate([frame.to_ndarray() for frame in container.decode(stream)], axis=-1)
+        wave = heard.reshape(-1, channels) if len(heard) == 1 and channels == 2 else heard.T
+        assert told == pytest.approx(true_peak_dbtp(np.ascontiguousarray(wave), stream.rate), abs=0.05)
+    with pytest.raises(MediaError) as caught:
+        written_peak_dbtp(audio, tmp_path / "none" / f"a{suffix}")
+    assert caught.value.path == tmp_path / "none" / f"a{suffix}"
 
 
 def test_noise_stays_the_noise_it_was(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -213,7 +214,8 @@ class _Maker:
         facts: dict[str, Any] = {"settings": self._settings}
         for candidate, path in reversed(list(itertools.zip_longest(draft.kept, paths))):
             statement = provenance(self._pipeline.info, candidate.seed) if delivery.provenance else ""
-            track = _level(candidate.audio, sound.loudness_lufs, delivery.channels)
+            _make_folder(path)
+            track = _level(candidate.audio, sound.loudness_lufs, delivery.channels, path)
             _write(path, track.audio, statement)
         if take.path is None:
             facts["statement"] = statement
@@ -263,18 +265,28 @@ def _groups(takes: Sequence[Take], size: int) -> list[Sequence[Take]]:
     return [takes[start : start + size] for start in range(0, len(takes), size)]
 
 
-def _level(audio: Audio, loudness_lufs: float | None, channels: Channels) -> Track:
+def _level(audio: Audio, loudness_lufs: float | None, channels: Channels, path: Path | None) -> Track:
     from mfv2a.jobs.track import make_track
+    from mfv2a.media.coding import LOSSY_SUFFIXES, written_peak_dbtp
 
-    return make_track(audio, loudness_lufs=loudness_lufs, channels=channels)
+    peak: Callable[[Audio], float] | None = None
+    if path is not None and path.suffix.lower() in LOSSY_SUFFIXES:
+        peak = partial(written_peak_dbtp, path=path)
+    return make_track(audio, loudness_lufs=loudness_lufs, channels=channels, with_stem=False, coded_peak=peak)
+
+
+def _make_folder(path: Path | None) -> None:
+    try:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MediaError(
+            path or "-", f"its folder cannot be made: {error.strerror}", hint="choose another -o"
+        ) from error
 
 
 def _write(path: Path | None, audio: Audio, statement: str) -> None:
     if path is not None:
         from mfv2a.media.audio import write_audio
 
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MediaError(path, f"its folder cannot be made: {error.strerror}", hint="choose another -o") from error
         write_audio(path, audio, statement=statement)

@@ -16,7 +16,8 @@ import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.media.audio import FittedSound
+from mfv2a.errors import MediaError
+from mfv2a.media.audio import FittedSound, writable_rate, write_audio
 from mfv2a.media.containers import AAC_CODER, MuxPlan
 from mfv2a.media.ffmpeg import compile_command, find_ffmpeg, run_ffmpeg
 from mfv2a.media.loudness import true_peak_dbtp
@@ -29,6 +30,7 @@ from mfv2a.media.temporary import part_path
 from mfv2a.records import Audio
 
 LOSSY = frozenset({"aac", "opus"})
+LOSSY_SUFFIXES = frozenset({".mp3", ".ogg", ".opus"})
 OPUS_HZ = 48000
 
 
@@ -75,6 +77,28 @@ def coded_peak_dbtp(audio: Audio, plan: MuxPlan, out: Path, *, folder: Path | No
         command = compile_command(ffmpeg.output(source, "part", **options), part=part)
         run_ffmpeg(command, path=out, stdin=blocks, ffmpeg=find_ffmpeg())
         return true_peak_dbtp(kept(_decoded(part, channels), folder), audio.sample_rate_hz)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def written_peak_dbtp(audio: Audio, path: Path) -> float:
+    """The true peak of a sound once it was written as a sound file of this name and read again, in dBTP.
+
+    Args:
+        audio: the sound, [S] or [S, channels].
+        path: of the file that will be made; the sound is written under a temporary name beside it, and removed.
+
+    Raises:
+        MediaError: it cannot be written there.
+        StartError: the disk is full.
+    """
+    part = part_path(path).with_suffix(f".part{path.suffix}")
+    channels = 1 if audio.samples.ndim == 1 else audio.samples.shape[1]
+    try:
+        write_audio(part, audio)
+        return true_peak_dbtp(np.concatenate(list(_decoded(part, channels))), writable_rate(path, audio.sample_rate_hz))
+    except MediaError as error:
+        raise MediaError(path, str(error), hint=error.hint, detail=error.detail) from error
     finally:
         part.unlink(missing_ok=True)
 
