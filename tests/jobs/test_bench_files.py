@@ -110,6 +110,9 @@ def test_presets_are_those_of_the_field() -> None:
         {"plot": Path("a.png")},
         {"quality": ("a=b",), "quality_scenes": 3},
         {"save": Path("gone/a.json")},
+        {"save": Path("a.x"), "plot": Path("a.x"), "quality_scenes": 2},
+        {"save": Path("q.json"), "quality": ("1 step=q.json",)},
+        {"save": Path("a.mp4"), "video": Path("a.mp4")},
     ],
 )
 def test_options_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:

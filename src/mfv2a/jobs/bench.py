@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.bench_files import check_comparable, check_shared, compare_reports, read_report, save_report
-from mfv2a.jobs.evaluate_folder import check_targets
 from mfv2a.jobs.machine import describe_machine, measure_peaks
 from mfv2a.jobs.memory import resident_memory_mib
 from mfv2a.jobs.presets import Setting, check_setting, settings_of
@@ -28,6 +27,7 @@ from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.timing import STAGES as STAGES
 from mfv2a.jobs.timing import Bench
 from mfv2a.jobs.timing import Stopwatch as Stopwatch
+from mfv2a.media.whole import check_apart, check_targets
 
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline
@@ -94,6 +94,8 @@ class BenchOptions:
         if self.plot is not None and not (self.quality or self.quality_scenes):
             raise ConfigError("--plot needs a quality", hint="give --quality-scenes N or --quality SETTING=FILE.json")
         check_targets(self.plot, self.save)
+        judged = (Path(word.rpartition("=")[2]) for word in self.quality)
+        check_apart((self.plot, self.save), [*judged, *(() if self.video is None else (self.video,))])
         if self.quality and self.quality_scenes:
             raise ConfigError("quality comes from files or from scenes", hint="leave one of both out")
         if self.quality or self.quality_scenes:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.evaluate_folder import write_whole
 from mfv2a.jobs.machine import IDENTITY
+from mfv2a.media.whole import write_whole
 
 WORK = ("nfe", "cfg_strength", "renoise")
 SAME = ("model", "digest", "random_weights", "picture", "duration_s", "sample_rate_hz")

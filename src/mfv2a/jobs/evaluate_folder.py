@@ -17,7 +17,7 @@ from mfv2a.jobs.figures import compare, estimate_all, records
 from mfv2a.jobs.judges import Judges, Missing, load_judges
 from mfv2a.jobs.measure import RATE_HZ, Scores, measure_pairs
 from mfv2a.jobs.pairing import Pair, Pairing, pair_folders
-from mfv2a.media.temporary import part_path
+from mfv2a.media.whole import check_apart, check_targets, write_whole
 
 COLUMNS = ("value", "low", "high", "clips", "undefined")
 COMPARED = ("a", "b", "difference", "low", "high", "share_a_better", "clips", "undefined")
@@ -94,6 +94,8 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         MediaError: a file for the figures cannot be written; the watcher has been told them.
     """
     pairing = pair_folders(options.generated, options.reference, listing=options.listing)
+    read = [path for pair in pairing.pairs for path in (pair.reference, *pair.generated)]
+    check_apart((options.csv, options.per_clip), [*read, *(() if options.listing is None else (options.listing,))])
     watcher.begin(pairing)
     wanted = [name for name in all_names() if name in options.measures or not options.measures]
     judges = load_judges(wanted, device=options.device)
@@ -191,33 +193,3 @@ def _clip(scores: Scores, row: int) -> dict[str, Any]:
     ]
     rest: dict[str, Any] = dict(zip("ab", every, strict=True)) if len(every) == 2 else every[0]
     return {"clip": pair.key, "reference": str(pair.reference), **rest}
-
-
-def check_targets(*paths: Path | None) -> None:
-    """Refuse files that cannot be written, before anything is measured.
-
-    Raises:
-        ConfigError: there is a folder in the place of one, or none to hold it.
-    """
-    for path in paths:
-        if path is not None and not path.absolute().parent.is_dir():
-            raise ConfigError(f"{path.parent} is no folder", hint="make it first")
-        if path is not None and path.is_dir():
-            raise ConfigError(f"{path} is a folder", hint="name a file")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all; of names that are no UTF-8 the odd bytes are escaped.
-
-    Raises:
-        MediaError: it cannot be written.
-    """
-    part = part_path(path)
-    try:
-        try:
-            part.write_text(text, encoding="utf-8", errors="backslashreplace")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise MediaError(path, f"cannot be written ({error.strerror})", hint="check the folder") from error

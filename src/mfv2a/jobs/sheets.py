@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.errors import MediaError
-from mfv2a.media.temporary import part_path
+from mfv2a.media.whole import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -131,13 +131,7 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
     )
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8, loc="best")
-    part = part_path(path)
-    try:
-        try:
-            figure.savefig(part, format="png")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise MediaError(path, f"cannot be written ({error.strerror})", hint="check the folder") from error
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    write_whole(path, drawn.getvalue())
     return path
