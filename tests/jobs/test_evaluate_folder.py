@@ -70,9 +70,10 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return made, true
 
 
-def run(options: FolderOptions) -> tuple[dict[str, Any], list[MediaError]]:
+def run(options: FolderOptions, said: list[str] | None = None) -> tuple[dict[str, Any], list[MediaError]]:
     failed: list[MediaError] = []
-    watcher = Watcher(begin=lambda pairing: None, tick=lambda done: None, fail=failed.append)
+    say = (lambda line: None) if said is None else said.append
+    watcher = Watcher(begin=lambda pairing: None, tick=lambda done: None, fail=failed.append, say=say)
     return evaluate_folders(options, watcher), failed
 
 
@@ -102,6 +103,99 @@ def test_another_rate_container_and_length_change_little(folders: tuple[Path, Pa
     near = pytest.approx(report["measures"]["log_mel_distance"]["value"], abs=0.1)
     assert other["measures"]["log_mel_distance"]["value"] == near
     assert (report["shortened"], other["shortened"]) == (0, 4)
+    assert other["lengths"] == {"generated": {"shorter": 0, "longer": 4}}
+
+
+def test_a_sound_that_ends_early_is_filled_with_silence_and_told(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    made, true = folders
+    whole, _ = run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10))
+    for seed in range(3):
+        write(made / f"{seed}.wav", 0.5 * burst(seed, level=0.1 + 0.05 * seed)[:1600])
+    write(made / "3.wav", np.concatenate([burst(3), burst(3)]))
+    said: list[str] = []
+    listed = tmp_path / "clips.jsonl"
+    options = FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10, per_clip=listed)
+    report, failed = run(options, said)
+    assert failed == []
+    assert report["measures"]["onset_f1"]["value"] == pytest.approx(0.25)
+    for name in ("log_mel_distance", "loudness_error"):
+        assert report["measures"][name]["value"] > 2 * whole["measures"][name]["value"]
+    assert (report["shortened"], report["lengths"]) == (4, {"generated": {"shorter": 3, "longer": 1}})
+    assert said == [
+        "generated: 3 of 4 shorter than the true sound and filled with silence: 0, 1, 2",
+        "generated: 1 of 4 longer than the true sound and cut: 3",
+    ]
+    clips = [json.loads(line) for line in listed.read_text().splitlines()]
+    lengths = [(clip["reference_duration_s"], clip["duration_s"]) for clip in clips]
+    assert lengths == [(1.5, 0.1), (1.5, 0.1), (1.5, 0.1), (1.5, 3.0)]
+
+
+def test_a_systems_figures_do_not_depend_on_what_it_is_compared_with(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    made, true = folders
+    alone, _ = run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10))
+    for seed in range(4):
+        write(tmp_path / "short" / f"{seed}.wav", burst(seed)[:3200])
+    report, _ = run(FolderOptions(generated=(made, tmp_path / "short"), reference=true, measures=QUICK, draws=10))
+    for name in QUICK:
+        assert report["measures"][name]["a"] == alone["measures"][name]["value"]
+    assert report["lengths"] == {"a": {"shorter": 0, "longer": 0}, "b": {"shorter": 4, "longer": 0}}
+
+
+def test_the_lists_length_is_the_clips(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    made, true = folders
+    for seed in range(4):
+        write(made / f"{seed}.wav", 0.5 * burst(seed, level=0.1 + 0.05 * seed)[8000:])
+    listing = tmp_path / "list.csv"
+    listing.write_text("file,start_s,duration_s\n" + "".join(f"{seed}.wav,0.5,1\n" for seed in range(4)))
+    report, _ = run(FolderOptions(generated=(made,), reference=true, listing=listing, measures=QUICK, draws=10))
+    assert report["shortened"] == 0
+    assert report["measures"]["loudness_difference"]["value"] == pytest.approx(20 * np.log10(0.5), abs=0.05)
+
+
+def test_files_that_broke_off_are_told_and_left_out(folders: tuple[Path, Path]) -> None:
+    made, true = folders
+    data = (made / "0.wav").read_bytes()
+    (made / "0.wav").write_bytes(data[: len(data) // 3])
+    write(made / "1.flac", burst(1))
+    (made / "1.wav").unlink()
+    data = (made / "1.flac").read_bytes()
+    (made / "1.flac").write_bytes(data[: len(data) // 2])
+    report, failed = run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10))
+    assert report["pairs"] == 2
+    assert [error.path.name for error in failed] == ["0.wav", "1.flac"]
+    assert all("cut off" in str(error) for error in failed)
+
+
+def test_loudness_is_of_the_channels_as_they_are(tmp_path: Path) -> None:
+    wave = burst(0)
+    names = {"same": np.stack([wave, wave], axis=1), "against": np.stack([wave, -wave], axis=1)}
+    for name, channels in names.items():
+        write(tmp_path / "true" / f"{name}.wav", channels)
+        write(tmp_path / "made" / f"{name}.wav", wave)
+    listed = tmp_path / "clips.jsonl"
+    options = FolderOptions(
+        generated=(tmp_path / "made",), reference=tmp_path / "true", measures=("loudness_difference",), per_clip=listed
+    )
+    run(options)
+    clips = [json.loads(line) for line in listed.read_text().splitlines()]
+    assert [clip["scores"]["loudness_difference"] for clip in clips] == [pytest.approx(-3.01, abs=0.02)] * 2
+
+
+def test_only_measures_that_are_wanted_are_in_a_clips_scores(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    made, true = folders
+    listed = tmp_path / "clips.jsonl"
+    for measures, keys, hits in (
+        (("log_mel_distance", "onset_f1"), {"log_mel_distance", "onset_f1"}, True),
+        (("loudness_error", "kl_yamnet"), {"loudness_error", "kl_yamnet"}, False),
+        (("onset_f1_pooled",), set(), True),
+    ):
+        run(FolderOptions(generated=(made,), reference=true, measures=measures, draws=10, per_clip=listed))
+        for line in listed.read_text().splitlines():
+            clip = json.loads(line)
+            assert set(clip["scores"]) == keys
+            assert ("onsets" in clip) == hits
 
 
 def test_silent_sounds_are_counted_as_undefined_and_never_zero(folders: tuple[Path, Path]) -> None:

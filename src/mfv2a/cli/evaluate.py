@@ -196,6 +196,9 @@ def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None
     def fail(error: MediaError) -> None:
         talk.error(error)
 
+    def say(line: str) -> None:
+        talk.say(console.printable(line))
+
     end = console.print_json if as_json else print_figures
-    report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail, end=end))
+    report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail, say=say, end=end))
     raise typer.Exit(3 if report["failed"] else 0)

@@ -43,8 +43,10 @@ def print_figures(report: Mapping[str, Any]) -> None:
         )
         table.add_row(name, *cells, row["unit"], ARROWS[row["better"]], str(row["clips"]))
     print_whole(table)
-    if report["shortened"]:
-        Console().print(f"{report['shortened']} of {report['pairs']} pairs were cut to the shorter of both")
+    for role, found in report["lengths"].items():
+        if found["shorter"] or found["longer"]:
+            told = f"{role}: {found['shorter']} of {report['pairs']} shorter than the true sound, filled with silence; "
+            Console().print(told + f"{found['longer']} longer, cut", soft_wrap=True, highlight=False)
     if report["left_out"]:
         _print_left_out(report["left_out"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from mfv2a.jobs.pairing import Pair, Pairing, pair_folders
 from mfv2a.media.whole import check_apart, check_targets, write_whole
 
 COLUMNS = ("value", "low", "high", "clips", "undefined")
+SHOWN = 3
+"""Names that a line holds."""
 COMPARED = ("a", "b", "difference", "low", "high", "share_a_better", "clips", "undefined")
 
 
@@ -68,12 +70,14 @@ class Watcher:
         begin: what was found, before anything is read.
         tick: how many pairs are done with.
         fail: a file that cannot be read.
+        say: what else people should know, a line each.
         end: what was measured, before any file is written.
     """
 
     begin: Callable[[Pairing], None]
     tick: Callable[[int], None]
     fail: Callable[[MediaError], None]
+    say: Callable[[str], None] = lambda line: None
     end: Callable[[Mapping[str, Any]], None] = lambda report: None
 
 
@@ -112,13 +116,16 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
     scores = measure_pairs(pairing.pairs, judges, frozenset(measured), fail=fail, tick=watcher.tick)
     if not scores.pairs:
         raise StartError("no pair could be read", hint="see the lines above")
+    for line in _odd_lengths(scores):
+        watcher.say(line)
     figures, empty = estimate_all(scores, measured, draws=options.draws, seed=options.seed)
     left_out |= empty
     report: dict[str, Any] = {
         "reference": str(options.reference),
         "generated": [str(folder) for folder in options.generated],
         "pairs": len(scores.pairs),
-        "shortened": scores.shortened,
+        "shortened": len({name for names in (*scores.shorter, *scores.longer) for name in names}),
+        "lengths": _lengths(scores),
         "failed": [{"path": str(error.path), "error": str(error)} for error in failed],
         "unpaired": {role: list(names) for role, names in pairing.alone.items()},
         "rate_hz": RATE_HZ,
@@ -137,6 +144,25 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
     watcher.end(report)
     _write_files(options, report, scores)
     return report
+
+
+def _roles(scores: Scores) -> Sequence[str]:
+    return ("generated",) if len(scores.systems) == 1 else ("a", "b")
+
+
+def _lengths(scores: Scores) -> dict[str, dict[str, int]]:
+    """How many generated sounds of each system were filled with silence, how many cut."""
+    sides = zip(_roles(scores), scores.shorter, scores.longer, strict=True)
+    return {role: {"shorter": len(shorter), "longer": len(longer)} for role, shorter, longer in sides}
+
+
+def _odd_lengths(scores: Scores) -> Iterator[str]:
+    for names, words in ((scores.shorter, "shorter"), (scores.longer, "longer")):
+        done = "filled with silence" if words == "shorter" else "cut"
+        for role, keys in zip(_roles(scores), names, strict=True):
+            if keys:
+                shown = ", ".join(keys[:SHOWN]) + (" ..." if len(keys) > SHOWN else "")
+                yield f"{role}: {len(keys)} of {len(scores.pairs)} {words} than the true sound and {done}: {shown}"
 
 
 def _words(name: str) -> dict[str, str]:
@@ -183,13 +209,11 @@ def _table(report: Mapping[str, Any], columns: Sequence[str]) -> str:
 
 def _clip(scores: Scores, row: int) -> dict[str, Any]:
     pair = scores.pairs[row]
-    every = [
-        {
-            "generated": str(path),
-            "onsets": dict(zip(("hits", "found", "true"), system.matches[row], strict=True)),
-            "scores": system.scores[row],
-        }
-        for path, system in zip(pair.generated, scores.systems, strict=True)
-    ]
+    every = []
+    for path, system in zip(pair.generated, scores.systems, strict=True):
+        hits = dict(zip(("hits", "found", "true"), system.matches[row], strict=True)) if system.matches else None
+        facts = {"generated": str(path), "duration_s": system.files_s[row]}
+        every.append({**facts, **({} if hits is None else {"onsets": hits}), "scores": system.scores[row]})
     rest: dict[str, Any] = dict(zip("ab", every, strict=True)) if len(every) == 2 else every[0]
-    return {"clip": pair.key, "reference": str(pair.reference), **rest}
+    length = {"reference": str(pair.reference), "reference_duration_s": scores.durations_s[row]}
+    return {"clip": pair.key, **length, **rest}
