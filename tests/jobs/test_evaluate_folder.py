@@ -278,6 +278,8 @@ def test_a_judge_that_gives_no_numbers_has_no_figure(
 
 def test_a_comparison_is_paired_and_says_which_is_better(folders: tuple[Path, Path], tmp_path: Path) -> None:
     made, true = folders
+    write(true / "4.wav", burst(4, level=0.2))
+    write(made / "4.wav", 0.5 * burst(4, level=0.2))
     near = tmp_path / "near"
     for path in true.iterdir():
         from mfv2a.media.audio import read_audio
@@ -357,6 +359,8 @@ def test_the_command_prints_a_table_files_and_exit_codes(
         ["made", "--reference", "true", "--csv", "f.x", "--per-clip", "./f.x"],
         ["made", "--reference", "true", "--csv", "made/0.wav"],
         ["made", "--reference", "true", "--per-clip", "true/1.wav"],
+        ["--scenes", "2", "--draws", "7"],
+        ["made", "--reference", "true", "--draws", "1000001"],
         ["made", "--reference", "true", "--steps", "3"],
         ["made", "--reference", "true", "--no-text"],
     ],
@@ -403,16 +407,86 @@ def test_figures_are_told_before_a_file_fails(
     assert [set(report["measures"]) for report in told] == [{"onset_f1"}]
 
 
-def test_one_clip_makes_no_system_surely_better(tmp_path: Path) -> None:
+@pytest.mark.parametrize("clips", [1, 2, 4])
+def test_few_clips_make_no_system_surely_better(tmp_path: Path, clips: int) -> None:
     for name, level in (("true", 0.3), ("a", 0.2), ("b", 0.1)):
-        write(tmp_path / name / "0.wav", burst(0, level=level))
+        for seed in range(clips):
+            write(tmp_path / name / f"{seed}.wav", burst(seed, level=level))
+    names = ("log_mel_distance", "frechet_yamnet", "kernel_yamnet")
     options = FolderOptions(
-        generated=(tmp_path / "a", tmp_path / "b"),
-        reference=tmp_path / "true",
-        measures=("log_mel_distance",),
-        draws=20,
+        generated=(tmp_path / "a", tmp_path / "b"), reference=tmp_path / "true", measures=names, draws=20
     )
-    row = run(options)[0]["measures"]["log_mel_distance"]
-    assert row["clips"] == 1
-    assert row["difference"] < 0
-    assert (row["low"], row["high"], row["share_a_better"]) == (None, None, None)
+    found = run(options)[0]["measures"]
+    assert set(found) == set(names if clips > 1 else names[:1])
+    assert found["log_mel_distance"]["difference"] < 0
+    for row in found.values():
+        assert row["clips"] == clips
+        assert (row["low"], row["high"], row["share_a_better"]) == (None, None, None)
+    single = run(FolderOptions(generated=(tmp_path / "a",), reference=tmp_path / "true", measures=names, draws=20))[0]
+    assert {(row["low"], row["high"]) for row in single["measures"].values()} == {(None, None)}
+
+
+def test_draws_that_memory_cannot_hold_are_refused_before_a_clip_is_read(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, true = folders
+    with pytest.raises(ConfigError, match="--draws"):
+        FolderOptions(generated=(made,), reference=true, draws=10**9)
+    monkeypatch.setattr(evaluate_folder, "MOST_WEIGHTS", 100)
+    monkeypatch.setattr(evaluate_folder, "measure_pairs", None)
+    with pytest.raises(ConfigError, match="4 clips"):
+        run(FolderOptions(generated=(made,), reference=true, draws=26))
+
+
+def test_the_clips_scores_are_written_before_anything_is_drawn(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    made, true = folders
+    monkeypatch.setattr(evaluate_folder, "estimate_all", stop)
+    listed = tmp_path / "clips.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10, per_clip=listed))
+    assert len(listed.read_text().splitlines()) == 4
+
+
+def test_judges_whose_distances_are_drawn_are_told(folders: tuple[Path, Path]) -> None:
+    made, true = folders
+    said: list[str] = []
+    names = ("frechet_yamnet", "kernel_yamnet", "onset_f1")
+    report, _ = run(FolderOptions(generated=(made,), reference=true, measures=names, draws=10), said)
+    assert said == ["yamnet: distances of 4 clips, and of 10 draws of them"]
+    assert report["version"]
+    assert report["made_at"].endswith("+00:00")
+
+
+def test_measures_asked_for_of_which_none_can_be_taken_are_exit_4(
+    folders: tuple[Path, Path], tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    made, true = folders
+    words = ["evaluate", str(made), "--reference", str(true), "--draws", "20", "--json"]
+    assert main([*words, "--measure", "frechet_panns", "--csv", str(tmp_path / "f.csv")]) == 4
+    out, err = capsysbinary.readouterr()
+    assert json.loads(out)["measures"] == {}
+    assert b"left out: frechet_panns: the weights of panns-cnn14-16k are not here" in err
+    assert b"error: none of the measures asked for could be taken" in err
+    assert "not here" in (tmp_path / "f.csv").read_text()
+    assert main([*words, "--measure", "frechet_panns", "--measure", "onset_f1"]) == 0
+    assert b"left out: frechet_panns" in capsysbinary.readouterr().err
+
+
+def test_reasons_are_not_folded(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mfv2a.cli.figures import print_figures
+
+    monkeypatch.setenv("COLUMNS", "60")
+    hint = "download https://example.org/" + "a" * 100 + " to /some/[place]"
+    missing = {"reason": "the weights are not here", "hint": hint}
+    print_figures({"generated": ["a"], "reference": "b", "pairs": 1, "lengths": {}, "measures": {},
+                   "left_out": {"clap": missing, "desync": missing}})  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    assert f"  {hint}" in lines
+    assert "clap, desync" in lines

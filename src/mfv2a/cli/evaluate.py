@@ -124,7 +124,7 @@ def evaluate(
     """Measure a model on held-out scenes, or folders of sounds against the true ones."""
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     folders = compare or ((generated,) if generated else ())
-    if folders or reference or listing or csv or per_clip or measure:
+    if folders or reference or listing or csv or per_clip or measure or _is_given(context, "draws"):
         from mfv2a.errors import ConfigError
         from mfv2a.jobs.evaluate_folder import FolderOptions
 
@@ -134,8 +134,7 @@ def evaluate(
             hint = "mfv2a evaluate GENERATED --reference DIR, or mfv2a evaluate --compare A B --reference DIR"
             raise ConfigError("folders of sounds are measured against --reference", hint=hint)
         for name in OF_A_MODEL:
-            source = context.get_parameter_source(name)
-            if source is not None and source.name == "COMMANDLINE":
+            if _is_given(context, name):
                 word = name.replace("_", "-")
                 raise ConfigError(
                     f"--{word} is of a model on held-out scenes", hint=f"leave out --{word} or --reference"
@@ -163,6 +162,11 @@ def evaluate(
     _print_scenes(figures, as_json=json_lines)
 
 
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _print_scenes(figures: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         console.print_json(figures)
@@ -173,7 +177,8 @@ def _print_scenes(figures: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None:
-    from mfv2a.cli.figures import print_figures
+    from mfv2a.cli.figures import print_figures, reasons
+    from mfv2a.errors import StartError
     from mfv2a.jobs.evaluate_folder import Watcher, evaluate_folders
 
     total = 0
@@ -201,4 +206,11 @@ def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None
 
     end = console.print_json if as_json else print_figures
     report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail, say=say, end=end))
+    if wanted.measures:
+        left_out = reasons(report["left_out"])
+        for reason, names in left_out.items():
+            say(f"left out: {', '.join(names)}: {' - '.join(part for part in reason if part)}")
+        if not report["measures"]:
+            (reason, hint), *_ = left_out
+            raise StartError(f"none of the measures asked for could be taken: {reason}", hint=hint)
     raise typer.Exit(3 if report["failed"] else 0)

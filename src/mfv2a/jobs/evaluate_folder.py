@@ -15,6 +15,7 @@ from mfv2a.evaluation.measures import all_names, find_measure
 from mfv2a.evaluation.pairs import has_stoi
 from mfv2a.jobs.figures import compare, estimate_all, records
 from mfv2a.jobs.judges import Judges, Missing, load_judges
+from mfv2a.jobs.machine import describe_program
 from mfv2a.jobs.measure import RATE_HZ, Scores, measure_pairs
 from mfv2a.jobs.pairing import Pair, Pairing, pair_folders
 from mfv2a.media.whole import check_apart, check_targets, write_whole
@@ -22,6 +23,8 @@ from mfv2a.media.whole import check_apart, check_targets, write_whole
 COLUMNS = ("value", "low", "high", "clips", "undefined")
 SHOWN = 3
 """Names that a line holds."""
+MOST_DRAWS, MOST_WEIGHTS = 1_000_000, 200_000_000
+"""Of the bootstrap; and draws times clips, each of which is a number in memory."""
 COMPARED = ("a", "b", "difference", "low", "high", "share_a_better", "clips", "undefined")
 
 
@@ -53,8 +56,8 @@ class FolderOptions:
     def __post_init__(self) -> None:
         if not 1 <= len(self.generated) <= 2:
             raise ConfigError("one folder is measured, or two are compared")
-        if self.draws < 2:
-            raise ConfigError(f"--draws {self.draws} cannot work", hint="use 2 or more")
+        if not 2 <= self.draws <= MOST_DRAWS:
+            raise ConfigError(f"--draws {self.draws} cannot work", hint=f"use 2 to {MOST_DRAWS}")
         known = all_names()
         for name in self.measures:
             if name not in known:
@@ -98,8 +101,7 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         MediaError: a file for the figures cannot be written; the watcher has been told them.
     """
     pairing = pair_folders(options.generated, options.reference, listing=options.listing)
-    read = [path for pair in pairing.pairs for path in (pair.reference, *pair.generated)]
-    check_apart((options.csv, options.per_clip), [*read, *(() if options.listing is None else (options.listing,))])
+    _check(options, pairing.pairs)
     watcher.begin(pairing)
     wanted = [name for name in all_names() if name in options.measures or not options.measures]
     judges = load_judges(wanted, device=options.device)
@@ -118,9 +120,11 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         raise StartError("no pair could be read", hint="see the lines above")
     for line in _odd_lengths(scores):
         watcher.say(line)
-    figures, empty = estimate_all(scores, measured, draws=options.draws, seed=options.seed)
+    lost = _try_per_clip(options, scores)
+    figures, empty = estimate_all(scores, measured, draws=options.draws, seed=options.seed, say=watcher.say)
     left_out |= empty
     report: dict[str, Any] = {
+        **describe_program(),
         "reference": str(options.reference),
         "generated": [str(folder) for folder in options.generated],
         "pairs": len(scores.pairs),
@@ -136,14 +140,23 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         report["measures"] = {name: {**row, **_words(name)} for name, row in compare(figures[0], figures[1]).items()}
     else:
         report["measures"] = records(figures[0])
-    report["left_out"] = {
-        name: {"reason": left_out[name].reason, "hint": left_out[name].hint, **_words(name)}
-        for name in wanted
-        if name in left_out
-    }
+    report["left_out"] = {name: _reason(name, left_out[name]) for name in wanted if name in left_out}
     watcher.end(report)
-    _write_files(options, report, scores)
+    if options.csv is not None:
+        write_whole(options.csv, _table(report, COMPARED if len(options.generated) == 2 else COLUMNS))
+    if lost is not None:
+        raise lost
     return report
+
+
+def _check(options: FolderOptions, pairs: Sequence[Pair]) -> None:
+    """Refuse what cannot work with these pairs, before one is read."""
+    read = [path for pair in pairs for path in (pair.reference, *pair.generated)]
+    check_apart((options.csv, options.per_clip), [*read, *(() if options.listing is None else (options.listing,))])
+    if options.draws * len(pairs) > MOST_WEIGHTS:
+        most = MOST_WEIGHTS // len(pairs)
+        words = f"--draws {options.draws} of {len(pairs)} clips are too many for memory"
+        raise ConfigError(words, hint=f"use {most} or fewer")
 
 
 def _roles(scores: Scores) -> Sequence[str]:
@@ -170,6 +183,10 @@ def _words(name: str) -> dict[str, str]:
     return {"title": measure.title, "unit": measure.unit, "better": measure.better}
 
 
+def _reason(name: str, missing: Missing) -> dict[str, str]:
+    return {"reason": missing.reason, "hint": missing.hint, **_words(name)}
+
+
 def _impossible(wanted: Sequence[str], judges: Judges, pairs: Sequence[Pair]) -> dict[str, Missing]:
     """Measures that have their judge and not what it needs."""
     found = {}
@@ -184,14 +201,16 @@ def _impossible(wanted: Sequence[str], judges: Judges, pairs: Sequence[Pair]) ->
     return found
 
 
-def _write_files(options: FolderOptions, report: Mapping[str, Any], scores: Scores) -> None:
-    if options.csv is not None:
-        write_whole(options.csv, _table(report, COMPARED if len(options.generated) == 2 else COLUMNS))
-    if options.per_clip is not None:
-        lines = [
-            json.dumps(_clip(scores, row), ensure_ascii=False, allow_nan=False) for row in range(len(scores.pairs))
-        ]
+def _try_per_clip(options: FolderOptions, scores: Scores) -> MediaError | None:
+    """Write the clips' scores before anything is drawn, which may take long; a failure is told after the figures."""
+    if options.per_clip is None:
+        return None
+    lines = [json.dumps(_clip(scores, row), ensure_ascii=False, allow_nan=False) for row in range(len(scores.pairs))]
+    try:
         write_whole(options.per_clip, "".join(f"{line}\n" for line in lines))
+    except MediaError as error:
+        return error
+    return None
 
 
 def _table(report: Mapping[str, Any], columns: Sequence[str]) -> str:
