@@ -28,6 +28,14 @@ def describe_program() -> dict[str, str]:
     return {"version": __version__, "made_at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
+def load_average() -> float | None:
+    """How many processes ran or waited in the last minute, None where the system does not tell."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows
+        return None
+
+
 def describe_machine(pipeline: Pipeline) -> dict[str, Any]:
     """The machine as reports have it, JSON-ready."""
     import platform
