@@ -360,6 +360,8 @@ def test_the_command_prints_a_table_files_and_exit_codes(
         ["made", "--reference", "true", "--csv", "made/0.wav"],
         ["made", "--reference", "true", "--per-clip", "true/1.wav"],
         ["--scenes", "2", "--draws", "7"],
+        ["--scenes", "2", "--split", "test"],
+        ["made", "--reference", "true", "--split", "test"],
         ["made", "--reference", "true", "--draws", "1000001"],
         ["made", "--reference", "true", "--steps", "3"],
         ["made", "--reference", "true", "--no-text"],
@@ -475,6 +477,22 @@ def test_measures_asked_for_of_which_none_can_be_taken_are_exit_4(
     assert "not here" in (tmp_path / "f.csv").read_text()
     assert main([*words, "--measure", "frechet_panns", "--measure", "onset_f1"]) == 0
     assert b"left out: frechet_panns" in capsysbinary.readouterr().err
+
+
+def test_rows_of_the_list_without_a_file_are_told_and_counted(
+    folders: tuple[Path, Path], tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    made, true = folders
+    (true / "3.wav").unlink()
+    listing = tmp_path / "list.csv"
+    listing.write_text("file,split\n" + "".join(f"{seed}.wav,{'test' if seed < 6 else 'train'}\n" for seed in range(9)))
+    words = ["evaluate", str(made), "--reference", str(true), "--list", str(listing), "--measure", "onset_f1", "--json"]
+    assert main([*words, "--split", "test"]) == 0
+    out, err = capsysbinary.readouterr()
+    assert b"generated: no file for 2 of 6 rows of the list: 4.wav, 5.wav" in err
+    assert b"reference: no file for 3 of 6 rows of the list: 3.wav, 4.wav, 5.wav" in err
+    report = json.loads(out)
+    assert (report["listed"], report["missing"]) == (6, {"generated": 2, "reference": 3})
 
 
 def test_reasons_are_not_folded(

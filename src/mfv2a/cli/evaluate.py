@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,11 +68,22 @@ def evaluate(
         typer.Option(
             "--list",
             metavar="FILE",
-            help="List of clips as VGGSound or AudioCaps have it, or with a column file or id: pairs by its rows.",
+            help="List of clips as VGGSound or AudioCaps have it, or with a column file, path, id or name: "
+            "pairs by its rows.",
             show_default=False,
             rich_help_panel=FOLDERS,
         ),
     ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            metavar="NAME",
+            help="Only rows of this split of --list, such as test.",
+            show_default="all rows",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = "",
     measure: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,7 +135,7 @@ def evaluate(
     """Measure a model on held-out scenes, or folders of sounds against the true ones."""
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     folders = compare or ((generated,) if generated else ())
-    if folders or reference or listing or csv or per_clip or measure or _is_given(context, "draws"):
+    if folders or reference or listing or csv or per_clip or measure or split or _is_given(context, "draws"):
         from mfv2a.errors import ConfigError
         from mfv2a.jobs.evaluate_folder import FolderOptions
 
@@ -140,7 +151,7 @@ def evaluate(
                     f"--{word} is of a model on held-out scenes", hint=f"leave out --{word} or --reference"
                 )
         wanted = FolderOptions(
-            generated=tuple(folders), reference=reference, listing=listing, measures=tuple(measure or ()),
+            generated=tuple(folders), reference=reference, listing=listing, split=split, measures=tuple(measure or ()),
             draws=draws, seed=seed, device=device, csv=csv, per_clip=per_clip,
         )  # fmt: skip
         _evaluate_folders(wanted, talk, as_json=json_lines)
@@ -160,6 +171,11 @@ def evaluate(
 
     figures = evaluate_model(options.model_name(model), made, device=device, dtype=dtype, begin=begin, tick=tick)
     _print_scenes(figures, as_json=json_lines)
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first few names of many."""
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -189,10 +205,10 @@ def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None
         talk.say(console.count(total, "pair"))
         for role, names in pairing.alone.items():
             if names:
-                shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-                talk.say(
-                    console.printable(f"{role}: {console.count(len(names), 'file')} without a counterpart: {shown}")
-                )
+                say(f"{role}: {console.count(len(names), 'file')} without a counterpart: {first_of(names)}")
+        for role, names in pairing.missing.items():
+            if names:
+                say(f"{role}: no file for {len(names)} of {pairing.listed} rows of the list: {first_of(names)}")
 
     def tick(done: int) -> None:
         if done % 50 == 0:
@@ -208,8 +224,8 @@ def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None
     report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail, say=say, end=end))
     if wanted.measures:
         left_out = reasons(report["left_out"])
-        for reason, names in left_out.items():
-            say(f"left out: {', '.join(names)}: {' - '.join(part for part in reason if part)}")
+        for both, names in left_out.items():
+            say(f"left out: {', '.join(names)}: {' - '.join(part for part in both if part)}")
         if not report["measures"]:
             (reason, hint), *_ = left_out
             raise StartError(f"none of the measures asked for could be taken: {reason}", hint=hint)

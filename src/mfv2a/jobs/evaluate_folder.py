@@ -36,6 +36,7 @@ class FolderOptions:
         generated: one folder, or two to compare.
         reference: folder with the true sounds.
         listing: a list whose rows say which files belong together, None to go by names.
+        split: only rows of this split of the list, "" for all.
         measures: names of those wanted, () for all.
         draws: of the bootstrap; seed: of the draws.
         device: where the judges run.
@@ -46,6 +47,7 @@ class FolderOptions:
     generated: tuple[Path, ...]
     reference: Path
     listing: Path | None = None
+    split: str = ""
     measures: tuple[str, ...] = ()
     draws: int = 1000
     seed: int = 0
@@ -58,6 +60,8 @@ class FolderOptions:
             raise ConfigError("one folder is measured, or two are compared")
         if not 2 <= self.draws <= MOST_DRAWS:
             raise ConfigError(f"--draws {self.draws} cannot work", hint=f"use 2 to {MOST_DRAWS}")
+        if self.split and self.listing is None:
+            raise ConfigError("--split is of the rows of a list", hint="give --list, too")
         known = all_names()
         for name in self.measures:
             if name not in known:
@@ -100,7 +104,7 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         StartError: no pair could be read, or the device is not there.
         MediaError: a file for the figures cannot be written; the watcher has been told them.
     """
-    pairing = pair_folders(options.generated, options.reference, listing=options.listing)
+    pairing = pair_folders(options.generated, options.reference, listing=options.listing, split=options.split)
     _check(options, pairing.pairs)
     watcher.begin(pairing)
     wanted = [name for name in all_names() if name in options.measures or not options.measures]
@@ -132,6 +136,8 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         "lengths": _lengths(scores),
         "failed": [{"path": str(error.path), "error": str(error)} for error in failed],
         "unpaired": {role: list(names) for role, names in pairing.alone.items()},
+        "listed": pairing.listed,
+        "missing": {role: len(names) for role, names in pairing.missing.items()},
         "rate_hz": RATE_HZ,
         "draws": options.draws,
         "seed": options.seed,
