@@ -378,6 +378,11 @@ def test_words_that_cannot_work_are_exit_2(
     assert capsysbinary.readouterr().err.startswith(b"error: ")
 
 
+def test_an_option_of_folders_beside_scenes_is_named(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["evaluate", "--scenes", "2", "--draws", "7"]) == 2
+    assert b"--draws is of folders of sounds" in capsysbinary.readouterr().err
+
+
 def test_one_draw_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="draws"):
         FolderOptions(generated=(tmp_path,), reference=tmp_path, draws=1)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FOLDERS = "Folders of sounds"
 OF_A_MODEL = ("scenes", "text", "video", "model", "steps", "cfg", "rescale", "dtype")
 """Options that mean nothing where folders are measured."""
+OF_FOLDERS = ("draws", "split", "csv", "per_clip", "measure")
+"""Options that mean nothing where a model is."""
 
 EPILOG = """
 **Examples**
@@ -135,7 +137,7 @@ def evaluate(
     """Measure a model on held-out scenes, or folders of sounds against the true ones."""
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     folders = compare or ((generated,) if generated else ())
-    if folders or reference or listing or csv or per_clip or measure or split or _is_given(context, "draws"):
+    if folders or reference or listing or any(_is_given(context, name) for name in OF_FOLDERS):
         from mfv2a.errors import ConfigError
         from mfv2a.jobs.evaluate_folder import FolderOptions
 
@@ -143,7 +145,9 @@ def evaluate(
             raise ConfigError("GENERATED and --compare cannot both be given", hint="name both folders after --compare")
         if reference is None or not folders:
             hint = "mfv2a evaluate GENERATED --reference DIR, or mfv2a evaluate --compare A B --reference DIR"
-            raise ConfigError("folders of sounds are measured against --reference", hint=hint)
+            lone = "" if folders or reference else next((name for name in OF_FOLDERS if _is_given(context, name)), "")
+            what = f"--{lone.replace('_', '-')} is of folders of sounds, which" if lone else "folders of sounds"
+            raise ConfigError(f"{what} are measured against --reference", hint=hint)
         for name in OF_A_MODEL:
             if _is_given(context, name):
                 word = name.replace("_", "-")
