@@ -21,7 +21,7 @@ def test_no_figure_is_cut_off_on_a_narrow_screen(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     report = {
-        "shortened": 0, "pairs": 103, "generated": generated, "reference": "true", "left_out": {},
+        "shortened": 0, "lengths": {}, "pairs": 103, "generated": generated, "reference": "true", "left_out": {},
         "measures": {"mel_cepstral_distortion": ROW},
     }  # fmt: skip
     print_figures(report)

@@ -50,6 +50,18 @@ def test_named_columns_are_read_from_csv_tsv_and_jsonl_alike(write):
     assert read_listing(many)[0].captions == ("x", "y")
 
 
+def test_other_words_for_the_columns_are_known(write):
+    assert read_listing(write("list.csv", "path,prompt,seed\na/one.mp4,rain,3\n")) == [
+        MediaItem(id="one", file="a/one.mp4", captions=("rain",))
+    ]
+    assert read_listing(write("list.csv", "name,caption\none,rain\n")) == [MediaItem(id="one", captions=("rain",))]
+
+
+def test_each_caption_of_audiocaps_keeps_its_number(write):
+    first, _ = read_listing(write("train.csv", AUDIOCAPS))
+    assert first.numbered == (("1", "A dog barks"), ("2", "Barking, far away"))
+
+
 def test_parquet_is_read_as_the_others(tmp_path):
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet

@@ -13,6 +13,7 @@ from mfv2a.evaluation.bootstrap import (
     mean_estimate,
     percentiles,
     ratio_estimate,
+    telling,
 )
 from mfv2a.evaluation.metrics import (
     frechet_distance,
@@ -84,6 +85,26 @@ def test_a_draw_with_twins_is_the_distance_of_the_rows_written_out():
     assert drawn_kernel(first, second, *weights)[0] < kernel_distance(*written)
 
 
+@pytest.mark.parametrize("kind", ["plain", "falling", "dead", "bound"])
+def test_the_quick_way_to_a_frechet_distance_is_the_slow_one(kind):
+    first, second = rows(300, 24), rows(280, 24, 1, shift=0.3, scale=1.5)
+    if kind == "falling":
+        first, second = (each * 10.0 ** -np.linspace(0, 4, 24) for each in (first, second))
+    if kind == "dead":
+        first[:, 3], second[:, 7] = 0.0, 2.0
+    if kind == "bound":
+        first[:, 5], second[:, 6] = first[:, 4], second[:, 4] + second[:, 5]
+    weights = draw_weights(300, 6, 0), draw_weights(280, 6, 1)
+    slow = drawn_frechet(first, second, *weights)
+    np.testing.assert_allclose(drawn_frechet(first, second, *weights, quick=True), slow, rtol=1e-6)
+
+
+def test_the_quick_way_goes_the_slow_one_where_rows_are_few():
+    first, weights = rows(6, 8), draw_weights(6, 5, 0)
+    slow = drawn_frechet(first, first + 1, weights, weights)
+    np.testing.assert_allclose(drawn_frechet(first, first + 1, weights, weights, quick=True), slow, rtol=1e-9)
+
+
 def test_a_draw_of_one_clip_alone_has_no_distance():
     first, weights = rows(3, 2), np.array([[3.0, 0, 0]])
     assert np.isnan(drawn_frechet(first, first, weights, np.ones((1, 3))))
@@ -146,13 +167,27 @@ def test_intervals_of_a_mean_hold_the_truth_as_often_as_they_say():
 
 
 def test_clips_without_a_score_are_left_out_and_counted():
-    scores = np.array([1.0, np.nan, 3.0, np.nan])
-    estimate = mean_estimate(scores, draw_weights(4, 500, 0))
-    assert (estimate.value, estimate.clips, estimate.undefined) == (2.0, 2, 2)
-    assert np.isnan(estimate.drawn).any()  # some draws hold neither of the two
+    scores = np.array([1.0, np.nan, 3.0, np.nan, 1.0, 3.0, 1.0, 3.0])
+    estimate = mean_estimate(scores, draw_weights(8, 500, 0))
+    assert (estimate.value, estimate.clips, estimate.undefined) == (2.0, 6, 2)
     assert 1.0 <= estimate.low <= estimate.high <= 3.0
     assert mean_estimate(np.full(4, np.nan), draw_weights(4, 10, 0)) is None
-    assert mean_estimate(np.array([1.0, np.nan]), draw_weights(2, 10, 0)).low is None  # one clip says nothing of spread
+
+
+def test_few_clips_and_draws_without_a_figure_tell_no_interval():
+    for clips in (1, 2, 4):
+        assert mean_estimate(np.arange(1.0 + clips)[1:], draw_weights(clips, 500, 0)).low is None
+    assert mean_estimate(np.arange(5.0), draw_weights(5, 500, 0)).low is not None
+    rare = np.full(1000, np.nan)
+    rare[:2] = 1.0, 3.0
+    assert np.isnan(mean_estimate(rare, draw_weights(1000, 500, 0)).drawn).any()
+    drawn = np.arange(100.0)
+    assert len(telling(drawn, 5)) == 100
+    assert len(telling(drawn, 4)) == 0
+    drawn[:5] = np.nan
+    assert len(telling(drawn, 9)) == 95
+    drawn[:6] = np.nan
+    assert len(telling(drawn, 9)) == 0
 
 
 def test_a_ratio_is_of_sums_and_none_where_there_is_nothing():

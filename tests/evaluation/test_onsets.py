@@ -7,6 +7,7 @@ from mfv2a.evaluation.onsets import (
     OnsetMatch,
     detect_onsets,
     envelope_correlation,
+    flux_envelope,
     match_onsets,
     mean_onset_f1,
     onset_envelope,
@@ -130,6 +131,21 @@ def test_the_envelope_has_a_value_a_frame_and_peaks_at_hits():
 def test_the_envelope_fits_any_frame_rate(fps):
     assert len(onset_envelope(clicks([1.0], seconds=2), RATE, fps)) == round(2 * fps)
     assert onset_envelope(np.zeros(10, np.float32), RATE, fps).shape == (1,)
+
+
+@pytest.mark.parametrize("rate", [11_025, 16_000, 22_050])
+def test_an_envelope_does_not_drift_where_ten_milliseconds_are_no_whole_samples(rate):
+    envelope = onset_envelope(clicks([59.51], seconds=60.0, rate=rate), rate, 50.0)
+    assert abs(int(envelope.argmax()) / 50 - 59.50) < 0.03
+
+
+@pytest.mark.parametrize("fps", [25.0, 30.0, 50.0, 100.0])
+def test_a_spectrum_at_the_begin_of_a_frame_is_in_it(fps):
+    flux = np.arange(6000, dtype=np.float32)
+    whole = [k for k in range(6000) if k * fps % 100 == 0]
+    envelope = flux_envelope(flux, 60.0, fps)
+    before = [round(k * fps / 100) - 1 for k in whole if k]
+    assert (envelope[before] < [k for k in whole if k]).all()
 
 
 def test_like_envelopes_correlate_and_shifted_ones_do_not():

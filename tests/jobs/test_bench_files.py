@@ -13,8 +13,8 @@ from mfv2a.cli import main
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.bench import BenchOptions
 from mfv2a.jobs.bench_files import check_comparable, compare_reports, read_report
-from mfv2a.jobs.presets import PRESETS, settings_of
-from mfv2a.jobs.quality import add_quality, pareto_front, read_quality
+from mfv2a.jobs.presets import PRESETS, setting_doubts, settings_of
+from mfv2a.jobs.quality import add_quality, pareto_front, quality_doubts, read_quality
 from mfv2a.jobs.sheets import draw_pareto
 from mfv2a.jobs.sound import SoundOptions
 
@@ -59,6 +59,28 @@ def test_reports_that_share_no_setting_or_are_none_are_refused(tmp_path: Path) -
         read_report(tmp_path / "gone.json")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"entries": 5},
+        {"entries": []},
+        {"entries": [{}]},
+        {"entries": [{"setting": "1 step", "seconds": {"total": {}}}]},
+        {"entries": [{"setting": "1 step", "seconds": {"total": {}}, "repeats": []}]},
+        {"entries": [{"setting": "1 step", "seconds": {"total": {}}, "repeats": [{}]}]},
+        {"entries": [{"setting": "1 step", "seconds": {"total": {}}, "repeats": [{"total": "1"}]}]},
+        {"options": None},
+    ],
+)
+def test_a_damaged_report_is_told_before_anything_is_timed(tmp_path: Path, damage: dict[str, Any]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(report(1.0)))
+    assert read_report(path)["entries"]
+    path.write_text(json.dumps(report(1.0) | damage))
+    with pytest.raises(ConfigError, match="damaged"):
+        read_report(path)
+
+
 def test_the_front_is_what_no_other_setting_beats() -> None:
     points = {"slow good": (2.0, 0.9), "fast bad": (0.1, 0.5), "beaten": (1.0, 0.4), "middle": (0.5, 0.7)}
     assert pareto_front(points, higher=True) == ["fast bad", "middle", "slow good"]
@@ -86,6 +108,69 @@ def test_quality_comes_from_an_evaluation_and_must_be_of_a_setting(tmp_path: Pat
             read_quality(words, measure)
 
 
+@pytest.mark.parametrize("figure", [{"value": None}, {"value": "abc"}, {"value": True}, {"low": "x"}, {"value": "nan"}])
+def test_a_quality_that_is_no_number_is_refused(tmp_path: Path, figure: dict[str, Any]) -> None:
+    path = tmp_path / "one.json"
+    whole = {"value": 0.5, "low": None, "high": None}
+    path.write_text(json.dumps({"measures": {"onset_f1": whole}}))
+    assert read_quality([f"1 step={path}"], "onset_f1") == {"1 step": whole}
+    path.write_text(json.dumps({"measures": {"onset_f1": whole | figure}}).replace('"nan"', "NaN"))
+    with pytest.raises(ConfigError, match="no number"):
+        read_quality([f"1 step={path}"], "onset_f1")
+
+
+def test_evaluations_of_other_clips_are_told(tmp_path: Path) -> None:
+    words = []
+    for name, facts in (("a", {"pairs": 2}), ("b", {"pairs": 1}), ("c", {"pairs": 2, "reference": "other"})):
+        path = tmp_path / name
+        path.write_text(json.dumps({"reference": "true", "shortened": 0, "measures": {}, **facts}))
+        words.append(f"{name}={path}")
+    assert list(quality_doubts([words[0], words[0]])) == []
+    (told,) = quality_doubts(words[:2])
+    assert "different numbers of clips" in told
+    assert f"{tmp_path / 'b'} 1" in told
+    assert "true sounds" in next(iter(quality_doubts([words[0], words[2]])))
+
+
+def test_presets_say_that_they_keep_their_own_guidance_and_none_is_named_twice() -> None:
+    settings = settings_of((1,), ("one-step", "one-step-baked", "four-renoise"), 1)
+    told = list(setting_doubts(settings, SoundOptions(cfg_strength=7.0)))
+    assert told == [
+        "one-step keeps its own guidance, 4.5: --cfg 7 is for the other settings",
+        "one-step-baked keeps its own guidance, 1: --cfg 7 is for the other settings",
+    ]
+    assert list(setting_doubts(settings, SoundOptions())) == []
+    with pytest.raises(ConfigError, match="1 step is asked for twice"):
+        settings_of((1, 1), (), 1)
+
+
+def test_a_report_is_told_before_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def full(report: Any, path: Path) -> None:
+        raise MediaError(path, "cannot be written (No space left on device)")
+
+    monkeypatch.setattr("mfv2a.jobs.bench.save_report", full)
+    video = str(make_video(tmp_path / "a.mp4", seconds=0.2))
+    assert main(["bench", video, *QUICK, "--json", "--save", str(tmp_path / "a.json")]) == 3
+    out, err = capsysbinary.readouterr()
+    assert json.loads(out)["entries"]
+    assert b"No space left" in err
+
+
+def test_the_table_names_guidance_and_the_measure_of_quality(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    video, path = str(make_video(tmp_path / "a.mp4", seconds=0.2)), tmp_path / "q.json"
+    path.write_text(json.dumps({"measures": {"onset_f1": {"value": 0.8, "low": None, "high": None}}}))
+    assert main(["bench", video, *QUICK, "--steps", "1", "--cfg", "2", "--quality", f"1 step={path}"]) == 0
+    rows = {line.split("│")[1].strip(): line.split("│")[2].strip()
+            for line in capsysbinary.readouterr().out.decode().splitlines() if line.count("│") > 2}  # fmt: skip
+    assert rows["guidance"] == "2"
+    assert rows["onset_f1"] == "0.8"
+
+
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     found = report(1.0)
@@ -110,6 +195,9 @@ def test_presets_are_those_of_the_field() -> None:
         {"plot": Path("a.png")},
         {"quality": ("a=b",), "quality_scenes": 3},
         {"save": Path("gone/a.json")},
+        {"save": Path("a.x"), "plot": Path("a.x"), "quality_scenes": 2},
+        {"save": Path("q.json"), "quality": ("1 step=q.json",)},
+        {"save": Path("a.mp4"), "video": Path("a.mp4")},
     ],
 )
 def test_options_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
@@ -179,6 +267,8 @@ def test_a_comparison_says_what_was_other_work_then() -> None:
         "compile": [False, True], "nfe": [4, 8], "cfg_strength": [1.0, 4.5], "renoise": [None, [0.5]],
     }  # fmt: skip
     assert compare_reports(now, json.loads(json.dumps(now)))[0]["changed"] == {}
+    then, later = report(1.0, torch="2.1", version="0.1.0"), report(1.0, torch="2.2", version="0.2.0")
+    assert compare_reports(then, later)[0]["changed"] == {"version": ["0.1.0", "0.2.0"], "torch": ["2.1", "2.2"]}
 
 
 def test_a_report_is_kept_though_its_plot_cannot_be(tmp_path: Path) -> None:

@@ -70,9 +70,10 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return made, true
 
 
-def run(options: FolderOptions) -> tuple[dict[str, Any], list[MediaError]]:
+def run(options: FolderOptions, said: list[str] | None = None) -> tuple[dict[str, Any], list[MediaError]]:
     failed: list[MediaError] = []
-    watcher = Watcher(begin=lambda pairing: None, tick=lambda done: None, fail=failed.append)
+    say = (lambda line: None) if said is None else said.append
+    watcher = Watcher(begin=lambda pairing: None, tick=lambda done: None, fail=failed.append, say=say)
     return evaluate_folders(options, watcher), failed
 
 
@@ -102,6 +103,99 @@ def test_another_rate_container_and_length_change_little(folders: tuple[Path, Pa
     near = pytest.approx(report["measures"]["log_mel_distance"]["value"], abs=0.1)
     assert other["measures"]["log_mel_distance"]["value"] == near
     assert (report["shortened"], other["shortened"]) == (0, 4)
+    assert other["lengths"] == {"generated": {"shorter": 0, "longer": 4}}
+
+
+def test_a_sound_that_ends_early_is_filled_with_silence_and_told(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    made, true = folders
+    whole, _ = run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10))
+    for seed in range(3):
+        write(made / f"{seed}.wav", 0.5 * burst(seed, level=0.1 + 0.05 * seed)[:1600])
+    write(made / "3.wav", np.concatenate([burst(3), burst(3)]))
+    said: list[str] = []
+    listed = tmp_path / "clips.jsonl"
+    options = FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10, per_clip=listed)
+    report, failed = run(options, said)
+    assert failed == []
+    assert report["measures"]["onset_f1"]["value"] == pytest.approx(0.25)
+    for name in ("log_mel_distance", "loudness_error"):
+        assert report["measures"][name]["value"] > 2 * whole["measures"][name]["value"]
+    assert (report["shortened"], report["lengths"]) == (4, {"generated": {"shorter": 3, "longer": 1}})
+    assert said == [
+        "generated: 3 of 4 shorter than the true sound and filled with silence: 0, 1, 2",
+        "generated: 1 of 4 longer than the true sound and cut: 3",
+    ]
+    clips = [json.loads(line) for line in listed.read_text().splitlines()]
+    lengths = [(clip["reference_duration_s"], clip["duration_s"]) for clip in clips]
+    assert lengths == [(1.5, 0.1), (1.5, 0.1), (1.5, 0.1), (1.5, 3.0)]
+
+
+def test_a_systems_figures_do_not_depend_on_what_it_is_compared_with(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    made, true = folders
+    alone, _ = run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10))
+    for seed in range(4):
+        write(tmp_path / "short" / f"{seed}.wav", burst(seed)[:3200])
+    report, _ = run(FolderOptions(generated=(made, tmp_path / "short"), reference=true, measures=QUICK, draws=10))
+    for name in QUICK:
+        assert report["measures"][name]["a"] == alone["measures"][name]["value"]
+    assert report["lengths"] == {"a": {"shorter": 0, "longer": 0}, "b": {"shorter": 4, "longer": 0}}
+
+
+def test_the_lists_length_is_the_clips(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    made, true = folders
+    for seed in range(4):
+        write(made / f"{seed}.wav", 0.5 * burst(seed, level=0.1 + 0.05 * seed)[8000:])
+    listing = tmp_path / "list.csv"
+    listing.write_text("file,start_s,duration_s\n" + "".join(f"{seed}.wav,0.5,1\n" for seed in range(4)))
+    report, _ = run(FolderOptions(generated=(made,), reference=true, listing=listing, measures=QUICK, draws=10))
+    assert report["shortened"] == 0
+    assert report["measures"]["loudness_difference"]["value"] == pytest.approx(20 * np.log10(0.5), abs=0.05)
+
+
+def test_files_that_broke_off_are_told_and_left_out(folders: tuple[Path, Path]) -> None:
+    made, true = folders
+    data = (made / "0.wav").read_bytes()
+    (made / "0.wav").write_bytes(data[: len(data) // 3])
+    write(made / "1.flac", burst(1))
+    (made / "1.wav").unlink()
+    data = (made / "1.flac").read_bytes()
+    (made / "1.flac").write_bytes(data[: len(data) // 2])
+    report, failed = run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10))
+    assert report["pairs"] == 2
+    assert [error.path.name for error in failed] == ["0.wav", "1.flac"]
+    assert all("cut off" in str(error) for error in failed)
+
+
+def test_loudness_is_of_the_channels_as_they_are(tmp_path: Path) -> None:
+    wave = burst(0)
+    names = {"same": np.stack([wave, wave], axis=1), "against": np.stack([wave, -wave], axis=1)}
+    for name, channels in names.items():
+        write(tmp_path / "true" / f"{name}.wav", channels)
+        write(tmp_path / "made" / f"{name}.wav", wave)
+    listed = tmp_path / "clips.jsonl"
+    options = FolderOptions(
+        generated=(tmp_path / "made",), reference=tmp_path / "true", measures=("loudness_difference",), per_clip=listed
+    )
+    run(options)
+    clips = [json.loads(line) for line in listed.read_text().splitlines()]
+    assert [clip["scores"]["loudness_difference"] for clip in clips] == [pytest.approx(-3.01, abs=0.02)] * 2
+
+
+def test_only_measures_that_are_wanted_are_in_a_clips_scores(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    made, true = folders
+    listed = tmp_path / "clips.jsonl"
+    for measures, keys, hits in (
+        (("log_mel_distance", "onset_f1"), {"log_mel_distance", "onset_f1"}, True),
+        (("loudness_error", "kl_yamnet"), {"loudness_error", "kl_yamnet"}, False),
+        (("onset_f1_pooled",), set(), True),
+    ):
+        run(FolderOptions(generated=(made,), reference=true, measures=measures, draws=10, per_clip=listed))
+        for line in listed.read_text().splitlines():
+            clip = json.loads(line)
+            assert set(clip["scores"]) == keys
+            assert ("onsets" in clip) == hits
 
 
 def test_silent_sounds_are_counted_as_undefined_and_never_zero(folders: tuple[Path, Path]) -> None:
@@ -184,6 +278,8 @@ def test_a_judge_that_gives_no_numbers_has_no_figure(
 
 def test_a_comparison_is_paired_and_says_which_is_better(folders: tuple[Path, Path], tmp_path: Path) -> None:
     made, true = folders
+    write(true / "4.wav", burst(4, level=0.2))
+    write(made / "4.wav", 0.5 * burst(4, level=0.2))
     near = tmp_path / "near"
     for path in true.iterdir():
         from mfv2a.media.audio import read_audio
@@ -260,6 +356,13 @@ def test_the_command_prints_a_table_files_and_exit_codes(
         ["made", "--reference", "true", "--measure", "fad"],
         ["made", "--reference", "gone"],
         ["made", "--reference", "true", "--csv", "gone/f.csv"],
+        ["made", "--reference", "true", "--csv", "f.x", "--per-clip", "./f.x"],
+        ["made", "--reference", "true", "--csv", "made/0.wav"],
+        ["made", "--reference", "true", "--per-clip", "true/1.wav"],
+        ["--scenes", "2", "--draws", "7"],
+        ["--scenes", "2", "--split", "test"],
+        ["made", "--reference", "true", "--split", "test"],
+        ["made", "--reference", "true", "--draws", "1000001"],
         ["made", "--reference", "true", "--steps", "3"],
         ["made", "--reference", "true", "--no-text"],
     ],
@@ -273,6 +376,11 @@ def test_words_that_cannot_work_are_exit_2(
     monkeypatch.chdir(folders[0].parent)
     assert main(["evaluate", *words]) == 2
     assert capsysbinary.readouterr().err.startswith(b"error: ")
+
+
+def test_an_option_of_folders_beside_scenes_is_named(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["evaluate", "--scenes", "2", "--draws", "7"]) == 2
+    assert b"--draws is of folders of sounds" in capsysbinary.readouterr().err
 
 
 def test_one_draw_is_refused(tmp_path: Path) -> None:
@@ -306,16 +414,102 @@ def test_figures_are_told_before_a_file_fails(
     assert [set(report["measures"]) for report in told] == [{"onset_f1"}]
 
 
-def test_one_clip_makes_no_system_surely_better(tmp_path: Path) -> None:
+@pytest.mark.parametrize("clips", [1, 2, 4])
+def test_few_clips_make_no_system_surely_better(tmp_path: Path, clips: int) -> None:
     for name, level in (("true", 0.3), ("a", 0.2), ("b", 0.1)):
-        write(tmp_path / name / "0.wav", burst(0, level=level))
+        for seed in range(clips):
+            write(tmp_path / name / f"{seed}.wav", burst(seed, level=level))
+    names = ("log_mel_distance", "frechet_yamnet", "kernel_yamnet")
     options = FolderOptions(
-        generated=(tmp_path / "a", tmp_path / "b"),
-        reference=tmp_path / "true",
-        measures=("log_mel_distance",),
-        draws=20,
+        generated=(tmp_path / "a", tmp_path / "b"), reference=tmp_path / "true", measures=names, draws=20
     )
-    row = run(options)[0]["measures"]["log_mel_distance"]
-    assert row["clips"] == 1
-    assert row["difference"] < 0
-    assert (row["low"], row["high"], row["share_a_better"]) == (None, None, None)
+    found = run(options)[0]["measures"]
+    assert set(found) == set(names if clips > 1 else names[:1])
+    assert found["log_mel_distance"]["difference"] < 0
+    for row in found.values():
+        assert row["clips"] == clips
+        assert (row["low"], row["high"], row["share_a_better"]) == (None, None, None)
+    single = run(FolderOptions(generated=(tmp_path / "a",), reference=tmp_path / "true", measures=names, draws=20))[0]
+    assert {(row["low"], row["high"]) for row in single["measures"].values()} == {(None, None)}
+
+
+def test_draws_that_memory_cannot_hold_are_refused_before_a_clip_is_read(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, true = folders
+    with pytest.raises(ConfigError, match="--draws"):
+        FolderOptions(generated=(made,), reference=true, draws=10**9)
+    monkeypatch.setattr(evaluate_folder, "MOST_WEIGHTS", 100)
+    monkeypatch.setattr(evaluate_folder, "measure_pairs", None)
+    with pytest.raises(ConfigError, match="4 clips"):
+        run(FolderOptions(generated=(made,), reference=true, draws=26))
+
+
+def test_the_clips_scores_are_written_before_anything_is_drawn(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    made, true = folders
+    monkeypatch.setattr(evaluate_folder, "estimate_all", stop)
+    listed = tmp_path / "clips.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run(FolderOptions(generated=(made,), reference=true, measures=QUICK, draws=10, per_clip=listed))
+    assert len(listed.read_text().splitlines()) == 4
+
+
+def test_judges_whose_distances_are_drawn_are_told(folders: tuple[Path, Path]) -> None:
+    made, true = folders
+    said: list[str] = []
+    names = ("frechet_yamnet", "kernel_yamnet", "onset_f1")
+    report, _ = run(FolderOptions(generated=(made,), reference=true, measures=names, draws=10), said)
+    assert said == ["yamnet: distances of 4 clips, and of 10 draws of them"]
+    assert report["version"]
+    assert report["made_at"].endswith("+00:00")
+
+
+def test_measures_asked_for_of_which_none_can_be_taken_are_exit_4(
+    folders: tuple[Path, Path], tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    made, true = folders
+    words = ["evaluate", str(made), "--reference", str(true), "--draws", "20", "--json"]
+    assert main([*words, "--measure", "frechet_panns", "--csv", str(tmp_path / "f.csv")]) == 4
+    out, err = capsysbinary.readouterr()
+    assert json.loads(out)["measures"] == {}
+    assert b"left out: frechet_panns: the weights of panns-cnn14-16k are not here" in err
+    assert b"error: none of the measures asked for could be taken" in err
+    assert "not here" in (tmp_path / "f.csv").read_text()
+    assert main([*words, "--measure", "frechet_panns", "--measure", "onset_f1"]) == 0
+    assert b"left out: frechet_panns" in capsysbinary.readouterr().err
+
+
+def test_rows_of_the_list_without_a_file_are_told_and_counted(
+    folders: tuple[Path, Path], tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    made, true = folders
+    (true / "3.wav").unlink()
+    listing = tmp_path / "list.csv"
+    listing.write_text("file,split\n" + "".join(f"{seed}.wav,{'test' if seed < 6 else 'train'}\n" for seed in range(9)))
+    words = ["evaluate", str(made), "--reference", str(true), "--list", str(listing), "--measure", "onset_f1", "--json"]
+    assert main([*words, "--split", "test"]) == 0
+    out, err = capsysbinary.readouterr()
+    assert b"generated: no file for 2 of 6 rows of the list: 4.wav, 5.wav" in err
+    assert b"reference: no file for 3 of 6 rows of the list: 3.wav, 4.wav, 5.wav" in err
+    report = json.loads(out)
+    assert (report["listed"], report["missing"]) == (6, {"generated": 2, "reference": 3})
+
+
+def test_reasons_are_not_folded(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mfv2a.cli.figures import print_figures
+
+    monkeypatch.setenv("COLUMNS", "60")
+    hint = "download https://example.org/" + "a" * 100 + " to /some/[place]"
+    missing = {"reason": "the weights are not here", "hint": hint}
+    print_figures({"generated": ["a"], "reference": "b", "pairs": 1, "lengths": {}, "measures": {},
+                   "left_out": {"clap": missing, "desync": missing}})  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    assert f"  {hint}" in lines
+    assert "clap, desync" in lines

@@ -33,7 +33,10 @@ def test_the_sound_is_taken_from_the_sound_file_and_two_of_them_are_unclear(tmp_
     found = pair_folders([made], lay(tmp_path / "true", "a.wav", "b.wav"))
     assert [pair.generated for pair in found.pairs] == [(made / "a.wav",)]
     assert found.pairs[0].picture == made / "a.mp4"
-    assert [path.parent for path, _ in found.unclear] == [made]
+    assert found.unclear == (
+        (made / "b.flac", "shares its name with b.wav"), (made / "b.wav", "shares its name with b.flac"),
+    )  # fmt: skip
+    assert found.alone == {"generated": (), "reference": ()}
 
 
 def test_vggsound_rows_find_files_named_as_downloaders_do(tmp_path: Path) -> None:
@@ -59,6 +62,51 @@ def test_audiocaps_rows_bring_all_captions_of_a_clip(tmp_path: Path) -> None:
     made, true = (lay(tmp_path / name, "abcdefghijk_000005.wav") for name in ("made", "true"))
     (pair,) = pair_folders([made], true, listing=listing).pairs
     assert pair.captions == ("a dog barks", "barking")
+
+
+def test_sounds_made_a_caption_of_audiocaps_are_clips_of_their_own(tmp_path: Path) -> None:
+    listing = tmp_path / "audiocaps.csv"
+    listing.write_text(
+        "audiocap_id,youtube_id,start_time,caption\n1034,abcdefghijk,5,a dog barks\n2035,abcdefghijk,5,barking\n"
+        "3036,zzzzzzzzzzz,7,rain\n"
+    )
+    made = lay(tmp_path / "made", "1034.wav", "2035.wav")
+    for name, true in (("one", ("Yabcdefghijk.wav",)), ("each", ("1034.wav", "2035.wav"))):
+        found = pair_folders([made], lay(tmp_path / name, *true), listing=listing)
+        assert [(pair.key, pair.generated[0].name, pair.captions) for pair in found.pairs] == [
+            ("1034", "1034.wav", ("a dog barks",)), ("2035", "2035.wav", ("barking",)),
+        ]  # fmt: skip
+        assert [pair.reference.name for pair in found.pairs] == (list(true) * 2)[:2]
+        assert (found.unclear, found.listed) == ((), 3)
+        assert found.alone == {"generated": (), "reference": ()}
+        assert found.missing == {"generated": ("zzzzzzzzzzz_000007",), "reference": ("zzzzzzzzzzz_000007",)}
+
+
+def test_rows_without_a_file_are_told_by_folder_and_a_split_leaves_the_others_out(tmp_path: Path) -> None:
+    listing = tmp_path / "vggsound.csv"
+    listing.write_text("aaaaaaaaaaa,1,dog,test\nbbbbbbbbbbb,2,cat,test\nccccccccccc,3,rain,train\n")
+    made, true = lay(tmp_path / "made", "aaaaaaaaaaa.wav", "bbbbbbbbbbb.wav"), lay(tmp_path / "true", "aaaaaaaaaaa.wav")
+    found = pair_folders([made], true, listing=listing)
+    assert found.listed == 3
+    assert found.missing["generated"] == ("ccccccccccc_000003",)
+    assert found.missing["reference"] == ("bbbbbbbbbbb_000002", "ccccccccccc_000003")
+    found = pair_folders([made], true, listing=listing, split="test")
+    assert (found.listed, found.missing["generated"]) == (2, ())
+    assert pair_folders([made], true).listed is None
+
+
+def test_captions_come_from_prompt_tables_texts_beside_and_last_from_labels(tmp_path: Path) -> None:
+    made, true = (lay(tmp_path / name, "a.1.wav", "b.wav", "c.wav") for name in ("made", "true"))
+    (true / "a.1.txt").write_text("a bell\nrings\n")
+    (true / "c.txt").write_bytes(b"\xff")
+    assert [pair.captions for pair in pair_folders([made], true).pairs] == [("a bell rings",), (), ()]
+    listing = tmp_path / "prompts.csv"
+    listing.write_text("path,prompt\na.1.wav,a dog barks\nb.mp4,rain\n")
+    captions = {pair.key: pair.captions for pair in pair_folders([made], true, listing=listing).pairs}
+    assert captions == {"a.1.wav": ("a dog barks",), "b.mp4": ("rain",)}
+    listing.write_text("name,caption,label\nb,,wind\nc,steps,walking\n")
+    captions = {pair.key: pair.captions for pair in pair_folders([made], true, listing=listing).pairs}
+    assert captions == {"b": ("wind",), "c": ("steps",)}
 
 
 def test_a_row_that_names_a_file_goes_by_its_path_and_says_where_the_clip_begins(tmp_path: Path) -> None:

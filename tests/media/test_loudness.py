@@ -12,7 +12,15 @@ import pytest
 import soundfile
 from media_clips import BUNDLED
 
-from mfv2a.media.loudness import CEILING_DBTP, apply_gain, level_sound, limit_peaks, measure_lufs, true_peak_dbtp
+from mfv2a.media.loudness import (
+    CEILING_DBTP,
+    apply_gain,
+    level_sound,
+    limit_peaks,
+    measure_channels_lufs,
+    measure_lufs,
+    true_peak_dbtp,
+)
 
 RATES = [16000, 44100, 48000]
 
@@ -157,3 +165,23 @@ def test_a_gain_kept_on_disk_is_the_gain(tmp_path: Path) -> None:
     limited = apply_gain(wave, there.gain, folder=tmp_path)
     assert true_peak_dbtp(limited, 8000) <= CEILING_DBTP
     assert measure_lufs(limited, 8000) == pytest.approx(-14, abs=0.1)
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo", "3.0", "quad", "5.0", "5.1"])
+def test_channels_count_as_another_meter_weighs_them(tmp_path: Path, layout: str) -> None:
+    count = {"mono": 1, "stereo": 2, "3.0": 3, "quad": 4, "5.0": 5, "5.1": 6}[layout]
+    wave = (0.1 * np.random.default_rng(0).standard_normal((48_000 * 2, count))).astype(np.float32)
+    path = tmp_path / "plain.wav"
+    soundfile.write(path, wave, 48_000, subtype="FLOAT")
+    line = [BUNDLED, "-nostdin", "-hide_banner", "-channel_layout", layout, "-i", path, "-af", "ebur128"]
+    talk = subprocess.run(
+        [str(word) for word in [*line, "-f", "null", "-"]], capture_output=True, text=True, check=True
+    )
+    found = re.search(r"I: +(\S+) LUFS", talk.stderr[talk.stderr.rindex("Summary:") :])
+    assert found is not None
+    assert measure_channels_lufs(wave, 48_000) == pytest.approx(float(found.group(1)), abs=0.15)
+
+
+def test_of_more_channels_than_the_meter_knows_the_mean_is_measured() -> None:
+    wave = 0.1 * np.random.default_rng(0).standard_normal((48_000, 1)).astype(np.float32)
+    assert measure_channels_lufs(np.repeat(wave, 8, axis=1), 48_000) == pytest.approx(measure_lufs(wave, 48_000))

@@ -140,6 +140,16 @@ def test_beyond_full_scale_a_videos_sound_is_cut_as_a_sound_files_is(tmp_path: P
             read_on_clock(tmp_path / name)
 
 
+def test_a_tracks_channels_are_handed_on_as_they_are_where_they_are_wanted(tmp_path: Path) -> None:
+    for number, layout in ((2, "stereo"), (6, "5.1"), (8, "7.1")):
+        tones = "|".join(f"0.1*sin({200 + 100 * k}*t)" for k in range(number))
+        info = with_sound(tmp_path, f"aevalsrc={tones}:c={layout}:s=48000:d=1", suffix=".mkv", codec="flac")
+        audio = read_on_clock(info.path, mono=False)
+        assert audio.samples.shape[1] == (2 if number == 8 else number)
+        assert read_on_clock(info.path).samples.ndim == 1
+        assert read_track(info, sound_tracks(info)[0], 48_000).shape[1] == 2
+
+
 def test_a_gap_is_silence_and_what_follows_it_is_in_place(tmp_path: Path) -> None:
     """Two clicks, with half a second of packets between them taken out."""
     words = "aevalsrc=if(between(mod(t\\,0.8)\\,0.1\\,0.101)\\,0.8\\,0.01):s=48000:d=1"

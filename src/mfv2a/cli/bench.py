@@ -213,8 +213,9 @@ def bench(
         plot=plot,
         save=save,
     )
-    report = measure(wanted, begin=lambda info, rate_hz: talk.say(console.model_line(info, rate_hz)), say=talk.say)
-    if as_json:
-        console.print_json(report)
-    else:
-        print_report(report)
+    measure(
+        wanted,
+        begin=lambda info, rate_hz: talk.say(console.model_line(info, rate_hz)),
+        say=lambda line: talk.say(console.printable(line)),
+        end=console.print_json if as_json else print_report,
+    )

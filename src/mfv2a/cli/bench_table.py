@@ -40,6 +40,7 @@ def _print_times(report: Mapping[str, Any]) -> None:
     for name, tell in _FACTS.items():
         cells = [tell(entry) for entry in report["entries"]]
         if any(cells):
+            name = report["quality"]["measure"] if name == "quality" else name
             table.add_row(name, *(text for cell in cells for text in (cell, "", "")))
     print_whole(table)
 
@@ -57,10 +58,13 @@ def _quality(entry: Mapping[str, Any]) -> str:
     if "quality" not in entry:
         return ""
     figure = entry["quality"]
-    return f"{figure['value']:.3g} ({_number(figure['low'], '.3g')} to {_number(figure['high'], '.3g')})"
+    if figure["low"] is None or figure["high"] is None:
+        return f"{figure['value']:.3g}"
+    return f"{figure['value']:.3g} ({figure['low']:.3g} to {figure['high']:.3g})"
 
 
 _FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "guidance": lambda entry: _number(entry["cfg_strength"], "g"),
     "NFE": lambda entry: str(entry["nfe"]),
     "RTF": lambda entry: f"{entry['rtf']:.3f}",
     "cost of an hour": lambda entry: _number(entry["cost_per_video_hour"], ".4g"),
@@ -125,4 +129,4 @@ def _print_compared(compared: list[dict[str, Any]]) -> None:
             f"{name.replace('_', ' ')} {then}, now {now}" for name, (then, now) in entry["changed"].items()
         )
         if told:
-            Console().print(f"{entry['setting']} was other work then: {told}", markup=False, highlight=False)
+            Console().print(f"{entry['setting']} was otherwise then: {told}", markup=False, highlight=False)

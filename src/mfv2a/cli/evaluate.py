@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FOLDERS = "Folders of sounds"
 OF_A_MODEL = ("scenes", "text", "video", "model", "steps", "cfg", "rescale", "dtype")
 """Options that mean nothing where folders are measured."""
+OF_FOLDERS = ("draws", "split", "csv", "per_clip", "measure")
+"""Options that mean nothing where a model is."""
 
 EPILOG = """
 **Examples**
@@ -68,11 +70,22 @@ def evaluate(
         typer.Option(
             "--list",
             metavar="FILE",
-            help="List of clips as VGGSound or AudioCaps have it, or with a column file or id: pairs by its rows.",
+            help="List of clips as VGGSound or AudioCaps have it, or with a column file, path, id or name: "
+            "pairs by its rows.",
             show_default=False,
             rich_help_panel=FOLDERS,
         ),
     ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            metavar="NAME",
+            help="Only rows of this split of --list, such as test.",
+            show_default="all rows",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = "",
     measure: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,7 +137,7 @@ def evaluate(
     """Measure a model on held-out scenes, or folders of sounds against the true ones."""
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
     folders = compare or ((generated,) if generated else ())
-    if folders or reference or listing or csv or per_clip or measure:
+    if folders or reference or listing or any(_is_given(context, name) for name in OF_FOLDERS):
         from mfv2a.errors import ConfigError
         from mfv2a.jobs.evaluate_folder import FolderOptions
 
@@ -132,16 +145,17 @@ def evaluate(
             raise ConfigError("GENERATED and --compare cannot both be given", hint="name both folders after --compare")
         if reference is None or not folders:
             hint = "mfv2a evaluate GENERATED --reference DIR, or mfv2a evaluate --compare A B --reference DIR"
-            raise ConfigError("folders of sounds are measured against --reference", hint=hint)
+            lone = "" if folders or reference else next((name for name in OF_FOLDERS if _is_given(context, name)), "")
+            what = f"--{lone.replace('_', '-')} is of folders of sounds, which" if lone else "folders of sounds"
+            raise ConfigError(f"{what} are measured against --reference", hint=hint)
         for name in OF_A_MODEL:
-            source = context.get_parameter_source(name)
-            if source is not None and source.name == "COMMANDLINE":
+            if _is_given(context, name):
                 word = name.replace("_", "-")
                 raise ConfigError(
                     f"--{word} is of a model on held-out scenes", hint=f"leave out --{word} or --reference"
                 )
         wanted = FolderOptions(
-            generated=tuple(folders), reference=reference, listing=listing, measures=tuple(measure or ()),
+            generated=tuple(folders), reference=reference, listing=listing, split=split, measures=tuple(measure or ()),
             draws=draws, seed=seed, device=device, csv=csv, per_clip=per_clip,
         )  # fmt: skip
         _evaluate_folders(wanted, talk, as_json=json_lines)
@@ -163,6 +177,16 @@ def evaluate(
     _print_scenes(figures, as_json=json_lines)
 
 
+def first_of(names: Sequence[str]) -> str:
+    """The first few names of many."""
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _print_scenes(figures: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         console.print_json(figures)
@@ -173,7 +197,8 @@ def _print_scenes(figures: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None:
-    from mfv2a.cli.figures import print_figures
+    from mfv2a.cli.figures import print_figures, reasons
+    from mfv2a.errors import StartError
     from mfv2a.jobs.evaluate_folder import Watcher, evaluate_folders
 
     total = 0
@@ -184,10 +209,10 @@ def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None
         talk.say(console.count(total, "pair"))
         for role, names in pairing.alone.items():
             if names:
-                shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-                talk.say(
-                    console.printable(f"{role}: {console.count(len(names), 'file')} without a counterpart: {shown}")
-                )
+                say(f"{role}: {console.count(len(names), 'file')} without a counterpart: {first_of(names)}")
+        for role, names in pairing.missing.items():
+            if names:
+                say(f"{role}: no file for {len(names)} of {pairing.listed} rows of the list: {first_of(names)}")
 
     def tick(done: int) -> None:
         if done % 50 == 0:
@@ -196,6 +221,16 @@ def _evaluate_folders(wanted: Any, talk: console.Talk, *, as_json: bool) -> None
     def fail(error: MediaError) -> None:
         talk.error(error)
 
+    def say(line: str) -> None:
+        talk.say(console.printable(line))
+
     end = console.print_json if as_json else print_figures
-    report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail, end=end))
+    report = evaluate_folders(wanted, Watcher(begin=begin, tick=tick, fail=fail, say=say, end=end))
+    if wanted.measures:
+        left_out = reasons(report["left_out"])
+        for both, names in left_out.items():
+            say(f"left out: {', '.join(names)}: {' - '.join(part for part in both if part)}")
+        if not report["measures"]:
+            (reason, hint), *_ = left_out
+            raise StartError(f"none of the measures asked for could be taken: {reason}", hint=hint)
     raise typer.Exit(3 if report["failed"] else 0)

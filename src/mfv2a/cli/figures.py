@@ -43,27 +43,32 @@ def print_figures(report: Mapping[str, Any]) -> None:
         )
         table.add_row(name, *cells, row["unit"], ARROWS[row["better"]], str(row["clips"]))
     print_whole(table)
-    if report["shortened"]:
-        Console().print(f"{report['shortened']} of {report['pairs']} pairs were cut to the shorter of both")
+    for role, found in report["lengths"].items():
+        if found["shorter"] or found["longer"]:
+            told = f"{role}: {found['shorter']} of {report['pairs']} shorter than the true sound, filled with silence; "
+            Console().print(told + f"{found['longer']} longer, cut", soft_wrap=True, highlight=False)
     if report["left_out"]:
         _print_left_out(report["left_out"])
 
 
-def _print_left_out(left_out: Mapping[str, Any]) -> None:
-    """A row a reason: measures that share one are named together."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    reasons: dict[tuple[str, str], list[str]] = {}
+def reasons(left_out: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
+    """Measures that share a reason and what to do, by both."""
+    found: dict[tuple[str, str], list[str]] = {}
     for name, row in left_out.items():
-        reasons.setdefault((row["reason"], row["hint"]), []).append(name)
-    table = Table(title="Left out", title_justify="left")
-    for head in ("measures", "why", "what to do"):
-        table.add_column(head, overflow="fold")
-    for (reason, hint), names in reasons.items():
-        table.add_row(", ".join(names), escape(reason), escape(hint))
-    Console().print(table)
+        found.setdefault((row["reason"], row["hint"]), []).append(name)
+    return found
+
+
+def _print_left_out(left_out: Mapping[str, Any]) -> None:
+    """Three lines a reason, none of them cut: a path or an address can be copied."""
+    from rich.console import Console
+
+    console = Console()
+    console.print("Left out", style="italic")
+    for (reason, hint), names in reasons(left_out).items():
+        for line in (", ".join(names), f"  {reason}", f"  {hint}" if hint else ""):
+            if line:
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def number(value: float | None) -> str:

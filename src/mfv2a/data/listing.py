@@ -2,7 +2,8 @@
 
     VGGSound     id,start,label,split                       no line of names, one clip of 10 s a row
     AudioCaps    audiocap_id,youtube_id,start_time,caption  a caption a row; a clip may have several
-    named        file or id; caption or captions, label, start_s, duration_s, split, in any order
+    named        file (or path) or id (or name); caption (or prompt) or captions, label, start_s, duration_s, split,
+                 in any order
 
 Knows names of files, not their contents.
 """
@@ -13,13 +14,15 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mfv2a.errors import ConfigError
 
 AUDIOCAPS = {"audiocap_id", "youtube_id", "start_time", "caption"}
+NAMED = {"file", "path", "id", "name"}
+"""Columns by which a row says which clip it is."""
 SPLITS = {"train", "test", "val", "valid", "validation"}
 
 
@@ -36,6 +39,7 @@ class MediaItem:
         captions: sentences, may be none.
         label: a class, in words, may be empty.
         split: "train", "test" ..., may be empty.
+        numbered: AudioCaps' number of each caption, and the caption.
     """
 
     id: str
@@ -46,6 +50,7 @@ class MediaItem:
     captions: tuple[str, ...] = ()
     label: str = ""
     split: str = ""
+    numbered: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
 def read_listing(path: Path, *, split: str = "") -> list[MediaItem]:
@@ -67,7 +72,8 @@ def read_listing(path: Path, *, split: str = "") -> list[MediaItem]:
         key = (item.file, item.id, item.source_s, item.start_s)
         if key in items:
             known = items[key]
-            item = replace(known, captions=tuple(dict.fromkeys((*known.captions, *item.captions))))
+            captions = tuple(dict.fromkeys((*known.captions, *item.captions)))
+            item = replace(known, captions=captions, numbered=(*known.numbered, *item.numbered))
         items[key] = item
     kept = [item for item in items.values() if not split or item.split == split]
     if not kept:
@@ -119,19 +125,22 @@ def _item(row: Mapping[str, Any] | Sequence[str]) -> MediaItem:
         id_, start, label, split = (word.strip() for word in row)
         return MediaItem(id=id_, source_s=int(float(start)), label=label, split=split)
     if row.keys() >= AUDIOCAPS:
+        caption = str(row["caption"]).strip()
         return MediaItem(
             id=str(row["youtube_id"]),
             source_s=int(float(row["start_time"])),
-            captions=(str(row["caption"]).strip(),),
+            captions=(caption,),
             split=str(row.get("split") or ""),
+            numbered=((str(row["audiocap_id"]).strip(), caption),),
         )
     captions = row.get("captions") or []
     if not isinstance(captions, list | tuple):
         raise ValueError("captions must be a list; one alone goes under caption")
-    captions = [*captions, row["caption"]] if row.get("caption") else captions
-    file = str(row.get("file") or "")
+    alone = row.get("caption") or row.get("prompt")
+    captions = [*captions, alone] if alone else captions
+    file = str(row.get("file") or row.get("path") or "")
     return MediaItem(
-        id=str(row.get("id") or PurePosixPath(file).stem),
+        id=str(row.get("id") or row.get("name") or PurePosixPath(file).stem),
         file=file,
         start_s=_seconds(row, "start_s"),
         duration_s=_seconds(row, "duration_s"),
@@ -175,7 +184,7 @@ def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | Sequence[str]]
             if not row:
                 continue
             if names is None:
-                is_vggsound = len(row) == 4 and row[3].strip() in SPLITS and not set(row) & {"file", "id"}
+                is_vggsound = len(row) == 4 and row[3].strip() in SPLITS and not set(row) & NAMED
                 names = [] if is_vggsound else [word.strip() for word in row]
                 if names:
                     _named(dict.fromkeys(names), path)
@@ -202,10 +211,10 @@ def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _named(row: Any, path: Path) -> Mapping[str, Any]:
     """Make sure that columns say which clip a row is."""
-    if not isinstance(row, Mapping) or not (row.keys() >= AUDIOCAPS or row.keys() & {"file", "id"}):
+    if not isinstance(row, Mapping) or not (row.keys() >= AUDIOCAPS or row.keys() & NAMED):
         raise ConfigError(
             f"{path} is of no known layout",
             hint="VGGSound (id,start,label,split), AudioCaps (audiocap_id,youtube_id,start_time,caption), or name a "
-            "column file or id",
+            "column file, path, id or name",
         )
     return row

@@ -2,6 +2,7 @@
 
 A draw is a row of weights: how often it holds each clip. Means get percentile intervals. Distances between sets are
 biased in a resample (a clip drawn twice has a twin), so theirs are the figure plus and minus 1.96 standard errors.
+Fewer than five clips tell nothing of others, and neither do draws of which more than a twentieth have no figure.
 Knows arrays of scores and embeddings, nan where a clip has no score; not what they measure.
 
 Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13.
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from mfv2a.evaluation.metrics import Doubles, cubic_kernel, weighted_inception
 
 LEVEL = 0.95
+FEWEST_CLIPS = 5
+_MOST_UNDEFINED = 0.05
 _NORMAL = 1.959964
 _ROWS = 1024
 
@@ -92,7 +95,7 @@ def _ratio_estimate(above: Doubles, below: Doubles, weights: Doubles, defined: N
         return None
     sums = weights @ below
     drawn = np.divide(weights @ above, sums, out=np.full(len(weights), np.nan), where=sums > 0)
-    low, high = percentiles(drawn) if defined.sum() > 1 else (None, None)
+    low, high = percentiles(telling(drawn, int(defined.sum())))
     return Estimate(
         value=float(above.sum()) / total,
         low=low,
@@ -101,6 +104,21 @@ def _ratio_estimate(above: Doubles, below: Doubles, weights: Doubles, defined: N
         undefined=int((~defined).sum()),
         drawn=drawn,
     )
+
+
+def telling(drawn: Doubles, clips: int) -> Doubles:
+    """The draws by which an interval or a share can be told: those with a figure, or none at all.
+
+    Args:
+        drawn: a figure in each draw [B], nan where a draw has none.
+        clips: how many clips the figure is of.
+
+    Returns:
+        up to B figures; none for fewer than five clips, or where more than a twentieth of the draws have none.
+    """
+    known = drawn[np.isfinite(drawn)]
+    can_tell = clips >= FEWEST_CLIPS and len(known) >= (1 - _MOST_UNDEFINED) * len(drawn)
+    return known if can_tell else known[:0]
 
 
 def percentiles(drawn: Doubles) -> tuple[float | None, float | None]:
@@ -114,7 +132,7 @@ def percentiles(drawn: Doubles) -> tuple[float | None, float | None]:
 
 def set_estimate(value: float, drawn: Doubles, clips: int, *, least: float = -np.inf) -> Estimate:
     """A figure of a whole set, with the standard error of its draws; its interval ends at the least it can be."""
-    low, high = normal_interval(value, drawn)
+    low, high = normal_interval(value, telling(drawn, clips))
     low = None if low is None else max(low, least)
     return Estimate(value=value, low=low, high=high, clips=clips, undefined=0, drawn=drawn)
 
@@ -128,7 +146,9 @@ def normal_interval(value: float, drawn: Doubles) -> tuple[float | None, float |
     return value - error, value + error
 
 
-def drawn_frechet(first: Doubles, second: Doubles, first_weights: Doubles, second_weights: Doubles) -> Doubles:
+def drawn_frechet(
+    first: Doubles, second: Doubles, first_weights: Doubles, second_weights: Doubles, *, quick: bool = False
+) -> Doubles:
     """Frechet distances of two sets of rows in each draw.
 
     The trace of (C C')^1/2 is the sum of the singular values of A A'^T, where A^T A = C and A'^T A' = C': so it is
@@ -139,12 +159,51 @@ def drawn_frechet(first: Doubles, second: Doubles, first_weights: Doubles, secon
         second: [K', D].
         first_weights: how often each draw holds each row of the first [B, K].
         second_weights: the same of the second [B, K'].
+        quick: where both have more rows than values, from the covariances, in half the time or less; directions in
+            which nothing varies then add up to 1e-8 of the largest variance each.
 
     Returns:
         [B]; nan for a draw with fewer than two different rows.
     """
+    if quick:
+        middle = first.mean(axis=0)
+        first, second = first - middle, second - middle
+    way = _quick_frechet if quick else _weighted_frechet
     pairs = zip(first_weights, second_weights, strict=True)
-    return np.array([_weighted_frechet(first, second, ours, theirs) for ours, theirs in pairs], np.float64)
+    return np.array([way(first, second, ours, theirs) for ours, theirs in pairs], np.float64)
+
+
+def _quick_frechet(first: Doubles, second: Doubles, weights: Doubles, other: Doubles) -> float:
+    """By the eigenvalues of L^T C' L, C = L L^T, over the columns that vary in both sets."""
+    if min(np.count_nonzero(weights), np.count_nonzero(other)) <= first.shape[1]:
+        return _weighted_frechet(first, second, weights, other)
+    mean, spread = _mean_and_covariance(first, weights)
+    other_mean, other_spread = _mean_and_covariance(second, other)
+    vary = (np.diag(spread) > 0) & (np.diag(other_spread) > 0)
+    root = _lower_root(spread[np.ix_(vary, vary)])
+    squares = np.linalg.eigvalsh(root.T @ other_spread[np.ix_(vary, vary)] @ root)
+    gap = mean - other_mean
+    crossed = np.sqrt(np.maximum(squares, 0)).sum()
+    return max(float(gap @ gap + np.trace(spread) + np.trace(other_spread) - 2 * crossed), 0.0)
+
+
+def _mean_and_covariance(rows: Doubles, weights: Doubles) -> tuple[Doubles, Doubles]:
+    """Mean [D] and covariance [D, D] of rows [K, D] near the origin."""
+    kept = weights > 0
+    rows, weights = rows[kept], weights[kept]
+    total = weights.sum()
+    mean = weights @ rows / total
+    products = (rows * weights[:, None]).T @ rows
+    return mean, np.asarray((products - total * np.outer(mean, mean)) / (total - 1), np.float64)
+
+
+def _lower_root(spread: Doubles) -> Doubles:
+    """L with L L^T = C; where C is singular by its eigenvectors."""
+    try:
+        return np.asarray(np.linalg.cholesky(spread), np.float64)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(spread)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0)), np.float64)
 
 
 def _weighted_frechet(first: Doubles, second: Doubles, weights: Doubles, other: Doubles) -> float:

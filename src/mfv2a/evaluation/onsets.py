@@ -17,6 +17,7 @@ from mfv2a.evaluation.spectrum import Floats, magnitudes, mel_bands
 
 HOP_S = 0.01
 _CHUNK_FRAMES = 4096
+_ROUNDING = 1e-6  # a spectrum at the very begin of a frame is in it, though its time in binary numbers may fall short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +81,7 @@ def detect_onsets(wave: Floats, sample_rate_hz: int, config: OnsetConfig | None 
         Ascending times in seconds [K].
     """
     config = config or OnsetConfig()
-    hop_s = round(HOP_S * sample_rate_hz) / sample_rate_hz  # whole samples: not 10 ms at every rate
-    return pick_onsets(spectral_flux(wave, sample_rate_hz, config), config) * (hop_s / HOP_S)
+    return pick_onsets(spectral_flux(wave, sample_rate_hz, config), config) * (whole_hop_s(sample_rate_hz) / HOP_S)
 
 
 def pick_onsets(flux: Floats, config: OnsetConfig | None = None) -> NDArray[np.float64]:
@@ -213,22 +213,29 @@ def onset_envelope(wave: Floats, sample_rate_hz: int, fps: float) -> Floats:
         [T], T = max(1, round(duration * fps)): the strongest flux within each frame's time.
     """
     flux = spectral_flux(wave, sample_rate_hz, ENVELOPE)
-    return flux_envelope(flux, len(wave) / sample_rate_hz, fps)
+    return flux_envelope(flux, len(wave) / sample_rate_hz, fps, hop_s=whole_hop_s(sample_rate_hz))
 
 
-def flux_envelope(flux: Floats, duration_s: float, fps: float) -> Floats:
+def whole_hop_s(sample_rate_hz: int) -> float:
+    """Seconds from one spectrum to the next: whole samples, which are not 10 ms at every rate."""
+    return round(HOP_S * sample_rate_hz) / sample_rate_hz
+
+
+def flux_envelope(flux: Floats, duration_s: float, fps: float, *, hop_s: float = HOP_S) -> Floats:
     """`onset_envelope` of a wave whose flux, by `ENVELOPE`, is known.
 
     Args:
         flux: [F].
         duration_s: of the wave.
         fps: frames per second.
+        hop_s: from one value of the flux to the next.
     """
     count = max(1, round(duration_s * fps))
-    frames = np.minimum((np.arange(len(flux)) * HOP_S * fps).astype(int), count - 1)
+    places = np.floor(np.arange(len(flux)) * (hop_s * fps) + _ROUNDING)
+    frames = np.minimum(places.astype(int), count - 1)
     envelope = np.zeros(count, np.float32)
     np.maximum.at(envelope, frames, flux)
-    if fps > 1 / HOP_S:  # more frames than spectra: fill the gaps
+    if fps > 1 / hop_s:  # more frames than spectra: fill the gaps
         known = np.unique(frames)
         envelope = np.interp(np.arange(count), known, envelope[known]).astype(np.float32)
     return envelope

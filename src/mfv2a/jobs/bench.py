@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.bench_files import check_comparable, check_shared, compare_reports, read_report, save_report
-from mfv2a.jobs.evaluate_folder import check_targets
-from mfv2a.jobs.machine import describe_machine, measure_peaks
+from mfv2a.jobs.machine import describe_machine, describe_program, load_average, measure_peaks
 from mfv2a.jobs.memory import resident_memory_mib
-from mfv2a.jobs.presets import Setting, check_setting, settings_of
-from mfv2a.jobs.quality import add_quality, check_measure, check_names, read_quality, scene_quality
+from mfv2a.jobs.presets import Setting, check_setting, setting_doubts, settings_of
+from mfv2a.jobs.quality import add_quality, check_measure, check_names, quality_doubts, read_quality, scene_quality
 from mfv2a.jobs.seed import content_key
 from mfv2a.jobs.sheets import can_draw, draw_pareto
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.timing import STAGES as STAGES
-from mfv2a.jobs.timing import Bench
+from mfv2a.jobs.timing import Bench, unsteady_stages
 from mfv2a.jobs.timing import Stopwatch as Stopwatch
+from mfv2a.media.whole import check_apart, check_targets
 
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline
+    from mfv2a.records import VideoInfo
 
 ASKED = ("rescale", "reuse_frames", "batch_size", "low_memory", "compile")
 """Options that change how long a setting takes, told in a report."""
@@ -94,19 +95,28 @@ class BenchOptions:
         if self.plot is not None and not (self.quality or self.quality_scenes):
             raise ConfigError("--plot needs a quality", hint="give --quality-scenes N or --quality SETTING=FILE.json")
         check_targets(self.plot, self.save)
+        judged = (Path(word.rpartition("=")[2]) for word in self.quality)
+        check_apart((self.plot, self.save), [*judged, *(() if self.video is None else (self.video,))])
         if self.quality and self.quality_scenes:
             raise ConfigError("quality comes from files or from scenes", hint="leave one of both out")
         if self.quality or self.quality_scenes:
             check_measure(self.quality_measure, on_scenes=self.quality_scenes > 0)
 
 
-def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Callable[[str], None]) -> dict[str, Any]:
+def measure(
+    options: BenchOptions,
+    *,
+    begin: Callable[[Any, int], None],
+    say: Callable[[str], None],
+    end: Callable[[Mapping[str, Any]], None] = lambda report: None,
+) -> dict[str, Any]:
     """Times the stages of a dub.
 
     Args:
         options: what to do.
         begin: is told the model's description and the sample rate of the file, in Hz.
-        say: takes a line when a run is done.
+        say: takes a line when a run is done, and what people should know of the settings.
+        end: is told the report, before any file is written.
 
     Returns:
         A JSON-ready report: the machine, and one entry a setting with seconds (median, p90, fastest and each
@@ -114,7 +124,7 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         entry on with the ratio of its time to the first's.
 
     Raises:
-        MediaError: the video cannot be dubbed.
+        MediaError: the video cannot be dubbed, or a file not be written; the report has been told by then.
         StartError: the model cannot be loaded, or no ffmpeg was found.
     """
     from mfv2a.loader import describe_model
@@ -125,30 +135,22 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
     described = describe_model(options.sound.model)
     settings = _settings(options, described, figures, before)
     begin(described, options.sound.rate_hz(described))
+    for doubt in (*setting_doubts(settings, options.sound), *quality_doubts(options.quality)):
+        say(doubt)
     with tempfile.TemporaryDirectory(prefix="mfv2a-bench-") as folder:
         source = make_scene_video(Path(folder) / "scene.mp4") if options.video is None else options.video
         info = probe_video(source)
         pipeline, loading = _load(options.sound, described.name, options.random_weights)
-        report = {
-            "video": str(options.video) if options.video else "a scene made for this",
-            "clip": content_key(source) if options.video else "",
-            "picture": f"{info.width_px}x{info.height_px}",
-            "duration_s": info.duration_s,
-            "model": described.name,
-            "digest": described.digest,
-            "random_weights": options.random_weights,
-            "sample_rate_hz": options.sound.rate_hz(described),
-            "options": {name: getattr(options.sound, name) for name in ASKED},
-            **loading,
-            "warmup": options.warmup,
-            "repeats": options.repeats,
-            **describe_machine(pipeline),
-        }
+        report = {**_facts(options, described, source, info), **loading, **describe_machine(pipeline)}
         if before is not None and options.against is not None:
             check_comparable(before, report, options.against)
         bench = Bench(pipeline, info, options, Path(folder), say)
         report["peaks"] = measure_peaks(pipeline, bench.synchronize) if options.counted else None
-        report["entries"] = [bench.measure(setting, report["peaks"], described) for setting in settings]
+        report["entries"] = bench.measure_all(settings, report["peaks"], described)
+    report["load_average"].append(load_average())
+    report["unsteady"] = unsteady_stages(report["entries"])
+    for stage, (least_s, most_s) in report["unsteady"].items():
+        say(f"{stage} is the same work in every setting and took {least_s:.3f} to {most_s:.3f} s: this machine is busy")
     _add_ratios(report["entries"])
     if options.quality_scenes:
         say(f"quality on {options.quality_scenes} held-out scenes")
@@ -158,11 +160,31 @@ def measure(options: BenchOptions, *, begin: Callable[[Any, int], None], say: Ca
         add_quality(report, figures, options.quality_measure)
     if before is not None:
         report["compared"] = compare_reports(before, report)
+    end(report)
     if options.save is not None:
         save_report(report, options.save)
     if options.plot is not None:
         draw_pareto(report, options.plot)
     return report
+
+
+def _facts(options: BenchOptions, described: Any, source: Path, info: VideoInfo) -> dict[str, Any]:
+    """What is measured, by what and when."""
+    return {
+        "video": str(options.video) if options.video else "a scene made for this",
+        "clip": content_key(source) if options.video else "",
+        "picture": f"{info.width_px}x{info.height_px}",
+        "duration_s": info.duration_s,
+        "model": described.name,
+        "digest": described.digest,
+        "random_weights": options.random_weights,
+        "sample_rate_hz": options.sound.rate_hz(described),
+        "options": {name: getattr(options.sound, name) for name in ASKED},
+        **describe_program(),
+        "load_average": [load_average()],
+        "warmup": options.warmup,
+        "repeats": options.repeats,
+    }
 
 
 def _settings(

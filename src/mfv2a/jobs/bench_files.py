@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.evaluate_folder import write_whole
 from mfv2a.jobs.machine import IDENTITY
+from mfv2a.media.whole import write_whole
 
+PROGRAM = ("version", "torch")
 WORK = ("nfe", "cfg_strength", "renoise")
 SAME = ("model", "digest", "random_weights", "picture", "duration_s", "sample_rate_hz")
 
@@ -31,7 +33,24 @@ def read_report(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not JSON: {error}") from error
     if not isinstance(found, dict) or not {"entries", *IDENTITY, *SAME} <= found.keys():
         raise ConfigError(f"{path} is no report of mfv2a bench", hint="mfv2a bench --save FILE.json writes one")
+    entries, options = found["entries"], found.get("options", {})
+    if not (isinstance(entries, list) and entries and all(map(_is_entry, entries)) and isinstance(options, dict)):
+        raise ConfigError(f"{path} is damaged: a setting of it lacks its times", hint="measure it again")
     return found
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether a setting has what a comparison asks for: a name, and the seconds of every stage in every repeat."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("setting"), str):
+        return False
+    stages, runs = entry.get("seconds"), entry.get("repeats")
+    if not (isinstance(stages, dict) and isinstance(runs, list) and runs):
+        return False
+    return all(isinstance(run, dict) and all(_is_seconds(run.get(stage)) for stage in stages) for run in runs)
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def save_report(report: Mapping[str, Any], path: Path) -> None:
@@ -87,7 +106,8 @@ def compare_reports(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[d
     """
     earlier = {entry["setting"]: entry for entry in before["entries"]}
     check_shared(before, [entry["setting"] for entry in now["entries"]])
-    options = _changed(before.get("options", {}), now.get("options", {}))
+    programs = ({name: each[name] for name in PROGRAM if name in each} for each in (before, now))
+    options = _changed(*programs) | _changed(before.get("options", {}), now.get("options", {}))
     return [
         {
             "setting": entry["setting"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,16 @@ from mfv2a.evaluation.measures import all_names, find_measure
 from mfv2a.evaluation.pairs import has_stoi
 from mfv2a.jobs.figures import compare, estimate_all, records
 from mfv2a.jobs.judges import Judges, Missing, load_judges
+from mfv2a.jobs.machine import describe_program
 from mfv2a.jobs.measure import RATE_HZ, Scores, measure_pairs
 from mfv2a.jobs.pairing import Pair, Pairing, pair_folders
-from mfv2a.media.temporary import part_path
+from mfv2a.media.whole import check_apart, check_targets, write_whole
 
 COLUMNS = ("value", "low", "high", "clips", "undefined")
+SHOWN = 3
+"""Names that a line holds."""
+MOST_DRAWS, MOST_WEIGHTS = 1_000_000, 200_000_000
+"""Of the bootstrap; and draws times clips, each of which is a number in memory."""
 COMPARED = ("a", "b", "difference", "low", "high", "share_a_better", "clips", "undefined")
 
 
@@ -31,6 +36,7 @@ class FolderOptions:
         generated: one folder, or two to compare.
         reference: folder with the true sounds.
         listing: a list whose rows say which files belong together, None to go by names.
+        split: only rows of this split of the list, "" for all.
         measures: names of those wanted, () for all.
         draws: of the bootstrap; seed: of the draws.
         device: where the judges run.
@@ -41,6 +47,7 @@ class FolderOptions:
     generated: tuple[Path, ...]
     reference: Path
     listing: Path | None = None
+    split: str = ""
     measures: tuple[str, ...] = ()
     draws: int = 1000
     seed: int = 0
@@ -51,8 +58,10 @@ class FolderOptions:
     def __post_init__(self) -> None:
         if not 1 <= len(self.generated) <= 2:
             raise ConfigError("one folder is measured, or two are compared")
-        if self.draws < 2:
-            raise ConfigError(f"--draws {self.draws} cannot work", hint="use 2 or more")
+        if not 2 <= self.draws <= MOST_DRAWS:
+            raise ConfigError(f"--draws {self.draws} cannot work", hint=f"use 2 to {MOST_DRAWS}")
+        if self.split and self.listing is None:
+            raise ConfigError("--split is of the rows of a list", hint="give --list, too")
         known = all_names()
         for name in self.measures:
             if name not in known:
@@ -68,12 +77,14 @@ class Watcher:
         begin: what was found, before anything is read.
         tick: how many pairs are done with.
         fail: a file that cannot be read.
+        say: what else people should know, a line each.
         end: what was measured, before any file is written.
     """
 
     begin: Callable[[Pairing], None]
     tick: Callable[[int], None]
     fail: Callable[[MediaError], None]
+    say: Callable[[str], None] = lambda line: None
     end: Callable[[Mapping[str, Any]], None] = lambda report: None
 
 
@@ -93,7 +104,8 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         StartError: no pair could be read, or the device is not there.
         MediaError: a file for the figures cannot be written; the watcher has been told them.
     """
-    pairing = pair_folders(options.generated, options.reference, listing=options.listing)
+    pairing = pair_folders(options.generated, options.reference, listing=options.listing, split=options.split)
+    _check(options, pairing.pairs)
     watcher.begin(pairing)
     wanted = [name for name in all_names() if name in options.measures or not options.measures]
     judges = load_judges(wanted, device=options.device)
@@ -110,15 +122,22 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
     scores = measure_pairs(pairing.pairs, judges, frozenset(measured), fail=fail, tick=watcher.tick)
     if not scores.pairs:
         raise StartError("no pair could be read", hint="see the lines above")
-    figures, empty = estimate_all(scores, measured, draws=options.draws, seed=options.seed)
+    for line in _odd_lengths(scores):
+        watcher.say(line)
+    lost = _try_per_clip(options, scores)
+    figures, empty = estimate_all(scores, measured, draws=options.draws, seed=options.seed, say=watcher.say)
     left_out |= empty
     report: dict[str, Any] = {
+        **describe_program(),
         "reference": str(options.reference),
         "generated": [str(folder) for folder in options.generated],
         "pairs": len(scores.pairs),
-        "shortened": scores.shortened,
+        "shortened": len({name for names in (*scores.shorter, *scores.longer) for name in names}),
+        "lengths": _lengths(scores),
         "failed": [{"path": str(error.path), "error": str(error)} for error in failed],
         "unpaired": {role: list(names) for role, names in pairing.alone.items()},
+        "listed": pairing.listed,
+        "missing": {role: len(names) for role, names in pairing.missing.items()},
         "rate_hz": RATE_HZ,
         "draws": options.draws,
         "seed": options.seed,
@@ -127,19 +146,51 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         report["measures"] = {name: {**row, **_words(name)} for name, row in compare(figures[0], figures[1]).items()}
     else:
         report["measures"] = records(figures[0])
-    report["left_out"] = {
-        name: {"reason": left_out[name].reason, "hint": left_out[name].hint, **_words(name)}
-        for name in wanted
-        if name in left_out
-    }
+    report["left_out"] = {name: _reason(name, left_out[name]) for name in wanted if name in left_out}
     watcher.end(report)
-    _write_files(options, report, scores)
+    if options.csv is not None:
+        write_whole(options.csv, _table(report, COMPARED if len(options.generated) == 2 else COLUMNS))
+    if lost is not None:
+        raise lost
     return report
+
+
+def _check(options: FolderOptions, pairs: Sequence[Pair]) -> None:
+    """Refuse what cannot work with these pairs, before one is read."""
+    read = [path for pair in pairs for path in (pair.reference, *pair.generated)]
+    check_apart((options.csv, options.per_clip), [*read, *(() if options.listing is None else (options.listing,))])
+    if options.draws * len(pairs) > MOST_WEIGHTS:
+        most = MOST_WEIGHTS // len(pairs)
+        words = f"--draws {options.draws} of {len(pairs)} clips are too many for memory"
+        raise ConfigError(words, hint=f"use {most} or fewer")
+
+
+def _roles(scores: Scores) -> Sequence[str]:
+    return ("generated",) if len(scores.systems) == 1 else ("a", "b")
+
+
+def _lengths(scores: Scores) -> dict[str, dict[str, int]]:
+    """How many generated sounds of each system were filled with silence, how many cut."""
+    sides = zip(_roles(scores), scores.shorter, scores.longer, strict=True)
+    return {role: {"shorter": len(shorter), "longer": len(longer)} for role, shorter, longer in sides}
+
+
+def _odd_lengths(scores: Scores) -> Iterator[str]:
+    for names, words in ((scores.shorter, "shorter"), (scores.longer, "longer")):
+        done = "filled with silence" if words == "shorter" else "cut"
+        for role, keys in zip(_roles(scores), names, strict=True):
+            if keys:
+                shown = ", ".join(keys[:SHOWN]) + (" ..." if len(keys) > SHOWN else "")
+                yield f"{role}: {len(keys)} of {len(scores.pairs)} {words} than the true sound and {done}: {shown}"
 
 
 def _words(name: str) -> dict[str, str]:
     measure = find_measure(name)
     return {"title": measure.title, "unit": measure.unit, "better": measure.better}
+
+
+def _reason(name: str, missing: Missing) -> dict[str, str]:
+    return {"reason": missing.reason, "hint": missing.hint, **_words(name)}
 
 
 def _impossible(wanted: Sequence[str], judges: Judges, pairs: Sequence[Pair]) -> dict[str, Missing]:
@@ -156,14 +207,16 @@ def _impossible(wanted: Sequence[str], judges: Judges, pairs: Sequence[Pair]) ->
     return found
 
 
-def _write_files(options: FolderOptions, report: Mapping[str, Any], scores: Scores) -> None:
-    if options.csv is not None:
-        write_whole(options.csv, _table(report, COMPARED if len(options.generated) == 2 else COLUMNS))
-    if options.per_clip is not None:
-        lines = [
-            json.dumps(_clip(scores, row), ensure_ascii=False, allow_nan=False) for row in range(len(scores.pairs))
-        ]
+def _try_per_clip(options: FolderOptions, scores: Scores) -> MediaError | None:
+    """Write the clips' scores before anything is drawn, which may take long; a failure is told after the figures."""
+    if options.per_clip is None:
+        return None
+    lines = [json.dumps(_clip(scores, row), ensure_ascii=False, allow_nan=False) for row in range(len(scores.pairs))]
+    try:
         write_whole(options.per_clip, "".join(f"{line}\n" for line in lines))
+    except MediaError as error:
+        return error
+    return None
 
 
 def _table(report: Mapping[str, Any], columns: Sequence[str]) -> str:
@@ -181,43 +234,11 @@ def _table(report: Mapping[str, Any], columns: Sequence[str]) -> str:
 
 def _clip(scores: Scores, row: int) -> dict[str, Any]:
     pair = scores.pairs[row]
-    every = [
-        {
-            "generated": str(path),
-            "onsets": dict(zip(("hits", "found", "true"), system.matches[row], strict=True)),
-            "scores": system.scores[row],
-        }
-        for path, system in zip(pair.generated, scores.systems, strict=True)
-    ]
+    every = []
+    for path, system in zip(pair.generated, scores.systems, strict=True):
+        hits = dict(zip(("hits", "found", "true"), system.matches[row], strict=True)) if system.matches else None
+        facts = {"generated": str(path), "duration_s": system.files_s[row]}
+        every.append({**facts, **({} if hits is None else {"onsets": hits}), "scores": system.scores[row]})
     rest: dict[str, Any] = dict(zip("ab", every, strict=True)) if len(every) == 2 else every[0]
-    return {"clip": pair.key, "reference": str(pair.reference), **rest}
-
-
-def check_targets(*paths: Path | None) -> None:
-    """Refuse files that cannot be written, before anything is measured.
-
-    Raises:
-        ConfigError: there is a folder in the place of one, or none to hold it.
-    """
-    for path in paths:
-        if path is not None and not path.absolute().parent.is_dir():
-            raise ConfigError(f"{path.parent} is no folder", hint="make it first")
-        if path is not None and path.is_dir():
-            raise ConfigError(f"{path} is a folder", hint="name a file")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all; of names that are no UTF-8 the odd bytes are escaped.
-
-    Raises:
-        MediaError: it cannot be written.
-    """
-    part = part_path(path)
-    try:
-        try:
-            part.write_text(text, encoding="utf-8", errors="backslashreplace")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise MediaError(path, f"cannot be written ({error.strerror})", hint="check the folder") from error
+    length = {"reference": str(pair.reference), "reference_duration_s": scores.durations_s[row]}
+    return {"clip": pair.key, **length, **rest}

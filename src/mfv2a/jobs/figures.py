@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from mfv2a.evaluation.bootstrap import (
     percentiles,
     ratio_estimate,
     set_estimate,
+    telling,
 )
 from mfv2a.evaluation.embeddings import Heard
 from mfv2a.evaluation.measures import find_measure
@@ -41,7 +42,12 @@ Figures = dict[str, Estimate]
 
 
 def estimate_all(
-    scores: Scores, wanted: Sequence[str], *, draws: int, seed: int
+    scores: Scores,
+    wanted: Sequence[str],
+    *,
+    draws: int,
+    seed: int,
+    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Figures], dict[str, Missing]]:
     """Figures of each system, all over the same draws of clips.
 
@@ -52,6 +58,7 @@ def estimate_all(
         wanted: names of measures that have their judges.
         draws: resamples; at most 200 of them for distances between sets.
         seed: of the draws.
+        say: is told of each judge whose distances are about to be drawn.
 
     Returns:
         figures by measure of each system, and why a measure has none.
@@ -61,8 +68,13 @@ def estimate_all(
     figures: list[Figures] = [{} for _ in scores.systems]
     left_out: dict[str, Missing] = {}
     found: list[Estimate | Missing]
+    told: set[str] = set()
     for name in wanted:
         if name.startswith(SETS):
+            judge = name.rpartition("_")[2]
+            if judge not in told:
+                told.add(judge)
+                say(f"{judge}: distances of {clips} clips, and of {min(draws, SET_DRAWS)} draws of them")
             found = [_set_figure(name, system, scores, weights) for system in scores.systems]
         elif name == "onset_f1_pooled":
             found = [_pooled_f1(system, weights) for system in scores.systems]
@@ -104,10 +116,14 @@ def _set_figure(name: str, system: System, scores: Scores, weights: Doubles) -> 
     (first, owner), (second, other) = _rows(ours), _rows(theirs)
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         return ODD
-    drawn = drawn_frechet if kind == "frechet" else drawn_kernel
     every = np.ones((1, len(ours)))  # the figure itself is a draw that holds each clip once
-    value, *draws = drawn(first, second, *(np.concatenate([every, few])[:, rows] for rows in (owner, other)))
-    return set_estimate(float(value), np.array(draws), len(ours), least=0.0 if kind == "frechet" else -np.inf)
+    if kind == "frechet":
+        value = drawn_frechet(first, second, every[:, owner], every[:, other])[0]
+        draws = drawn_frechet(first, second, few[:, owner], few[:, other], quick=True)
+        return set_estimate(float(value), draws, len(ours), least=0.0)
+    every = np.concatenate([every, few])
+    value, *rest = drawn_kernel(first, second, every[:, owner], every[:, other])
+    return set_estimate(float(value), np.array(rest), len(ours))
 
 
 def _rows(heard: Sequence[Heard]) -> tuple[Doubles, Any]:
@@ -137,14 +153,12 @@ def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
 
     Returns:
         by measure: a, b, difference (a - b), low, high, and share_a_better of the draws, None where no way is better
-        or nothing was drawn (of one clip nothing is); draws in which both are equal count half.
+        or the draws tell nothing (see `bootstrap.telling`); draws in which both are equal count half.
     """
     compared = {}
     for name in first:
         a, b = first[name], second[name]
-        difference, drawn = a.value - b.value, a.drawn - b.drawn
-        if min(a.clips, b.clips) < 2:
-            drawn = drawn[:0]  # one clip tells nothing of others
+        difference, drawn = a.value - b.value, telling(a.drawn - b.drawn, min(a.clips, b.clips))
         low, high = normal_interval(difference, drawn) if name.startswith(SETS) else percentiles(drawn)
         compared[name] = {
             "a": a.value,
@@ -160,11 +174,10 @@ def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
 
 
 def _share_better(drawn: Doubles, better: str) -> float | None:
-    known = drawn[np.isfinite(drawn)]
-    if not better or not len(known):
+    if not better or not len(drawn):
         return None
-    ahead = known > 0 if better == "higher" else known < 0
-    return float((ahead + 0.5 * (known == 0)).mean())
+    ahead = drawn > 0 if better == "higher" else drawn < 0
+    return float((ahead + 0.5 * (drawn == 0)).mean())
 
 
 def records(figures: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:

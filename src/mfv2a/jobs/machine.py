@@ -1,10 +1,11 @@
-"""What this machine is, and the most it can do: matrix products and memory, measured here."""
+"""What this machine and program are, and the most it can do: matrix products and memory, measured here."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,21 @@ IDENTITY = ("platform", "processor", "cores", "device", "dtype", "threads")
 _COPY_BYTES = {"cpu": 1 << 28, "cuda": 1 << 30}
 _SIDE = {"cpu": 1024, "cuda": 8192}
 _ROUNDS = 7
+
+
+def describe_program() -> dict[str, str]:
+    """What made a report, and when: "version" of mfv2a, "made_at" in UTC."""
+    from mfv2a import __version__
+
+    return {"version": __version__, "made_at": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def load_average() -> float | None:
+    """How many processes ran or waited in the last minute, None where the system does not tell."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows
+        return None
 
 
 def describe_machine(pipeline: Pipeline) -> dict[str, Any]:

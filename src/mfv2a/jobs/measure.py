@@ -1,14 +1,15 @@
 """Pairs of sounds -> a score a clip of every measure, and what the judges heard, a few clips in memory at a time.
 
-What stays of a clip is its scores and its embeddings; sound and pictures go with it. A clip that cannot be read is told
-and left out of all measures and of all systems.
+What stays of a clip is its scores and its embeddings; sound and pictures go with it. A clip is as long as its true
+sound, whatever was generated. One that cannot be read is told and left out of all measures and of all systems.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,9 +26,10 @@ from mfv2a.evaluation.pairs import (
 )
 from mfv2a.jobs.judges import Judges
 from mfv2a.jobs.pairing import Pair
-from mfv2a.media.loudness import measure_lufs
+from mfv2a.media.loudness import measure_channels_lufs
 from mfv2a.media.resampling import resample
 from mfv2a.media.tracks import read_on_clock
+from mfv2a.records import Audio
 
 if TYPE_CHECKING:
     from mfv2a.evaluation.embeddings import Embedding, Heard
@@ -39,25 +41,39 @@ AT_ONCE = 8
 _ALIKE_S = 0.1
 
 Score = dict[str, float | None]
+_HITS = frozenset({"onset_f1", "onset_f1_pooled"})
+_LOUDNESS = frozenset({"loudness_difference", "loudness_error"})
+_OF_WAVES: Mapping[str, Callable[[Wave, Wave, int], float | None]] = MappingProxyType(
+    {
+        "envelope_correlation": envelope_agreement,
+        "log_mel_distance": log_mel_distance,
+        "mel_cepstral_distortion": cepstral_distortion,
+        "stoi": intelligibility,
+    }
+)
 
 
 @dataclass(slots=True)
 class Sound:
-    """A sound at its own rate, and at those it was asked for."""
+    """A mono sound at its own rate, and at those it was asked for.
+
+    Attributes:
+        wave: [S].
+        rate_hz: of the wave.
+        lufs: loudness of all its channels, None where it was not asked for.
+        file_s: length of the file's sound, before it was cut or filled.
+    """
 
     wave: Wave
     rate_hz: int
+    lufs: float | None = None
+    file_s: float = 0.0
     _others: dict[int, Wave] = field(default_factory=dict)
 
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
         return len(self.wave) / self.rate_hz
-
-    def cut(self, duration_s: float, start_s: float = 0.0) -> Sound:
-        """A stretch of it."""
-        first = round(start_s * self.rate_hz)
-        return Sound(self.wave[first : first + round(duration_s * self.rate_hz)], self.rate_hz)
 
     def at(self, rate_hz: int) -> Wave:
         """The wave at another rate, resampled once."""
@@ -74,13 +90,15 @@ class System:
 
     Attributes:
         scores: a clip's scores by measure, in the order of the clips.
-        matches: hits of each clip.
+        matches: hits of each clip, empty where they are not wanted.
+        files_s: length of each generated sound as its file has it, in seconds.
         heard: what each judge heard, by its name.
     """
 
     scores: list[Score] = field(default_factory=list)
     matches: list[OnsetMatch] = field(default_factory=list)
     heard: dict[str, list[Heard]] = field(default_factory=dict)
+    files_s: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -91,13 +109,27 @@ class Scores:
         pairs: the clips that could be read.
         systems: one or two, whose clips are the same.
         reference: what each judge heard of the true sounds.
-        shortened: clips whose sounds differed in length by more than 0.1 s.
+        durations_s: length of each clip, which is that of the true sound's stretch.
     """
 
     systems: list[System]
     pairs: list[Pair] = field(default_factory=list)
     reference: dict[str, list[Heard]] = field(default_factory=dict)
-    shortened: int = 0
+    durations_s: list[float] = field(default_factory=list)
+
+    @property
+    def shorter(self) -> list[list[str]]:
+        """By system the clips whose generated sound ends more than 0.1 s before the true one."""
+        return [self._named(system, 1.0) for system in self.systems]
+
+    @property
+    def longer(self) -> list[list[str]]:
+        """By system the clips whose generated sound goes on for more than 0.1 s after the true one."""
+        return [self._named(system, -1.0) for system in self.systems]
+
+    def _named(self, system: System, sign: float) -> list[str]:
+        lengths = zip(self.pairs, self.durations_s, system.files_s, strict=True)
+        return [pair.key for pair, true_s, made_s in lengths if sign * (true_s - made_s) > _ALIKE_S]
 
 
 def measure_pairs(
@@ -120,62 +152,65 @@ def measure_pairs(
     scores = Scores(systems=[System() for _ in pairs[0].generated])
     waiting: list[tuple[Pair, Sound, list[Sound]]] = []
     for done, pair in enumerate(pairs, 1):
-        loaded = _load(pair, fail)
+        loaded = _load(pair, fail, loudness=bool(_LOUDNESS & wanted))
         if loaded is not None:
-            reference, generated, unlike = loaded
+            reference, generated = loaded
             rows = [_paired_scores(sound, reference, wanted) for sound in generated]
             crossed = _crossed_scores(pair, generated, judges, fail)
             scores.pairs.append(pair)
-            scores.shortened += unlike
-            for system, (row, match), more in zip(scores.systems, rows, crossed, strict=True):
+            scores.durations_s.append(reference.duration_s)
+            for system, sound, (row, match), more in zip(scores.systems, generated, rows, crossed, strict=True):
                 system.scores.append(row | more)
-                system.matches.append(match)
+                system.matches += [] if match is None else [match]
+                system.files_s.append(sound.file_s)
             waiting.append((pair, reference, generated))
         if waiting and (len(waiting) == AT_ONCE or done == len(pairs)):
-            _listen(scores, judges, waiting)
+            _listen(scores, judges, waiting, wanted)
             waiting = []
         tick(done)
     return scores
 
 
-def _load(pair: Pair, fail: Callable[[MediaError], None]) -> tuple[Sound, list[Sound], bool] | None:
-    """The true sound and the generated ones, mono, cut to the length that all have."""
+def _load(pair: Pair, fail: Callable[[MediaError], None], *, loudness: bool) -> tuple[Sound, list[Sound]] | None:
+    """The true sound's stretch, and each generated sound cut or filled with silence to its length."""
     try:
-        sounds = []
-        for path in (pair.reference, *pair.generated):
-            audio = read_on_clock(path)
-            sounds.append(Sound(audio.samples, audio.sample_rate_hz))
-        reference = sounds[0].cut(pair.duration_s or sounds[0].duration_s, pair.start_s)
-        if not len(reference.wave):
+        true, *made = (read_on_clock(path, mono=False) for path in (pair.reference, *pair.generated))
+        rest_s = len(true.samples) / true.sample_rate_hz - pair.start_s
+        if round(rest_s * true.sample_rate_hz) < 1:
             raise MediaError(
                 pair.reference, f"has no sound after {pair.start_s:g} s, where the list has the clip begin"
             )
     except MediaError as error:
         fail(error)
         return None
-    lengths = [each.duration_s for each in (reference, *sounds[1:])]
-    shortest = min(lengths)
-    cut = [each.cut(shortest) for each in (reference, *sounds[1:])]
-    return cut[0], cut[1:], max(lengths) - shortest > _ALIKE_S
+    duration_s = min(pair.duration_s or rest_s, rest_s)
+    reference = _fitted(true, duration_s, start_s=pair.start_s, loudness=loudness)
+    return reference, [_fitted(audio, duration_s, loudness=loudness) for audio in made]
 
 
-def _paired_scores(generated: Sound, reference: Sound, wanted: frozenset[str]) -> tuple[Score, OnsetMatch]:
+def _fitted(audio: Audio, duration_s: float, *, start_s: float = 0.0, loudness: bool) -> Sound:
+    """A stretch of a sound [S, channels], mixed to mono; where there is nothing it is silent."""
+    rate_hz = audio.sample_rate_hz
+    channels = np.zeros((max(1, round(duration_s * rate_hz)), audio.samples.shape[1]), np.float32)
+    stretch = audio.samples[round(start_s * rate_hz) :][: len(channels)]
+    channels[: len(stretch)] = stretch
+    lufs = measure_channels_lufs(channels, rate_hz) if loudness else None
+    wave = np.ascontiguousarray(channels.mean(axis=1), np.float32)
+    return Sound(wave, rate_hz, lufs=lufs, file_s=len(audio.samples) / rate_hz)
+
+
+def _paired_scores(generated: Sound, reference: Sound, wanted: frozenset[str]) -> tuple[Score, OnsetMatch | None]:
     ours, theirs = generated.at(RATE_HZ), reference.at(RATE_HZ)
     length = min(len(ours), len(theirs))
     ours, theirs = ours[:length], theirs[:length]
-    match = onset_agreement(ours, theirs, RATE_HZ)
-    loudness, true_loudness = (measure_lufs(each.wave, each.rate_hz) for each in (generated, reference))
-    above = loudness - true_loudness if math.isfinite(loudness) and math.isfinite(true_loudness) else None
-    scores: Score = {
-        "onset_f1": match.f1 if match.n_true else None,
-        "envelope_correlation": envelope_agreement(ours, theirs, RATE_HZ),
-        "log_mel_distance": log_mel_distance(ours, theirs, RATE_HZ),
-        "mel_cepstral_distortion": cepstral_distortion(ours, theirs, RATE_HZ),
-        "stoi": intelligibility(ours, theirs, RATE_HZ) if "stoi" in wanted else None,
-        "loudness_difference": above,
-        "loudness_error": None if above is None else abs(above),
-    }
-    return {name: finite(value) for name, value in scores.items()}, match
+    match = onset_agreement(ours, theirs, RATE_HZ) if _HITS & wanted else None
+    scores: Score = {} if match is None else {"onset_f1": match.f1 if match.n_true else None}
+    scores |= {name: measure(ours, theirs, RATE_HZ) for name, measure in _OF_WAVES.items() if name in wanted}
+    if generated.lufs is not None and reference.lufs is not None:
+        is_known = math.isfinite(generated.lufs) and math.isfinite(reference.lufs)
+        above = generated.lufs - reference.lufs if is_known else None
+        scores |= {"loudness_difference": above, "loudness_error": None if above is None else abs(above)}
+    return {name: finite(value) for name, value in scores.items() if name in wanted}, match
 
 
 def finite(value: float | None) -> float | None:
@@ -204,7 +239,9 @@ def _crossed_scores(
     yield from rows
 
 
-def _listen(scores: Scores, judges: Judges, waiting: Sequence[tuple[Pair, Sound, list[Sound]]]) -> None:
+def _listen(
+    scores: Scores, judges: Judges, waiting: Sequence[tuple[Pair, Sound, list[Sound]]], wanted: frozenset[str]
+) -> None:
     """Let each judge hear a few clips; what compares the two sides of a clip becomes its score."""
     last = len(scores.systems[0].scores) - len(waiting)
     for judge in judges.sounds:
@@ -214,7 +251,8 @@ def _listen(scores: Scores, judges: Judges, waiting: Sequence[tuple[Pair, Sound,
             heard = _hear(judge, [generated[place] for _, _, generated in waiting])
             system.heard.setdefault(judge.name, []).extend(heard)
             for row, (ours, theirs) in enumerate(zip(heard, reference, strict=True), last):
-                system.scores[row] |= _judged_scores(judge.name, ours, theirs)
+                found = _judged_scores(judge.name, ours, theirs)
+                system.scores[row] |= {name: value for name, value in found.items() if name in wanted}
 
 
 def _hear(judge: Embedding, sounds: Sequence[Sound]) -> list[Heard]:

@@ -10,12 +10,14 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mfv2a.data.listing import MediaItem, match_files, read_listing
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES
+from mfv2a.jobs.sidecar import read_sidecar
 
 SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mka"})
 
@@ -30,7 +32,7 @@ class Pair:
         generated: file of each system's sound, in the order of the systems.
         picture: a file with the picture, the reference's if it has one; None where there is none.
         picture_start_s: where in that file the clip begins.
-        captions: what is heard, in words.
+        captions: what is heard, in words: of the list, else beside the true sound, else the list's label.
         start_s, duration_s: of the stretch of the reference that counts; 0 s long to its end.
     """
 
@@ -52,11 +54,15 @@ class Pairing:
         pairs: ordered by name.
         alone: what each folder, by its role, has that another lacks.
         unclear: files that share a name with another of their kind, with the reason.
+        listed: rows of the list, None where there is none.
+        missing: rows for which a folder, by its role, has no file.
     """
 
     pairs: tuple[Pair, ...]
     alone: Mapping[str, tuple[str, ...]]
     unclear: tuple[tuple[Path, str], ...] = ()
+    listed: int | None = None
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -76,14 +82,24 @@ class _Clip:
         """More than one file could be meant."""
         return len(self.sounds) > 1 or len(self.videos) > 1
 
+    def rivals(self) -> Iterator[tuple[Path, str]]:
+        """Files of which each could be meant, with the reason."""
+        for paths in (self.sounds, self.videos):
+            for path in paths if len(paths) > 1 else ():
+                others = ", ".join(other.name for other in paths if other != path)
+                yield path, f"shares its name with {others}"
 
-def pair_folders(generated: Sequence[Path], reference: Path, *, listing: Path | None = None) -> Pairing:
+
+def pair_folders(
+    generated: Sequence[Path], reference: Path, *, listing: Path | None = None, split: str = ""
+) -> Pairing:
     """Find the pairs.
 
     Args:
         generated: a folder a system.
         reference: folder with the true sounds, in sound or video files.
         listing: a list whose rows say which files belong together, and what is heard in them.
+        split: only rows of this split of the list, all if empty.
 
     Raises:
         ConfigError: a folder is none, two are the same, the list cannot be read, or nothing belongs together.
@@ -95,23 +111,29 @@ def pair_folders(generated: Sequence[Path], reference: Path, *, listing: Path | 
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise ConfigError("a folder cannot be measured against itself", hint="name different folders")
     clips = [_clips(folder) for folder in folders]
-    unclear = tuple(
-        (clip.sound, "shares its name with another") for each in clips for clip in each.values() if clip.is_unclear
-    )
-    clear = [{key: clip for key, clip in each.items() if not clip.is_unclear} for each in clips]
+    unclear = [rival for each in clips for clip in each.values() for rival in clip.rivals()]
+    doubtful = {key for each in clips for key, clip in each.items() if clip.is_unclear}
+    clear = [{key: clip for key, clip in each.items() if key not in doubtful} for each in clips]
+    listed: _Listed | None = None
     if listing is None:
-        pairs, alone = _by_name(clear, reference)
+        pairs, alone = _by_name(clear)
     else:
-        pairs, alone, shared = _by_list(clear, read_listing(listing))
-        unclear += tuple((path, "belongs to several rows of the list") for path in shared)
+        listed = _by_list(clear, read_listing(listing, split=split))
+        pairs, alone = listed.pairs, listed.alone
+        unclear += [(path, "belongs to several rows of the list") for path in listed.shared]
     if not pairs:
         raise ConfigError(
             f"nothing in {generated[0]} belongs to anything in {reference}",
             hint="files pair by their paths up to the suffix; other names need --list",
         )
-    roles = ["generated"] if len(generated) == 1 else ["a", "b"]
-    named = {role: tuple(names) for role, names in zip([*roles, "reference"], alone, strict=True)}
-    return Pairing(pairs=tuple(pairs), alone=named, unclear=unclear)
+    roles = [*(["generated"] if len(generated) == 1 else ["a", "b"]), "reference"]
+    return Pairing(
+        pairs=tuple(pairs),
+        alone=dict(zip(roles, map(tuple, alone), strict=True)),
+        unclear=tuple(unclear),
+        listed=None if listed is None else listed.rows,
+        missing={} if listed is None else dict(zip(roles, map(tuple, listed.missing), strict=True)),
+    )
 
 
 def _clips(folder: Path) -> dict[str, _Clip]:
@@ -137,34 +159,54 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(root) / name for name in names if not name.startswith("."))
 
 
-def _by_name(clips: Sequence[Mapping[str, _Clip]], reference: Path) -> tuple[list[Pair], list[list[str]]]:
+def _by_name(clips: Sequence[Mapping[str, _Clip]]) -> tuple[list[Pair], list[list[str]]]:
     shared = set.intersection(*(set(each) for each in clips))
-    pairs = [
-        _pair(key, [each[key] for each in clips], MediaItem(id=key, captions=_caption_beside(reference / key)))
-        for key in sorted(shared)
-    ]
+    pairs = [_pair(key, [each[key] for each in clips], MediaItem(id=key)) for key in sorted(shared)]
     return pairs, [sorted(set(each) - shared) for each in clips]
 
 
-def _by_list(
-    clips: Sequence[Mapping[str, _Clip]], items: Sequence[MediaItem]
-) -> tuple[list[Pair], list[list[str]], list[Path]]:
-    matched = [_match(each, items) for each in clips]
-    claims = [Counter(id(clip) for clip in each.values()) for each in matched]
-    twice = [
-        {item for item, clip in each.items() if claim[id(clip)] > 1}
-        for each, claim in zip(matched, claims, strict=True)
-    ]
-    several = set.union(*twice)
-    shared = [item for item in items if item not in several and all(item in each for each in matched)]
-    pairs = [_pair(_title(item), [each[item] for each in matched], item) for item in shared]
-    used = [{id(each[item]) for item in shared} for each in matched]
-    alone = [
-        sorted(key for key, clip in each.items() if id(clip) not in taken)
-        for each, taken in zip(clips, used, strict=True)
-    ]
-    claimed = {each[item].sound for each, items_ in zip(matched, twice, strict=True) for item in items_}
-    return sorted(pairs, key=lambda pair: pair.key), alone, sorted(claimed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """What the rows of a list found: pairs, names without a row, files of several, rows without a file."""
+
+    pairs: list[Pair]
+    alone: list[list[str]]
+    shared: list[Path]
+    rows: int
+    missing: list[list[str]]
+
+
+def _by_list(clips: Sequence[Mapping[str, _Clip]], items: Sequence[MediaItem]) -> _Listed:
+    whole = {caption: item for item in items for caption in _captions_apart(item)}
+    matched = [_match(each, [*items, *whole]) for each in clips]
+    apart = {whole[item] for each in matched[:-1] for item in each if item in whole}
+    rows = [item for item in items if item not in apart] + [item for item in whole if whole[item] in apart]
+    # True sounds are often named by the clip where what was generated is named by its caption.
+    matched[-1] = {item: matched[-1][whole[item]] for item in whole if whole[item] in matched[-1]} | matched[-1]
+    matched = [{item: each[item] for item in rows if item in each} for each in matched]
+    several = set[MediaItem]()
+    for each in matched:
+        claims = Counter(clip for clip, _ in {(id(clip), whole.get(item, item)) for item, clip in each.items()})
+        several |= {item for item, clip in each.items() if claims[id(clip)] > 1}
+    found = [item for item in rows if item not in several and all(item in each for each in matched)]
+    used = [{id(each[item]) for item in found} for each in matched]
+    pairs = [_pair(_title(item), [each[item] for each in matched], item) for item in found]
+    return _Listed(
+        pairs=sorted(pairs, key=lambda pair: pair.key),
+        alone=[
+            sorted(key for key, clip in each.items() if id(clip) not in taken)
+            for each, taken in zip(clips, used, strict=True)
+        ],
+        shared=sorted({each[item].sound for each in matched for item in several if item in each}),
+        rows=len(rows),
+        missing=[[_title(item) for item in rows if item not in each] for each in matched],
+    )
+
+
+def _captions_apart(item: MediaItem) -> Iterator[MediaItem]:
+    """Each caption of AudioCaps as a clip of its own, known by its number, as it is where a sound is made a caption."""
+    for number, caption in item.numbered:
+        yield MediaItem(id=number, captions=(caption,))
 
 
 def _match(clips: Mapping[str, _Clip], items: Sequence[MediaItem]) -> dict[MediaItem, _Clip]:
@@ -189,17 +231,22 @@ def _pair(key: str, clips: Sequence[_Clip], item: MediaItem) -> Pair:
         generated=tuple(clip.sound for clip in clips[:-1]),
         picture=videos[0] if videos else None,
         picture_start_s=item.start_s if clips[-1].videos else 0.0,
-        captions=item.captions,
+        captions=item.captions or _caption_beside(clips[-1].sound) or ((item.label,) if item.label else ()),
         start_s=item.start_s,
         duration_s=item.duration_s,
     )
 
 
-def _caption_beside(stem: Path) -> tuple[str, ...]:
-    """The caption in the JSON beside a clip, as `mfv2a scenes` writes it."""
+def _caption_beside(path: Path) -> tuple[str, ...]:
+    """The caption in the JSON beside a clip, as `mfv2a scenes` writes it, else its prompt, as `mfv2a dub` reads it."""
     try:
-        found = json.loads(stem.with_name(f"{stem.name}.json").read_text(encoding="utf-8"))
+        found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ()
+        found = None
     caption = found.get("caption") if isinstance(found, dict) else None
-    return (caption,) if isinstance(caption, str) and caption.strip() else ()
+    if isinstance(caption, str) and caption.strip():
+        return (caption,)
+    with suppress(MediaError):
+        text = read_sidecar(path)
+        return (text,) if text else ()
+    return ()

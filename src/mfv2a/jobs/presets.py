@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ PRESETS: Mapping[str, Setting] = MappingProxyType(
 )
 """Peers' settings: MMAudio's 25 Euler steps with guidance 4.5 (arXiv 2412.15322); one step with the same guidance,
 which evaluates twice; one step of a network whose guidance is in its weights, which evaluates once (MeanFlow, arXiv
-2505.13447); Woosh's four steps with noise topped up between them (arXiv 2604.01929)."""
+2505.13447); Woosh's four steps with noise topped up between them (arXiv 2604.01929), guided as asked."""
 
 
 def settings_of(steps: Sequence[int], presets: Sequence[str], default_steps: int) -> list[Setting]:
@@ -62,14 +62,27 @@ def settings_of(steps: Sequence[int], presets: Sequence[str], default_steps: int
         default_steps: the model's own.
 
     Raises:
-        ConfigError: no such preset.
+        ConfigError: no such preset, or a setting is named twice.
     """
     for name in presets:
         if name not in PRESETS:
             raise ConfigError(f"unknown preset {name!r}", hint="known: " + ", ".join(PRESETS))
     counted = [Setting(name=f"{count} step{'s' if count > 1 else ''}", steps=count) for count in steps]
     own = Setting(name=f"{default_steps} step{'s' if default_steps > 1 else ''}", steps=default_steps)
-    return [*counted, *(PRESETS[name] for name in presets)] or [own]
+    settings = [*counted, *(PRESETS[name] for name in presets)] or [own]
+    names = [setting.name for setting in settings]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{name} is asked for twice", hint="name each setting once; --repeats measures it again")
+    return settings
+
+
+def setting_doubts(settings: Sequence[Setting], sound: SoundOptions) -> Iterator[str]:
+    """What of the options does not hold for a setting: a line for people each."""
+    for setting in settings:
+        own, asked = setting.cfg_strength, sound.cfg_strength
+        if own is not None and asked is not None and own != asked:
+            yield f"{setting.name} keeps its own guidance, {own:g}: --cfg {asked:g} is for the other settings"
 
 
 def check_setting(setting: Setting, sound: SoundOptions, info: Any) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from mfv2a.evaluation.measures import all_names, find_measure
 if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline, SampleOptions
 
+ENDS = ("low", "high")
 ON_SCENES = ("onset_f1", "log_mel_distance")
 """Measures that scenes can tell at once: their events and their own sound are known."""
 
@@ -107,19 +109,56 @@ def read_quality(words: Sequence[str], measure: str) -> dict[str, dict[str, floa
     """
     check_measure(measure)
     found = {}
-    for word in words:
-        setting, _, name = word.rpartition("=")
-        if not setting or not name:
-            raise ConfigError(f"--quality {word} cannot work", hint="write SETTING=FILE.json")
+    for setting, name in map(_split, words):
+        report = _read(name)
+        hint = "mfv2a evaluate GENERATED --reference DIR --json writes such a file"
         try:
-            figure = json.loads(Path(name).read_text(encoding="utf-8"))["measures"][measure]
+            figure = report["measures"][measure]
             found[setting] = {key: figure[key] for key in ("value", "low", "high")}
-        except OSError as error:
-            raise ConfigError(f"{name}: {error.strerror}", hint="mfv2a evaluate --json writes one") from error
-        except (ValueError, KeyError, TypeError) as error:
-            hint = "mfv2a evaluate GENERATED --reference DIR --json writes such a file"
+        except (KeyError, TypeError) as error:
             raise ConfigError(f"{name} has no figure {measure}", hint=hint) from error
+        if not _is_number(figure["value"]) or not all(figure[key] is None or _is_number(figure[key]) for key in ENDS):
+            raise ConfigError(f"{name}: what it has of {measure} is no number", hint=hint)
     return found
+
+
+def quality_doubts(words: Sequence[str]) -> Iterator[str]:
+    """Why files of evaluations may not be set against each other: a line for people each.
+
+    Args:
+        words: SETTING=FILE.json each, that `read_quality` takes.
+    """
+    reports = [(name, _read(name)) for _, name in map(_split, words)]
+    for key, told in (
+        ("reference", "true sounds"),
+        ("pairs", "numbers of clips"),
+        ("shortened", "numbers of odd lengths"),
+    ):
+        values = {name: report.get(key) for name, report in reports}
+        if len({json.dumps(value) for value in values.values()}) > 1:
+            shown = ", ".join(f"{name} {value}" for name, value in values.items())
+            yield f"--quality: the files are of different {told}, and may not be comparable: {shown}"
+
+
+def _split(word: str) -> tuple[str, str]:
+    setting, _, name = word.rpartition("=")
+    if not setting or not name:
+        raise ConfigError(f"--quality {word} cannot work", hint="write SETTING=FILE.json")
+    return setting, name
+
+
+def _read(name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{name}: {error.strerror}", hint="mfv2a evaluate --json writes one") from error
+    except ValueError as error:
+        raise ConfigError(f"{name} is not JSON: {error}", hint="mfv2a evaluate --json writes one") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]], *, higher: bool) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.media.encode import write_video
-from mfv2a.media.temporary import part_path
+from mfv2a.media.whole import write_whole
 from mfv2a.records import Audio
 from mfv2a.scenes import FAMILIES, Scene, make_scene
 
@@ -203,12 +203,4 @@ def _read_facts(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
-    part = part_path(path)
-    try:
-        try:
-            part.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise MediaError(path, f"cannot be written ({error.strerror})", hint="check the folder") from error
+    write_whole(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.errors import MediaError
-from mfv2a.media.temporary import part_path
+from mfv2a.media.whole import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
 
 FOLDER = "sheets"
 LIMIT = 3.0
@@ -23,7 +24,8 @@ LIMIT = 3.0
 
 
 CLOSE = 1.3
-"""Settings whose times differ by less have names that would cover each other."""
+"""Settings whose times differ by less have numbers that would cover each other."""
+_WIDE = 10 ** (2 / 3)
 
 
 def can_draw() -> bool:
@@ -79,6 +81,13 @@ def _draw(step: int, columns: Mapping[str, Any], names: list[str]) -> Figure:
     return figure
 
 
+def _round_numbers(values: Sequence[float]) -> Locator:
+    """Where an axis of logarithms has its numbers: at 1, 2 and 5, or evenly where it is too short for these."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    return LogLocator(subs=(1.0, 2.0, 5.0)) if max(values) > _WIDE * min(values) else MaxNLocator(5)
+
+
 def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
     """Draw quality against real-time factor, a point a setting; it appears whole or not at all.
 
@@ -93,36 +102,36 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
         MediaError: it cannot be written.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     entries = [entry for entry in report["entries"] if "quality" in entry]
-    figure = Figure(figsize=(6.4, 4.2), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8.0, 4.2), dpi=100, layout="constrained")
     axes = figure.subplots()
     front = [entry for name in report["quality"]["front"] for entry in entries if entry["setting"] == name]
-    axes.step(
-        [entry["rtf"] for entry in front], [entry["quality"]["value"] for entry in front], where="post", color="0.6",
-        linestyle="--", label="no other setting is faster and better", zorder=1,
-    )  # fmt: skip
-    middle = (min(entry["rtf"] for entry in entries) * max(entry["rtf"] for entry in entries)) ** 0.5
+    if len(front) > 1:
+        axes.step(
+            [entry["rtf"] for entry in front], [entry["quality"]["value"] for entry in front], where="post",
+            color="0.6", linestyle="--", label="none is faster and better", zorder=1,
+        )  # fmt: skip
     last, below = 0.0, False
-    for entry in sorted(entries, key=lambda each: float(each["rtf"])):
-        below = entry["rtf"] < CLOSE * last and not below  # a name close to the one before lies on the other side
+    for place, entry in enumerate(sorted(entries, key=lambda each: float(each["rtf"])), 1):
+        below = entry["rtf"] < CLOSE * last and not below  # a number close to the one before lies at the other end
         last = entry["rtf"]
         value, low, high = (entry["quality"][name] for name in ("value", "low", "high"))
         spread = [[value - low], [high - value]] if low is not None and high is not None else None
-        axes.errorbar(
-            entry["rtf"], value, yerr=spread, marker="o", capsize=3,
-            color="tab:blue" if entry in front else "tab:gray",
-        )  # fmt: skip
-        right = entry["rtf"] > middle  # names of points on the right lie to their left, so that none is cut off
+        colour = "tab:blue" if entry in front else "tab:gray"
+        axes.errorbar(entry["rtf"], value, yerr=spread, marker="o", capsize=3, color=colour)
+        axes.plot([], [], linestyle="", marker=f"${place}$", color=colour, label=entry["setting"])
+        end = low if below and low is not None else value if below or high is None else high
         axes.annotate(
-            entry["setting"], (entry["rtf"], value), textcoords="offset points",
-            xytext=(-6 if right else 6, -14 if below else 6),
-            fontsize=9, ha="right" if right else "left",
+            str(place), (entry["rtf"], end), textcoords="offset points", xytext=(0, -14 if below else 5),
+            fontsize=9, ha="center", color=colour,
         )  # fmt: skip
     axes.set_xscale("log")
-    axes.margins(x=0.15)
-    for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        axis_formatter("{x:g}")
+    axes.margins(x=0.15, y=0.12)
+    axes.xaxis.set_major_locator(_round_numbers([entry["rtf"] for entry in entries]))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     measure, better = report["quality"]["measure"], report["quality"]["better"]
     axes.set(
         xlabel="real-time factor: seconds of compute a second of sound (less is faster)",
@@ -130,14 +139,8 @@ def draw_pareto(report: Mapping[str, Any], path: Path) -> Path:
         title=f"{report['model']} on {report['device']}, {report['dtype']}",
     )
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8, loc="best")
-    part = part_path(path)
-    try:
-        try:
-            figure.savefig(part, format="png")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise MediaError(path, f"cannot be written ({error.strerror})", hint="check the folder") from error
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    write_whole(path, drawn.getvalue())
     return path

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mfv2a.records import Reused, VideoInfo
 
 STAGES = ("decode", "features", "sample", "vae", "vocoder", "mux", "other")
+SAME_WORK = ("decode", "features", "vae", "vocoder", "mux")
+"""Stages that do not depend on how it is sampled."""
+SLOWER = 1.5
+_LEAST_S = 0.02
 
 
 class Stopwatch:
@@ -50,6 +54,39 @@ class Stopwatch:
         return {**self.seconds, "total": sum(self.seconds.values())}
 
 
+@dataclass(slots=True)
+class _Runs:
+    """What was measured of a setting: seconds by stage of each repeat, and the most memory."""
+
+    setting: Setting
+    seconds: list[dict[str, float]] = field(default_factory=list)
+    reused: tuple[Reused, ...] = ()
+    memory_mib: float | None = None
+    device_mib: float | None = None
+
+
+def most(*values: float | None) -> float | None:
+    """The largest of those that are known."""
+    return max((value for value in values if value is not None), default=None)
+
+
+def unsteady_stages(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Stages that are the same work in every setting, and yet took longer in one of them.
+
+    Args:
+        entries: of `Bench.measure_all`.
+
+    Returns:
+        by stage the smallest and the largest median in seconds, where they differ by more than 1.5 times.
+    """
+    found = {}
+    for stage in SAME_WORK:
+        medians = [entry["seconds"][stage]["median"] for entry in entries]
+        if max(medians) > SLOWER * min(medians) and max(medians) >= _LEAST_S:
+            found[stage] = [min(medians), max(medians)]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What is measured: a clip and a loaded model."""
@@ -60,22 +97,44 @@ class Bench:
     folder: Path
     say: Callable[[str], None]
 
-    def measure(self, setting: Setting, peaks: dict[str, Any] | None, described: Any) -> dict[str, Any]:
-        """One setting: time, memory, throughput, cost, and what it computes."""
+    def measure_all(
+        self, settings: Sequence[Setting], peaks: dict[str, Any] | None, described: Any
+    ) -> list[dict[str, Any]]:
+        """Settings in turn: time, memory, throughput, cost, and what each computes.
+
+        The first repeat of each comes before the second of any: what else the machine does meets all of them.
+        """
+        options = self.options
+        found = [_Runs(setting) for setting in settings]
+        for setting in settings:
+            self.say(f"{setting.name}: {options.warmup} + {options.repeats} runs")
+            for doubt in setting.sound(options.sound).doubts(described):
+                self.say(doubt)
+        for each in found:
+            for _ in range(options.warmup):
+                self._watched_run(each)
+        for _ in range(options.repeats):
+            for each in found:
+                seconds, each.reused = self._watched_run(each)
+                each.seconds.append(seconds)
+        return [self._entry(each, peaks) for each in found]
+
+    def _watched_run(self, found: _Runs) -> tuple[dict[str, float], tuple[Reused, ...]]:
+        """A run, and the most memory that any of its setting took."""
         import torch
 
-        options, pipeline = self.options, self.pipeline
-        self.say(f"{setting.name}: {options.warmup} + {options.repeats} runs")
-        for doubt in setting.sound(options.sound).doubts(described):
-            self.say(doubt)
-        cuda = pipeline.device.type == "cuda"
-        if cuda:
-            torch.cuda.reset_peak_memory_stats(pipeline.device)
+        device = self.pipeline.device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         forget_peak()
-        told = [self.run(setting) for _ in range(options.warmup + options.repeats)][options.warmup :]
-        memory_mib = peak_memory_mib()
-        device_mib = torch.cuda.max_memory_allocated(pipeline.device) / 2**20 if cuda else None
-        runs, reused = [seconds for seconds, _ in told], told[-1][1]
+        told = self.run(found.setting)
+        found.memory_mib = most(found.memory_mib, peak_memory_mib())
+        if device.type == "cuda":
+            found.device_mib = most(found.device_mib, torch.cuda.max_memory_allocated(device) / 2**20)
+        return told
+
+    def _entry(self, found: _Runs, peaks: dict[str, Any] | None) -> dict[str, Any]:
+        options, pipeline, setting, runs = self.options, self.pipeline, found.setting, found.seconds
         seconds = {
             name: {
                 "median": float(np.median([run[name] for run in runs])),
@@ -95,12 +154,12 @@ class Bench:
             "nfe": (setting.steps or 1) * (2 if pipeline.info.guides(cfg) else 1),
             "seconds": seconds,
             "repeats": runs,
-            "reused": [asdict(each) for each in reused],
+            "reused": [asdict(each) for each in found.reused],
             "rtf": rtf,
             "cost_per_video_hour": None if options.price is None else options.price * rtf,
             "sampled": self.sample_together(setting),
-            "peak_memory_mib": memory_mib,
-            "peak_device_mib": device_mib,
+            "peak_memory_mib": found.memory_mib,
+            "peak_device_mib": found.device_mib,
             "work": None if peaks is None else self.count(setting, seconds, peaks),
         }
 

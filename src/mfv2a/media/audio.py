@@ -23,6 +23,7 @@ from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.ffmpeg import compile_command, run_ffmpeg
 from mfv2a.media.packets import sounded
 from mfv2a.media.probe import check_readable, has_disposition, open_media
+from mfv2a.media.promise import check_complete
 from mfv2a.media.resampling import BLOCK_SAMPLES, resample
 from mfv2a.media.spool import forget
 from mfv2a.media.temporary import part_path
@@ -53,7 +54,8 @@ def read_audio(
         path: a sound file, or a video with sound (its default stream, else its first).
         sample_rate_hz: rate to resample to; None keeps the file's.
         mono: average the channels.
-        strict: samples that are no finite numbers are an error; else they become silence or full scale.
+        strict: samples that are no finite numbers are an error, and so is a WAV or FLAC file that ends before its
+            header says; else they become silence or full scale, and what is there is read.
 
     Returns:
         Samples [S], or [S, channels] when `mono` is false.
@@ -69,6 +71,8 @@ def read_audio(
         samples, rate = _read_with_ffmpeg(path)
     if len(samples) == 0:
         raise MediaError(path, "has no sound in it (0 samples)")
+    if strict:
+        check_complete(path, len(samples))
     if strict and not np.isfinite(samples).all():
         raise MediaError(path, "holds samples that are no numbers")
     samples = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)

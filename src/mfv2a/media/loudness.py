@@ -37,6 +37,7 @@ _STEP_S = BLOCK_S / 4  # from one of the meter's blocks to the next
 _LEAD_S = 1  # until the meter's filters have forgotten what was before
 _METER_S = 12  # whole seconds: pieces begin where blocks begin, at any rate
 _GATE_LUFS, _GATE_LU = -70.0, -10.0
+_SEATS = {4: (0, 1, None, 2, 3), 6: (0, 1, 2, 4, 5)}  # of quadrophonic and of 5.1 sound; the meter knows five, by place
 
 Held = Literal["", "silent", "gain", "peak"]
 
@@ -75,6 +76,27 @@ def measure_lufs(samples: Sound, sample_rate_hz: int) -> float:
     loud = blocks[blocks >= _GATE_LUFS]
     loud = loud[loud > _mean_lufs(loud) + _GATE_LU]
     return _mean_lufs(loud)
+
+
+def measure_channels_lufs(samples: NDArray[np.float32], sample_rate_hz: int) -> float:
+    """Integrated loudness of all channels of a file, as BS.1770 weighs them: surrounds by 1.41, LFE not at all.
+
+    Args:
+        samples: [S, channels] in the order that files have them (left, right, centre, LFE, surrounds); of more than six
+            their mean is measured.
+        sample_rate_hz: of the samples.
+
+    Returns:
+        LUFS; -inf for silence and for what never rises above the meter's gate of -70 LUFS.
+    """
+    channels = samples.shape[1]
+    if channels > max(_SEATS):
+        return measure_lufs(samples.mean(axis=1), sample_rate_hz)
+    if channels in _SEATS:
+        nothing = np.zeros(len(samples), np.float32)
+        places = [nothing if place is None else samples[:, place] for place in _SEATS[channels]]
+        return measure_lufs(np.stack(places, axis=1), sample_rate_hz)
+    return measure_lufs(samples, sample_rate_hz)
 
 
 def _block_loudness(samples: Sound, sample_rate_hz: int) -> Iterator[float]:

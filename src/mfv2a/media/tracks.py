@@ -36,6 +36,7 @@ AUDIBLE_PEAK = 1 / 32768  # one step of 16-bit sound: what never rises above it 
 ONE_SOUND = frozenset({"flv"})
 BESIDE_HINT = "use --keep-audio mix or replace, or convert the video to .mkv first"
 MOST_CHANNELS = 2
+MOST_SEATS = 6  # of 5.1 sound
 FALLBACK_HZ = 48_000
 GAP_S = 0.05  # a jump of the clock beyond this is a gap
 HOLE_S = 0.005  # a smaller one, if all of the next blocks keep it; else it is the rounding of containers, or a jitter
@@ -74,7 +75,13 @@ def _is_audible(info: VideoInfo, index: int) -> bool:
 
 
 def read_track(
-    info: VideoInfo, index: int, sample_rate_hz: int, *, folder: Path | None = None, strict: bool = False
+    info: VideoInfo,
+    index: int,
+    sample_rate_hz: int,
+    *,
+    folder: Path | None = None,
+    strict: bool = False,
+    mixed: bool = True,
 ) -> NDArray[np.float32]:
     """Read a track onto the picture's clock: sample 0 is heard when the picture starts.
 
@@ -86,9 +93,10 @@ def read_track(
         sample_rate_hz: rate to resample to.
         folder: on whose disk the samples are kept; None for memory.
         strict: samples that are no finite numbers are an error; else they become silence or the largest number.
+        mixed: more than two channels are mixed down; else only more than six are.
 
     Returns:
-        [round(picture seconds x rate), channels], one channel for mono, else two (more are mixed down).
+        [round(picture seconds x rate), channels], one channel for mono, else two, or as many as the track has.
 
     Raises:
         MediaError: the track cannot be decoded, or holds samples that are no numbers.
@@ -96,7 +104,9 @@ def read_track(
     """
     track: NDArray[np.float32] | None = None
     with open_media(info.path) as container:
-        for _, run in groupby(_placed(_blocks(container, index, strict), info.start_s), key=lambda each: each.run):
+        for _, run in groupby(
+            _placed(_blocks(container, index, strict, mixed), info.start_s), key=lambda each: each.run
+        ):
             first = next(run)
             place = round((first.start_s - info.start_s) * sample_rate_hz)
             wave = map(attrgetter("samples"), chain([first], run))  # noqa: B031 - the rest of it
@@ -124,26 +134,31 @@ def warn_of_mixing_down(info: VideoInfo, index: int) -> None:
         log.warning("%s: the %d channels of its sound become two in the mix", info.path, channels)
 
 
-def read_on_clock(path: Path) -> Audio:
-    """Read a file's sound, mono: of a video as long as its picture and on its clock, else from its first sample.
+def read_on_clock(path: Path, *, mono: bool = True) -> Audio:
+    """Read a file's sound: of a video as long as its picture and on its clock, else from its first sample.
 
     Args:
         path: a sound file, or a video whose audible sound is wanted.
+        mono: average the channels.
+
+    Returns:
+        samples [S], or [S, channels] when `mono` is false.
 
     Raises:
-        MediaError: no such file, no sound in it, damaged, or samples that are no numbers.
+        MediaError: no such file, no sound in it, damaged, cut off, or samples that are no numbers.
     """
     try:
         info = probe_video(path)
     except MediaError:  # a sound file, or a video of which only the sound is left
-        return read_audio(path, strict=True)
+        return read_audio(path, mono=mono, strict=True)
     tracks = sound_tracks(info)
     if not tracks:
         raise MediaError(path, "has no sound")
     index = audible_track(info)
     index = tracks[0] if index is None else index
     rate_hz = next(stream.rate_hz for stream in info.streams if stream.index == index) or FALLBACK_HZ
-    samples = np.clip(read_track(info, index, rate_hz, strict=True), -1, 1).mean(axis=1)
+    samples = np.clip(read_track(info, index, rate_hz, strict=True, mixed=mono), -1, 1)
+    samples = samples.mean(axis=1) if mono else samples
     return Audio(samples=np.ascontiguousarray(samples, dtype=np.float32), sample_rate_hz=rate_hz)
 
 
@@ -224,17 +239,20 @@ def _is_gap(ahead: Sequence[_Given], end_s: float) -> bool:
 
 
 def _blocks(
-    container: Any, index: int, strict: bool = False
+    container: Any, index: int, strict: bool = False, mixed: bool = True
 ) -> Iterator[tuple[float | None, int, NDArray[np.float32]]]:
     """Decode a track: time in seconds, rate in Hz and samples [s, channels] a block; damaged packets are left out."""
     track = container.streams[index]
     if track.codec_context is None:
         return
-    resampler, made_for = None, None
+    resampler, made_for, kept = None, None, None
     for frame in decoded(container, track):
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is None or kind != made_for:
             layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
+            if not mixed and MOST_CHANNELS < frame.layout.nb_channels <= MOST_SEATS:
+                kept = kept or frame.layout
+            layout = kept or layout  # one that changes on the way stays what it was
             resampler, made_for = av.AudioResampler(format="fltp", layout=layout, rate=frame.sample_rate), kind
         for out in resampler.resample(frame):
             samples = out.to_ndarray().T
