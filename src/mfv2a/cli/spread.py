@@ -74,8 +74,8 @@ CacheSizeOption = Annotated[
 
 def place(ray: str | None, ray_cpus: int, shard: str | None, cache: str, cache_size: float) -> dict[str, Any]:
     """What `DubOptions` says of where work is done and what of it is kept, of the options that say it."""
+    from mfv2a.jobs.anywhere import is_url, without_password
     from mfv2a.jobs.shards import Shard
-    from mfv2a.media.remote import is_url, without_password
 
     if is_url(cache):
         raise ConfigError(f"--cache {without_password(cache)} cannot work", hint="name a folder of this disk")

@@ -13,7 +13,7 @@ from mfv2a.jobs.reported import REPORT_NAME
 from mfv2a.jobs.telling import Listener, Summary
 from mfv2a.media.remote import is_url, without_password
 
-__all__ = ["Summary", "dub_anywhere", "is_url"]
+__all__ = ["Summary", "dub_anywhere", "is_url", "without_password"]
 
 
 def dub_anywhere(arguments: Sequence[str], out: str, options: DubOptions, listener: Listener, summary: Summary) -> None:

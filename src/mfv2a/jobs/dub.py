@@ -152,8 +152,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         check_folder(options.out)
         check_heartbeat(options.heartbeat)
         table = None if options.prompts is None else read_table(options.prompts)
-        roots = () if options.mirror is None else tuple(folder for folder, _ in options.mirror.inputs)
-        discovery = find_videos(arguments, options.out, roots)
+        discovery = find_videos(arguments, options.out, () if options.mirror is None else options.mirror.roots)
         rows, notes = ({}, []) if table is None else match_rows(table, discovery.found)
         if options.shard is not None:
             discovery = options.shard.part(discovery)

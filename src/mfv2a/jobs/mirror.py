@@ -40,6 +40,11 @@ class Mirror:
     report: str = REPORT_NAME
     began: str = ""
 
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders here that mirror inputs."""
+        return tuple(folder for folder, _ in self.inputs)
+
     def named(self, text: str) -> str:
         """A text with the names that people know: URLs in the place of what mirrors them."""
         for folder, remote in (*self.inputs, *((self.out,) if self.out else ())):
