@@ -26,9 +26,12 @@ class Hub:
     Attributes:
         files: (repo, file) to bytes.
         gated: repos that want accepted terms; private: repos that want a token at all.
-        token: the one that opens both.
+        token: the one that opens both; with another one nothing is given.
         cuts: how many of the next downloads break off half way.
+        stops_at: bytes after which a download stands still until `release`; 0 for none. `stopped` says that one does.
+        short: downloads end at half of the file, as if that were all of it, and its size is not told.
         busy: how many of the next requests are answered with 429.
+        status: what every request is answered with, if not 0; 200 is a page that is no hub's.
         requests: (method, path, range header, authorization) of each request.
         address: of the hub.
     """
@@ -38,9 +41,19 @@ class Hub:
     private: set[str] = field(default_factory=set)
     token: str = "hf_right"
     cuts: int = 0
+    stops_at: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+    short: bool = False
     busy: int = 0
+    status: int = 0
     requests: list[tuple[str, str, str, str]] = field(default_factory=list)
     address: str = ""
+
+    def release(self) -> None:
+        """Let downloads that stand still end; later ones do not stop."""
+        self.stops_at = 0
+        self.released.set()
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -108,6 +121,8 @@ class Answers(BaseHTTPRequestHandler):
         if hub.busy > 0:
             hub.busy -= 1
             return self.reply(429, {"Retry-After": "0"})
+        if hub.status:
+            return self.reply(hub.status, {})
         if path.startswith("/cdn/"):
             repo, _, file = path.removeprefix("/cdn/").partition("/-/")
             return self.send_file(hub.files[repo, file], with_body=with_body)
@@ -115,10 +130,11 @@ class Answers(BaseHTTPRequestHandler):
         revision, _, file = rest.partition("/")
         if repo not in {name for name, _ in hub.files}:
             return self.reply(401, {"X-Error-Code": "RepoNotFound"})
-        if authorization != f"Bearer {hub.token}" and repo in hub.private:
-            return self.reply(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
         if authorization != f"Bearer {hub.token}" and repo in hub.gated:
             return self.reply(403, {"X-Error-Code": "GatedRepo"})
+        refused = authorization not in ("", f"Bearer {hub.token}")
+        if refused or (authorization != f"Bearer {hub.token}" and repo in hub.private):
+            return self.reply(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
         if revision not in ("main", COMMIT):
             return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
         if (repo, file) not in hub.files:
@@ -130,6 +146,8 @@ class Answers(BaseHTTPRequestHandler):
             "X-Linked-Size": str(len(data)),
             "Location": f"{hub.address.replace('127.0.0.1', 'localhost')}/cdn/{repo}/-/{file}",
         }
+        if hub.short:
+            del facts["X-Linked-Size"]
         return self.reply(302, facts)
 
     def reply(self, status: int, headers: dict[str, str]) -> None:
@@ -142,7 +160,7 @@ class Answers(BaseHTTPRequestHandler):
     def send_file(self, data: bytes, *, with_body: bool) -> None:
         hub, wanted = self.hub, self.headers.get("Range", "")
         start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted.startswith("bytes=") else 0
-        part = data[start:]
+        part = data[start : len(data) // 2 if hub.short else None]
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
@@ -158,6 +176,13 @@ class Answers(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.connection.close()
             return
+        if 0 < hub.stops_at < len(part):
+            self.wfile.write(part[: hub.stops_at])
+            self.wfile.flush()
+            hub.stopped.set()
+            hub.released.wait()
+            self.close_connection = True
+            return
         self.wfile.write(part)
 
 
@@ -171,5 +196,6 @@ def running_hub() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.release()
         server.shutdown()
         server.server_close()

@@ -23,10 +23,14 @@ ALLOWED = {
     "limits": {"errors"},
     "register": {"config", "errors"},
     "timeline": set(),
-    "hub": set(),
+    "surroundings": set(),
+    "verified": set(),
+    "refusals": {"surroundings"},
+    "downloads": {"refusals", "surroundings"},
+    "hub": {"downloads", "refusals", "surroundings", "verified"},
     "cli": {"jobs"},
     "jobs": {
-        *("loader", "packages", "hub", "models", "pipeline", "training", "evaluation"),
+        *("loader", "packages", "hub", "surroundings", "models", "pipeline", "training", "evaluation"),
         *("data", "media", "scenes", "flow", "timeline", "decoding"),
     },
     "loader": {"layouts", "models", "packages", "parts", "pipeline"},
@@ -62,7 +66,7 @@ DOORS = {
     "pyloudnorm": {"media"},
     "scenedetect": {"media"},
     "fsspec": {"media"},
-    "huggingface_hub": {"hub"},
+    "huggingface_hub": {"hub", "downloads", "refusals"},
     "numba": {"scenes", "models"},
     "tokenizers": {"models"},
     "transformers": {"models"},
@@ -76,7 +80,7 @@ DOORS = {
 }
 """Outside package -> the only rooms that may import it."""
 
-NO_TORCH = {"media", "hub", "scenes", "cli", *GROUND}
+NO_TORCH = {"media", "hub", "downloads", "refusals", "surroundings", "verified", "scenes", "cli", *GROUND}
 EFFECTS = re.compile(
     r"torch\.set_|torch\.manual_seed|\.mkdir\(|os\.makedirs|os\.environ\[|os\.putenv|setdefault\(|logging\.basicConfig|"
     r"\.getLogger\(\)|\.seed\(|\bopen\(|print\("

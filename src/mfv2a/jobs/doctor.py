@@ -14,6 +14,7 @@ from mfv2a import hub
 from mfv2a.errors import Mfv2aError
 from mfv2a.media.remote import without_password
 from mfv2a.register import DEFAULT_MODEL, default_model, files_of, find_model
+from mfv2a.surroundings import cache_folder, endpoint, offline_variable
 
 ENCODERS = ("aac", "libopus", "flac", "pcm_s16le", "libmp3lame")
 
@@ -80,12 +81,13 @@ def _look_at_ffmpeg() -> Finding:
 
 
 def _look_at_hub() -> Finding:
-    state = "off limits (HF_HUB_OFFLINE)" if hub.is_offline() else without_password(hub.endpoint())
+    named = offline_variable()
+    state = f"off limits ({named})" if named else without_password(endpoint())
     return Finding(name="hub", state=f"{state}; the embedded model needs none")
 
 
 def _look_at_cache() -> Finding:
-    folder = hub.cache_folder()
+    folder = cache_folder()
     size = 0
     with suppress(OSError):  # a file that vanishes, or a folder that may not be entered: the embedded model needs none
         for file in folder.rglob("*"):
