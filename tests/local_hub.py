@@ -25,6 +25,7 @@ class Hub:
 
     Attributes:
         files: (repo, file) to bytes.
+        heads: repo to the commit that `files` is of, where it is not COMMIT; former: (repo, commit, file) to bytes.
         gated: repos that want accepted terms; private: repos that want a token at all.
         token: the one that opens both; with another one nothing is given.
         cuts: how many of the next downloads break off half way.
@@ -37,6 +38,8 @@ class Hub:
     """
 
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
+    former: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     private: set[str] = field(default_factory=set)
     token: str = "hf_right"
@@ -49,6 +52,15 @@ class Hub:
     status: int = 0
     requests: list[tuple[str, str, str, str]] = field(default_factory=list)
     address: str = ""
+
+    def commit(self, repo: str, commit: str, files: dict[str, bytes]) -> None:
+        """Give a repo another head with these files; those of the former stay under their commit."""
+        before = self.heads.get(repo, COMMIT)
+        for owner, file in list(self.files):
+            if owner == repo:
+                self.former[repo, before, file] = self.files.pop((owner, file))
+        self.files |= {(repo, file): data for file, data in files.items()}
+        self.heads[repo] = commit
 
     def release(self) -> None:
         """Let downloads that stand still end; later ones do not stop."""
@@ -124,8 +136,9 @@ class Answers(BaseHTTPRequestHandler):
         if hub.status:
             return self.reply(hub.status, {})
         if path.startswith("/cdn/"):
-            repo, _, file = path.removeprefix("/cdn/").partition("/-/")
-            return self.send_file(hub.files[repo, file], with_body=with_body)
+            repo, _, rest = path.removeprefix("/cdn/").partition("/-/")
+            commit, _, file = rest.partition("/")
+            return self.send_file(self.bytes_of(repo, commit, file), with_body=with_body)
         repo, _, rest = path.lstrip("/").partition("/resolve/")
         revision, _, file = rest.partition("/")
         if repo not in {name for name, _ in hub.files}:
@@ -135,20 +148,27 @@ class Answers(BaseHTTPRequestHandler):
         refused = authorization not in ("", f"Bearer {hub.token}")
         if refused or (authorization != f"Bearer {hub.token}" and repo in hub.private):
             return self.reply(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
-        if revision not in ("main", COMMIT):
+        head = hub.heads.get(repo, COMMIT)
+        commit = head if revision == "main" else revision
+        if commit != head and (repo, commit) not in {(owner, each) for owner, each, _ in hub.former}:
             return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
-        if (repo, file) not in hub.files:
-            return self.reply(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
-        data = hub.files[repo, file]
+        data = self.bytes_of(repo, commit, file)
+        if data is None:
+            return self.reply(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
         facts = {
-            "X-Repo-Commit": COMMIT,
+            "X-Repo-Commit": commit,
             "X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"',
             "X-Linked-Size": str(len(data)),
-            "Location": f"{hub.address.replace('127.0.0.1', 'localhost')}/cdn/{repo}/-/{file}",
+            "Location": f"{hub.address.replace('127.0.0.1', 'localhost')}/cdn/{repo}/-/{commit}/{file}",
         }
         if hub.short:
             del facts["X-Linked-Size"]
         return self.reply(302, facts)
+
+    def bytes_of(self, repo: str, commit: str, file: str) -> bytes | None:
+        hub = self.hub
+        at_head = commit == hub.heads.get(repo, COMMIT)
+        return hub.files.get((repo, file)) if at_head else hub.former.get((repo, commit, file))
 
     def reply(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -51,7 +51,7 @@ def test_a_fresh_pull_follows_the_redirect_and_lies_under_its_commit(server):
     assert path.read_bytes() == DATA
     assert COMMIT in path.parts
     assert path.is_relative_to(surroundings.cache_folder())
-    assert f"/cdn/{REPO}/-/{FILE}" in paths(server, "GET")
+    assert f"/cdn/{REPO}/-/{COMMIT}/{FILE}" in paths(server, "GET")
 
 
 def test_what_is_here_is_neither_asked_for_nor_read_again(server, monkeypatch):

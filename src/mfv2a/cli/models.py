@@ -88,14 +88,15 @@ def pull(
     quiet: options.QuietOption = False,
     verbose: options.VerboseOption = False,
 ) -> None:
-    """Fetch a model's files from the hub and verify them; prints their paths."""
+    """Fetch a model's files from the hub and verify them; prints their paths. Of OWNER/NAME the newest commit is taken."""
     from mfv2a.jobs.models import pull as fetch
 
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
-    for file, path in fetch(name, progress=not quiet and console.stderr_is_terminal()):
-        told = "" if file.digest else "; no digest is known, so this download is trusted and remembered"
+    for pulled in fetch(name, progress=not quiet and console.stderr_is_terminal(), say=talk.say):
+        file, trusted = pulled.file, pulled.came and not pulled.file.digest
+        told = "; no digest is known, so this download is trusted and remembered" if trusted else ""
         talk.say(f"{file.name}: licence {file.licence} ({file.licence_url}){told}")
-        console.print_path(path)
+        console.print_path(pulled.path)
 
 
 @app.command()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfv2a import hub
+from mfv2a import hub, packages
 from mfv2a.errors import CheckpointError
 from mfv2a.loader import LAYOUTS
 from mfv2a.packages import find_model
@@ -82,15 +82,37 @@ def describe(name: str) -> ModelRow:
     return ModelRow(entry=entry, files=files, here=here, runs=entry.layout in LAYOUTS, default=name == default_model())
 
 
-def pull(name: str, *, progress: bool) -> Iterator[tuple[Checkpoint, Path]]:
-    """Fetch and verify a model's files, or one checkpoint that is no model.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """A file that `pull` looked for.
+
+    Attributes:
+        file: of the register; path: where it is.
+        came: it was fetched now.
+    """
+
+    file: Checkpoint
+    path: Path
+    came: bool
+
+
+def pull(name: str, *, progress: bool, say: Callable[[str], None]) -> Iterator[Pulled]:
+    """Fetch and verify a model's files, or one checkpoint that is no model; of a repo's model the newest commit.
+
+    Args:
+        name: of a model, of one's own too, or of a checkpoint.
+        progress: show a bar on stderr while files come.
+        say: told what became of the question for a newer commit.
 
     Raises:
         ConfigError: no such entry.
         CheckpointError: a file cannot be fetched or is wrong.
     """
+    if told := packages.renew(name):
+        say(told)
     for file in _wanted(name):
-        yield file, hub.fetch(file, progress=progress)
+        came = hub.find_file(file) is None
+        yield Pulled(file=file, path=hub.fetch(file, progress=progress), came=came)
 
 
 def verify(name: str | None) -> Iterator[tuple[Checkpoint, hub.Verdict | CheckpointError | None]]:
