@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "mfv2a"
 FILES = sorted(PACKAGE.rglob("*.py"))
-GROUND = {"errors", "records", "config", "register", "tables", "limits"}
+GROUND = {"errors", "records", "config", "register", "tables", "limits", "defaults"}
 BANNED_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "misc", "ext"}
 ALLOWED = {
     "": {"errors", "records", "config", "pipeline", "loader", "jobs"},
@@ -22,6 +22,7 @@ ALLOWED = {
     "tables": {"errors"},
     "limits": {"errors"},
     "register": {"config", "errors"},
+    "defaults": {"errors", "register"},
     "timeline": set(),
     "surroundings": set(),
     "verified": set(),
