@@ -64,10 +64,13 @@ def test_one_model_as_file_folder_and_repo_makes_one_sound(server, capsysbinary)
         "checkpoints.toml",
         "generator.safetensors",
     ]
+    assert "    mfv2a dub ./videos --out ./dubbed --model ./mine\n" in Path("mine/README.md").read_text()
+    assert "1 step by default" in Path("mine/README.md").read_text()
     assert main(["models", "push", "mine", "me/mine"]) == 0
     assert capsysbinary.readouterr().out.decode().splitlines() == ["mine", f"{server.address}/me/mine"]
     assert server.files["me/mine", "generator.safetensors"] == Path("mine/generator.safetensors").read_bytes()
     assert b"license: mit" in server.files["me/mine", "README.md"]
+    assert b"    mfv2a dub ./videos --out ./dubbed --model me/mine\n" in server.files["me/mine", "README.md"]
     make_video(Path("in/a.mp4"), seconds=1.0)
     for k, name in enumerate(["runs/mine/final.safetensors", "./mine", "me/mine", "me/mine@main"]):
         words = ["dub", "in", "--out", f"out{k}", "--model", name, "--also-wav", "--sample-rate", "model"]
