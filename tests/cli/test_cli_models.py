@@ -172,7 +172,8 @@ def test_a_package_of_ones_own_may_be_the_default_from_anywhere(home, capsysbina
 def test_a_model_that_cannot_run_is_no_default(home, capsysbinary, monkeypatch):
     register = home / "other.toml"
     register.write_text('[other]\nrole = "generator"\nlicence = "MIT"\nlicence_url = ""\nlayout = "another"\n')
-    assert main(["--checkpoints", str(register), "models", "default", "other"]) == 2
+    monkeypatch.setenv("MFV2A_CHECKPOINTS", str(register))
+    assert main(["models", "default", "other"]) == 2
     assert b"cannot be run by this version" in capsysbinary.readouterr().err
 
 

@@ -124,11 +124,12 @@ def test_pull_asks_for_the_newest_commit_and_says_what_was_here(server, capsysbi
     assert main(["models", "pull", "me/mine"]) == 0
     assert b"was here" not in capsysbinary.readouterr().err
     server.commit("me/mine", SECOND, package("V2"))
-    assert main(["--offline", "models", "pull", "me/mine"]) == 0
+    with monkeypatch.context() as offline:
+        offline.setenv("HF_HUB_OFFLINE", "1")
+        assert main(["models", "pull", "me/mine"]) == 0
     told = capsysbinary.readouterr()
     assert b"licence V1" in told.err
     assert b"was not asked" in told.err
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     assert main(["models", "pull", f"me/mine@{COMMIT}"]) == 0
     assert b"licence V1" in capsysbinary.readouterr().err
     assert main(["models", "pull", "me/mine"]) == 0
