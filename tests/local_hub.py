@@ -25,22 +25,47 @@ class Hub:
 
     Attributes:
         files: (repo, file) to bytes.
+        heads: repo to the commit that `files` is of, where it is not COMMIT; former: (repo, commit, file) to bytes.
         gated: repos that want accepted terms; private: repos that want a token at all.
-        token: the one that opens both.
+        token: the one that opens both; with another one nothing is given.
         cuts: how many of the next downloads break off half way.
+        stops_at: bytes after which a download stands still until `release`; 0 for none. `stopped` says that one does.
+        short: downloads end at half of the file, as if that were all of it, and its size is not told.
         busy: how many of the next requests are answered with 429.
+        status: what every request is answered with, if not 0; 200 is a page that is no hub's.
         requests: (method, path, range header, authorization) of each request.
         address: of the hub.
     """
 
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
+    former: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     private: set[str] = field(default_factory=set)
     token: str = "hf_right"
     cuts: int = 0
+    stops_at: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+    short: bool = False
     busy: int = 0
+    status: int = 0
     requests: list[tuple[str, str, str, str]] = field(default_factory=list)
     address: str = ""
+
+    def commit(self, repo: str, commit: str, files: dict[str, bytes]) -> None:
+        """Give a repo another head with these files; those of the former stay under their commit."""
+        before = self.heads.get(repo, COMMIT)
+        for owner, file in list(self.files):
+            if owner == repo:
+                self.former[repo, before, file] = self.files.pop((owner, file))
+        self.files |= {(repo, file): data for file, data in files.items()}
+        self.heads[repo] = commit
+
+    def release(self) -> None:
+        """Let downloads that stand still end; later ones do not stop."""
+        self.stops_at = 0
+        self.released.set()
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -108,29 +133,42 @@ class Answers(BaseHTTPRequestHandler):
         if hub.busy > 0:
             hub.busy -= 1
             return self.reply(429, {"Retry-After": "0"})
+        if hub.status:
+            return self.reply(hub.status, {})
         if path.startswith("/cdn/"):
-            repo, _, file = path.removeprefix("/cdn/").partition("/-/")
-            return self.send_file(hub.files[repo, file], with_body=with_body)
+            repo, _, rest = path.removeprefix("/cdn/").partition("/-/")
+            commit, _, file = rest.partition("/")
+            return self.send_file(self.bytes_of(repo, commit, file), with_body=with_body)
         repo, _, rest = path.lstrip("/").partition("/resolve/")
         revision, _, file = rest.partition("/")
         if repo not in {name for name, _ in hub.files}:
             return self.reply(401, {"X-Error-Code": "RepoNotFound"})
-        if authorization != f"Bearer {hub.token}" and repo in hub.private:
-            return self.reply(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
         if authorization != f"Bearer {hub.token}" and repo in hub.gated:
             return self.reply(403, {"X-Error-Code": "GatedRepo"})
-        if revision not in ("main", COMMIT):
+        refused = authorization not in ("", f"Bearer {hub.token}")
+        if refused or (authorization != f"Bearer {hub.token}" and repo in hub.private):
+            return self.reply(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
+        head = hub.heads.get(repo, COMMIT)
+        commit = head if revision == "main" else revision
+        if commit != head and (repo, commit) not in {(owner, each) for owner, each, _ in hub.former}:
             return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
-        if (repo, file) not in hub.files:
-            return self.reply(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
-        data = hub.files[repo, file]
+        data = self.bytes_of(repo, commit, file)
+        if data is None:
+            return self.reply(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
         facts = {
-            "X-Repo-Commit": COMMIT,
+            "X-Repo-Commit": commit,
             "X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"',
             "X-Linked-Size": str(len(data)),
-            "Location": f"{hub.address.replace('127.0.0.1', 'localhost')}/cdn/{repo}/-/{file}",
+            "Location": f"{hub.address.replace('127.0.0.1', 'localhost')}/cdn/{repo}/-/{commit}/{file}",
         }
+        if hub.short:
+            del facts["X-Linked-Size"]
         return self.reply(302, facts)
+
+    def bytes_of(self, repo: str, commit: str, file: str) -> bytes | None:
+        hub = self.hub
+        at_head = commit == hub.heads.get(repo, COMMIT)
+        return hub.files.get((repo, file)) if at_head else hub.former.get((repo, commit, file))
 
     def reply(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -142,7 +180,7 @@ class Answers(BaseHTTPRequestHandler):
     def send_file(self, data: bytes, *, with_body: bool) -> None:
         hub, wanted = self.hub, self.headers.get("Range", "")
         start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted.startswith("bytes=") else 0
-        part = data[start:]
+        part = data[start : len(data) // 2 if hub.short else None]
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
@@ -158,6 +196,13 @@ class Answers(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.connection.close()
             return
+        if 0 < hub.stops_at < len(part):
+            self.wfile.write(part[: hub.stops_at])
+            self.wfile.flush()
+            hub.stopped.set()
+            hub.released.wait()
+            self.close_connection = True
+            return
         self.wfile.write(part)
 
 
@@ -171,5 +216,6 @@ def running_hub() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.release()
         server.shutdown()
         server.server_close()

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "mfv2a"
 FILES = sorted(PACKAGE.rglob("*.py"))
-GROUND = {"errors", "records", "config", "register", "tables", "limits"}
+GROUND = {"errors", "records", "config", "register", "tables", "limits", "defaults"}
 BANNED_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "misc", "ext"}
 ALLOWED = {
     "": {"errors", "records", "config", "pipeline", "loader", "jobs"},
@@ -22,11 +22,16 @@ ALLOWED = {
     "tables": {"errors"},
     "limits": {"errors"},
     "register": {"config", "errors"},
+    "defaults": {"errors", "register"},
     "timeline": set(),
-    "hub": set(),
+    "surroundings": set(),
+    "verified": set(),
+    "refusals": {"surroundings"},
+    "downloads": {"refusals", "surroundings"},
+    "hub": {"downloads", "refusals", "surroundings", "verified"},
     "cli": {"jobs"},
     "jobs": {
-        *("loader", "packages", "hub", "models", "pipeline", "training", "evaluation"),
+        *("loader", "packages", "hub", "surroundings", "models", "pipeline", "training", "evaluation"),
         *("data", "media", "scenes", "flow", "timeline", "decoding"),
     },
     "loader": {"layouts", "models", "packages", "parts", "pipeline"},
@@ -62,7 +67,7 @@ DOORS = {
     "pyloudnorm": {"media"},
     "scenedetect": {"media"},
     "fsspec": {"media"},
-    "huggingface_hub": {"hub"},
+    "huggingface_hub": {"hub", "downloads", "refusals"},
     "numba": {"scenes", "models"},
     "tokenizers": {"models"},
     "transformers": {"models"},
@@ -76,7 +81,7 @@ DOORS = {
 }
 """Outside package -> the only rooms that may import it."""
 
-NO_TORCH = {"media", "hub", "scenes", "cli", *GROUND}
+NO_TORCH = {"media", "hub", "downloads", "refusals", "surroundings", "verified", "scenes", "cli", *GROUND}
 EFFECTS = re.compile(
     r"torch\.set_|torch\.manual_seed|\.mkdir\(|os\.makedirs|os\.environ\[|os\.putenv|setdefault\(|logging\.basicConfig|"
     r"\.getLogger\(\)|\.seed\(|\bopen\(|print\("

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import typer
 from made_videos import make_video
 from mfv2a.cli import app
 from mfv2a.config import ExtractConfig, RunConfig, load_toml
+from mfv2a.register import Checkpoint
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -264,3 +266,9 @@ def test_hooks_are_local_and_the_changelog_knows_the_version() -> None:
     repositories = re.findall(r"^ *- repo: *(\S+)", read(ROOT / ".pre-commit-config.yaml"), re.M)
     assert set(repositories) == {"local"}
     assert __version__ in read(ROOT / "CHANGELOG.md")
+
+
+def test_every_key_of_a_register_is_explained() -> None:
+    explained = read(ROOT / "docs" / "CHECKPOINTS.md").partition("## A register of your own")[2]
+    named = {key for line in re.findall(r"^\| (`[^|]*) \|", explained, re.M) for key in re.findall(r"`(\w+)`", line)}
+    assert named == {field.name for field in fields(Checkpoint)} - {"name", "scope"}

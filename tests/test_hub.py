@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from local_hub import COMMIT, running_hub
-from mfv2a import hub
+from mfv2a import hub, register, surroundings, verified
 from mfv2a.errors import CheckpointError
 from mfv2a.register import Checkpoint, Place
 
@@ -50,8 +50,8 @@ def test_a_fresh_pull_follows_the_redirect_and_lies_under_its_commit(server):
     path = hub.fetch(entry())
     assert path.read_bytes() == DATA
     assert COMMIT in path.parts
-    assert path.is_relative_to(hub.cache_folder())
-    assert f"/cdn/{REPO}/-/{FILE}" in paths(server, "GET")
+    assert path.is_relative_to(surroundings.cache_folder())
+    assert f"/cdn/{REPO}/-/{COMMIT}/{FILE}" in paths(server, "GET")
 
 
 def test_what_is_here_is_neither_asked_for_nor_read_again(server, monkeypatch):
@@ -110,7 +110,7 @@ def test_without_a_digest_the_first_download_is_trusted_and_remembered(server):
     verdict = hub.verify(unknown, path)
     assert verdict.trusted
     assert verdict.digest == SHA256
-    facts = json.loads((hub.home_folder() / hub.VERIFIED).read_text())[str(path)]
+    facts = json.loads((register.home_folder() / verified.VERIFIED).read_text())[str(path)]
     assert facts["trusted"]
     path.resolve().write_bytes(DATA[:-1] + b"x")
     with pytest.raises(CheckpointError, match="and not sha256"):

@@ -54,6 +54,13 @@ def test_a_device_that_is_not_there_is_named():
     assert "cuda:1" in caught.value.hint
 
 
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has one")
+def test_a_device_of_another_kind_of_machine_is_told_in_a_short_line():
+    with pytest.raises(DeviceError, match="device 'mps' cannot be used: there is none here") as caught:
+        pick_device("mps")
+    assert len(str(caught.value)) < 100
+
+
 def test_dtype_follows_the_device_and_rejects_others():
     assert pick_dtype("auto", torch.device("cpu")) is torch.float32
     assert pick_dtype("auto", torch.device("cuda")) is torch.bfloat16
@@ -90,8 +97,9 @@ def test_weights_of_another_kind_are_refused(stored):
 
 def test_cut_or_missing_weights_are_named(stored):
     stored.write_bytes(stored.read_bytes()[:200])
-    with pytest.raises(CheckpointError, match=r"vae\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"vae\.safetensors") as caught:
         load_network(stored, "vae")
+    assert "remove it, then fetch it again" in caught.value.hint
     with pytest.raises(CheckpointError, match="nothere"):
         load_network(stored.with_name("nothere"), "vae")
 

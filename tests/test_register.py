@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mfv2a.errors import ConfigError
-from mfv2a.register import Checkpoint, default_model, files_of, find_model, keep_default, read_register
+from mfv2a.register import Checkpoint, files_of, find_model, read_register
 
 OWN = """
 [mine]
@@ -62,6 +62,12 @@ def test_a_name_that_is_taken_is_refused(own):
         (('licence = "MIT"', 'license = "MIT"'), "unknown key 'license'"),
         (('file = "generator.safetensors"', ""), "repo and file belong together"),
         (('repo = "someone/model"', 'repo = "someone/model"\ndigest = "abc"'), "neither sha256"),
+        (('"someone/model"', '"https://huggingface.co/someone/model"'), "no repo of the hub"),
+        (('"someone/model"', '"someone/model.git"'), "no repo of the hub"),
+        (('"generator.safetensors"', '"../../etc/passwd"'), "no file of a repo"),
+        (('layout = "compact"', 'layout = "compact"\nsample_rate_hz = 0'), "sample_rate_hz must be 8000 to 192000"),
+        (('layout = "compact"', 'layout = "compact"\nwindow_s = -1.0'), "window_s must be above 0"),
+        (('layout = "compact"', 'layout = "compact"\ncfg = -3.0'), "cfg at least 0"),
         (("[mine]", "[mine"), "is not TOML"),
         (('layout = "compact"', 'layout = "compact"\npath = 5'), "path"),
     ],
@@ -76,16 +82,6 @@ def test_a_register_that_is_not_there_is_named(own):
     own.unlink()
     with pytest.raises(ConfigError, match=r"own\.toml"):
         read_register()
-
-
-def test_the_default_is_what_was_kept_and_the_environment_goes_before(own, monkeypatch):
-    assert default_model() == "embedded"
-    keep_default("mine")
-    assert default_model() == "mine"
-    monkeypatch.setenv("MFV2A_MODEL", "tiny")
-    assert default_model() == "tiny"
-    with pytest.raises(ConfigError, match="unknown model 'min'"):
-        keep_default("min")
 
 
 def test_a_digest_must_be_whole():

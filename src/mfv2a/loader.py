@@ -87,11 +87,13 @@ def pick_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.partition(":")[0] not in DEVICES:
         raise ConfigError(f"unknown device {name!r}", hint="one of auto, " + ", ".join(DEVICES) + ", cuda:1 ...")
+    if name.startswith("mps") and not torch.backends.mps.is_available():
+        raise DeviceError(f"device {name!r} cannot be used: there is none here", hint="try --device cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0]
         raise DeviceError(f"device {name!r} cannot be used: {reason}", hint="try --device cpu") from error
     return device
 

@@ -68,6 +68,24 @@ def find_model(name: str) -> Checkpoint:
     return register.find_model(name)
 
 
+def renew(name: str) -> str:
+    """Ask the hub whether a model named OWNER/NAME or OWNER/NAME@BRANCH has a newer commit, and take that from now on.
+
+    Args:
+        name: as `find_model` takes it; where it names no repo, nothing is asked.
+
+    Returns:
+        what people should know; empty if the newest is here, or nothing of it.
+
+    Raises:
+        CheckpointError: the register of the newer commit cannot be fetched.
+    """
+    found = REPO.fullmatch(name)
+    if not found or name in register.model_names() or Path(name).exists():
+        return ""
+    return hub.renew(_register_of(name, found["repo"], found["revision"] or "main"))
+
+
 def read_package(path: Path, name: str, *, root: Path | None) -> Checkpoint:
     """The one generator of a package's register.
 
@@ -198,14 +216,20 @@ def _fitting(path: Path, header: Header) -> str:
     raise ConfigError(f"{path}: no known model has these inputs: {named}", hint=f"name one by --like, or {BY_HAND}")
 
 
-def _of_repo(name: str, repo: str, revision: str) -> Checkpoint:
-    file = Checkpoint(
+def _register_of(name: str, repo: str, revision: str) -> Checkpoint:
+    """The entry that stands for the register of a package on the hub."""
+    return Checkpoint(
         name=name, role="tokenizer", licence="", licence_url="", repo=repo, file=REGISTER, revision=revision
     )
-    package = read_package(hub.fetch(file), name, root=None)
+
+
+def _of_repo(name: str, repo: str, revision: str) -> Checkpoint:
+    """The model of a repo: all its files are of the commit whose register is read."""
+    path = hub.fetch(_register_of(name, repo, revision))
+    package, commit = read_package(path, name, root=None), path.parent.name
 
     def there(entry: Checkpoint) -> Checkpoint:
-        return replace(entry, path="", repo=repo, file=entry.path, revision=revision) if entry.path else entry
+        return replace(entry, path="", repo=repo, file=entry.path, revision=commit) if entry.path else entry
 
     scope = {key: there(entry) for key, entry in package.scope.items()}
     return replace(there(package), scope=scope)

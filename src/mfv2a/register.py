@@ -7,6 +7,7 @@ environment variable MFV2A_CHECKPOINTS add the user's own.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import sys
@@ -24,9 +25,9 @@ from mfv2a.errors import CheckpointError, ConfigError
 
 REGISTER = "checkpoints.toml"
 ENV_CHECKPOINTS = "MFV2A_CHECKPOINTS"
-ENV_MODEL = "MFV2A_MODEL"
 ENV_HOME = "MFV2A_HOME"
-DEFAULT_MODEL = "embedded"
+REPO = re.compile(r"\w([\w.-]*\w)?/\w([\w.-]{0,94}\w)?")
+RATES_HZ = (8000, 192000)
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}")
 
 
@@ -41,6 +42,13 @@ class Place:
     repo: str
     file: str
     revision: str = "main"
+
+    def __post_init__(self) -> None:
+        if not REPO.fullmatch(self.repo) or self.repo.endswith(".git") or "--" in self.repo or ".." in self.repo:
+            hint = "it is OWNER/NAME, with no address before it and no .git behind it"
+            raise ConfigError(f"{self.repo!r} is no repo of the hub", hint=hint)
+        if self.file.startswith("/") or not {"", ".", ".."}.isdisjoint(self.file.split("/")):
+            raise ConfigError(f"{self.file!r} is no file of a repo", hint="name it as it lies in the repo, with no ..")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +116,14 @@ class Checkpoint:
             raise ConfigError(f"{self.name}: digest {self.digest!r} is neither sha256:<64 hex> nor md5:<32 hex>")
         if bool(self.repo) != bool(self.file):
             raise ConfigError(f"{self.name}: repo and file belong together")
+        if self.repo:
+            Place(repo=self.repo, file=self.file)
+        if not RATES_HZ[0] <= self.sample_rate_hz <= RATES_HZ[1]:
+            raise ConfigError(
+                f"{self.name}: sample_rate_hz must be {RATES_HZ[0]} to {RATES_HZ[1]}, not {self.sample_rate_hz}"
+            )
+        if not 0 < self.window_s < math.inf or not 0 <= self.cfg < math.inf:
+            raise ConfigError(f"{self.name}: window_s must be above 0, and cfg at least 0")
         if self.role == "generator" and not self.layout:
             raise ConfigError(f"{self.name}: a generator needs a layout")
         if self.steps < 1:
@@ -190,39 +206,6 @@ def home_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "mfv2a"
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mfv2a"
-
-
-def default_model() -> str:
-    """The model used where none is named: MFV2A_MODEL, else the one kept by `mfv2a models default`, else embedded."""
-    if named := os.environ.get(ENV_MODEL):
-        return named
-    try:
-        return (home_folder() / "default-model").read_text(encoding="utf-8").strip() or DEFAULT_MODEL
-    except OSError:
-        return DEFAULT_MODEL
-
-
-def keep_default(name: str) -> Path:
-    """Make a model the default of this user.
-
-    Returns:
-        the file that says so.
-
-    Raises:
-        ConfigError: no such model, or the file cannot be written.
-    """
-    find_model(name)
-    path = home_folder() / "default-model"
-    pending = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pending.write_text(name + "\n", encoding="utf-8")
-        pending.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror}", hint=f"set {ENV_HOME} to a folder that can be written"
-        ) from error
-    return path
 
 
 def _pick(name: str, known: Mapping[str, Checkpoint], what: str) -> Checkpoint:

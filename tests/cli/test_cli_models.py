@@ -140,3 +140,60 @@ def test_the_doctor_exits_with_4_without_ffmpeg(home, capsysbinary, monkeypatch)
     monkeypatch.setenv("MFV2A_FFMPEG", str(home / "no-ffmpeg"))
     assert main(["doctor"]) == 4
     assert b"--  ffmpeg" in capsysbinary.readouterr().out
+
+
+def test_info_tells_of_a_file_and_of_a_judge(home, capsysbinary):
+    for name, role in (("embedded-vae", "vae"), ("panns-cnn14-16k", "judge")):
+        assert main(["models", "info", name, "--json"]) == 0
+        record = json.loads(capsysbinary.readouterr().out)
+        assert (record["name"], record["role"], len(record["files"]) > 0) == (name, role, True)
+    assert main(["models", "info", "embedded-va"]) == 2
+    assert b"embedded-vae" in capsysbinary.readouterr().err
+
+
+def test_a_package_of_ones_own_may_be_the_default_from_anywhere(home, capsysbinary, monkeypatch):
+    package = home / "mine"
+    package.mkdir()
+    entry = '[mine]\nrole = "generator"\nlicence = "MIT"\nlicence_url = ""\nlayout = "tiny"\n'
+    (package / "checkpoints.toml").write_text(entry)
+    monkeypatch.chdir(home)
+    assert main(["models", "default", "./mine"]) == 0
+    assert capsysbinary.readouterr().out.decode().strip() == str(package)
+    monkeypatch.chdir("/")
+    assert main(["tta", "rain", "--duration", "0.5", "-o", str(home / "rain.wav")]) == 0
+    monkeypatch.setenv("MFV2A_MODEL", "tiny")
+    capsysbinary.readouterr()
+    assert main(["models", "default", "embedded"]) == 0
+    told = capsysbinary.readouterr()
+    assert told.out == b"tiny\n"
+    assert b"embedded is kept, but MFV2A_MODEL goes before" in told.err
+
+
+def test_a_model_that_cannot_run_is_no_default(home, capsysbinary, monkeypatch):
+    register = home / "other.toml"
+    register.write_text('[other]\nrole = "generator"\nlicence = "MIT"\nlicence_url = ""\nlayout = "another"\n')
+    monkeypatch.setenv("MFV2A_CHECKPOINTS", str(register))
+    assert main(["models", "default", "other"]) == 2
+    assert b"cannot be run by this version" in capsysbinary.readouterr().err
+
+
+def test_the_doctor_exits_with_4_where_the_default_is_neither_here_nor_to_be_had(home, capsysbinary, monkeypatch):
+    monkeypatch.setenv("MFV2A_MODEL", "mmaudio-small-16k")
+    assert main(["doctor"]) == 0
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    capsysbinary.readouterr()
+    assert main(["doctor"]) == 4
+    assert b"unset HF_HUB_OFFLINE" in capsysbinary.readouterr().out
+
+
+def test_the_doctor_says_that_a_cache_cannot_be_written(home, capsysbinary, monkeypatch):
+    (home / "file").write_text("no folder")
+    monkeypatch.setenv("HF_HOME", str(home / "file"))
+    assert main(["doctor"]) == 0
+    assert b"nothing can be written there" in capsysbinary.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["me/mine.git", "me/-x", "me/" + "x" * 97])
+def test_a_name_that_the_hub_takes_for_none_is_refused(home, capsysbinary, name):
+    assert main(["models", "info", name]) == 2
+    assert b"is no repo of the hub" in capsysbinary.readouterr().err

@@ -11,16 +11,17 @@ import soundfile
 import torch
 
 import tiny_mmaudio
-from local_hub import running_hub
+from local_hub import COMMIT, running_hub
 from made_videos import make_video
 from mfv2a import packages
 from mfv2a.cli import main
 from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.hub import fetch
 from mfv2a.jobs.seed import whole_digest
 from mfv2a.loader import describe_model, load_pipeline
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.weights import load_network, save_network
-from mfv2a.register import find_checkpoint, find_model
+from mfv2a.register import files_of, find_checkpoint, find_model
 
 SIZES = {"dim": 64, "num_heads": 2, "joint_depth": 1, "fused_depth": 1, "mlp_ratio": 1.0, "average": True}
 
@@ -63,10 +64,13 @@ def test_one_model_as_file_folder_and_repo_makes_one_sound(server, capsysbinary)
         "checkpoints.toml",
         "generator.safetensors",
     ]
+    assert "    mfv2a dub ./videos --out ./dubbed --model ./mine\n" in Path("mine/README.md").read_text()
+    assert "1 step by default" in Path("mine/README.md").read_text()
     assert main(["models", "push", "mine", "me/mine"]) == 0
     assert capsysbinary.readouterr().out.decode().splitlines() == ["mine", f"{server.address}/me/mine"]
     assert server.files["me/mine", "generator.safetensors"] == Path("mine/generator.safetensors").read_bytes()
     assert b"license: mit" in server.files["me/mine", "README.md"]
+    assert b"    mfv2a dub ./videos --out ./dubbed --model me/mine\n" in server.files["me/mine", "README.md"]
     make_video(Path("in/a.mp4"), seconds=1.0)
     for k, name in enumerate(["runs/mine/final.safetensors", "./mine", "me/mine", "me/mine@main"]):
         words = ["dub", "in", "--out", f"out{k}", "--model", name, "--also-wav", "--sample-rate", "model"]
@@ -82,6 +86,68 @@ def test_one_model_as_file_folder_and_repo_makes_one_sound(server, capsysbinary)
     assert main(["models", "info", "./mine", "--json"]) == 0
     told = json.loads(capsysbinary.readouterr().out.splitlines()[-1])
     assert (told["kind"], told["steps"], told["runs"]) == ("average", 1, True)
+
+
+SECOND = "2" * 40
+
+
+def package(licence, digest=""):
+    """Files of a package with a generator of its own: the weights are a word, as nobody loads them here."""
+    entry = f"""
+[mine]
+role = "generator"
+path = "generator.safetensors"
+licence = "{licence}"
+licence_url = "x"
+layout = "compact"
+digest = "{digest}"
+"""
+    return {"checkpoints.toml": entry.encode(), "generator.safetensors": f"weights of {licence}".encode()}
+
+
+def put(hub, files):
+    hub.files |= {("me/mine", file): data for file, data in files.items()}
+
+
+def test_a_package_is_of_one_commit_whatever_was_pushed_meanwhile(server, capsysbinary):
+    put(server, package("V1"))
+    assert main(["models", "info", "me/mine"]) == 0  # the register alone
+    capsysbinary.readouterr()
+    server.commit("me/mine", SECOND, package("V2"))
+    file = files_of(packages.find_model("me/mine"))[0]
+    assert (file.licence, file.revision) == ("V1", COMMIT)
+    assert fetch(file).read_bytes() == b"weights of V1"
+
+
+def test_pull_asks_for_the_newest_commit_and_says_what_was_here(server, capsysbinary, monkeypatch):
+    put(server, package("V1"))
+    assert main(["models", "pull", "me/mine"]) == 0
+    assert b"was here" not in capsysbinary.readouterr().err
+    server.commit("me/mine", SECOND, package("V2"))
+    with monkeypatch.context() as offline:
+        offline.setenv("HF_HUB_OFFLINE", "1")
+        assert main(["models", "pull", "me/mine"]) == 0
+    told = capsysbinary.readouterr()
+    assert b"licence V1" in told.err
+    assert b"was not asked" in told.err
+    assert main(["models", "pull", f"me/mine@{COMMIT}"]) == 0
+    assert b"licence V1" in capsysbinary.readouterr().err
+    assert main(["models", "pull", "me/mine"]) == 0
+    told = capsysbinary.readouterr()
+    assert f"me/mine is at commit {SECOND[:7]} now; {COMMIT[:7]} was here".encode() in told.err
+    assert b"licence V2" in told.err
+    assert Path(told.out.decode().strip()).read_bytes() == b"weights of V2"
+    assert packages.find_model("me/mine").licence == "V2"
+
+
+def test_pull_uses_what_is_here_where_the_hub_does_not_answer(server, capsysbinary):
+    put(server, package("V1"))
+    assert main(["models", "pull", "me/mine"]) == 0
+    server.status = 403
+    assert main(["models", "pull", "me/mine"]) == 0
+    told = capsysbinary.readouterr().err
+    assert b"whether there is a newer one is not known" in told
+    assert told.count(b"trusted and remembered") == 1, "the second time nothing came"
 
 
 def test_a_network_that_learned_flow_matching_alone_takes_many_steps(server):

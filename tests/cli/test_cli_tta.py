@@ -154,3 +154,20 @@ def test_words_alone_take_the_steps_that_serve_them_unless_others_are_asked_for(
     out = tmp_path / "rain.wav"
     assert main(["tta", "rain", "--duration", "1", "--device", "cpu", "--json", "-o", str(out), *words]) == 0
     assert json.loads(capsysbinary.readouterr().out)["settings"]["steps"] == steps
+
+
+def test_a_prompt_that_names_a_file_is_sounded_and_the_way_to_read_it_told(
+    here: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    (here / "my prompts.txt").write_text("rain")
+    assert main(["tta", "my prompts.txt", *TINY]) == 0
+    out, err = capsysbinary.readouterr()
+    assert out == b"my-prompts-txt.wav\n"
+    assert b"mfv2a tta < 'my prompts.txt'" in err
+    assert main(["tta", "rain", *TINY]) == 0
+    assert b"mfv2a tta <" not in capsysbinary.readouterr().err
+
+
+def test_bytes_that_are_no_text_are_refused_as_an_argument_too(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["tta", "\udcff\udcfe bad", *TINY]) == 2
+    assert b"is not UTF-8 text" in capsysbinary.readouterr().err

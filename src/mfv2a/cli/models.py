@@ -34,7 +34,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     epilog=EPILOG,
 )
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Of a model or one of its files.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="Of a model, of one of your own (folder, file, OWNER/NAME) or of a file.")
+]
 
 
 @app.command("list")
@@ -64,10 +66,10 @@ def list_all(as_json: options.JsonOption = False) -> None:
 
 @app.command()
 def info(name: NameArgument, as_json: options.JsonOption = False) -> None:
-    """All that is known of a model: files, digests, licences and how each is known."""
-    from mfv2a.jobs.models import describe
+    """All that is known of a model or a file: files, digests, licences and how each is known."""
+    from mfv2a.jobs.models import describe_any
 
-    record = describe(name).record()
+    record = describe_any(name)
     if as_json:
         console.print_json(record)
         return
@@ -88,14 +90,15 @@ def pull(
     quiet: options.QuietOption = False,
     verbose: options.VerboseOption = False,
 ) -> None:
-    """Fetch a model's files from the hub and verify them; prints their paths."""
+    """Fetch a model's files from the hub, of OWNER/NAME the newest commit's, and verify them; prints their paths."""
     from mfv2a.jobs.models import pull as fetch
 
     talk = console.start_talk(context, quiet=quiet, verbose=verbose)
-    for file, path in fetch(name, progress=not quiet and console.stderr_is_terminal()):
-        told = "" if file.digest else "; no digest is known, so this download is trusted and remembered"
+    for pulled in fetch(name, progress=not quiet and console.stderr_is_terminal(), say=talk.say):
+        file, trusted = pulled.file, pulled.came and not pulled.file.digest
+        told = "; no digest is known, so this download is trusted and remembered" if trusted else ""
         talk.say(f"{file.name}: licence {file.licence} ({file.licence_url}){told}")
-        console.print_path(path)
+        console.print_path(pulled.path)
 
 
 @app.command()
@@ -165,13 +168,16 @@ def path(name: NameArgument) -> None:
 
 @app.command()
 def default(
+    context: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of the model to use from now on.")] = None,
 ) -> None:
-    """Print the model used where none is named, or choose it; the variable MFV2A_MODEL goes before."""
-    from mfv2a.register import default_model, keep_default
+    """Print the model used where none is named, or choose it, also one of your own; MFV2A_MODEL goes before."""
+    from mfv2a.defaults import ENV_MODEL, default_model
+    from mfv2a.jobs.models import choose_default
 
-    if name is not None:
-        keep_default(name)
+    chosen = None if name is None else choose_default(name)
+    if chosen not in (None, default_model()):
+        console.start_talk(context, quiet=False, verbose=False).say(f"{chosen} is kept, but {ENV_MODEL} goes before")
     console.write_stdout(f"{default_model()}\n".encode())
 
 

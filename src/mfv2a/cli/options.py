@@ -62,9 +62,9 @@ def given(text: str, name: str) -> str:
 
 def model_name(text: str) -> str:
     """The model asked for, or this user's default."""
-    from mfv2a.register import default_model
+    from mfv2a.defaults import known_default
 
-    return text or default_model()
+    return text or known_default()
 
 
 def sample_rate(text: str) -> int | Literal["model"]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -129,12 +131,23 @@ def tta(
             f"{facts['rms_dbfs']:.0f} dBFS{choosing.told(facts)}{hint_if_faint(facts['rms_dbfs'])}"
         )
 
+    for prompt in prompts or []:
+        if is_file(prompt):
+            talk.say(f"the words {prompt!r} are sounded; what stands in that file: mfv2a tta < {shlex.quote(prompt)}")
     make_sounds(read_prompts(prompts or []), wanted, begin=begin, done=done)
 
 
 def hint_if_faint(rms_dbfs: float) -> str:
     """What to try where next to nothing can be heard; "" where something can."""
     return "; hardly to be heard: try another --seed or other words" if rms_dbfs < FAINT_DBFS else ""
+
+
+def is_file(prompt: str) -> bool:
+    """Whether the words of a prompt are the name of a file that is here."""
+    try:
+        return Path(prompt).is_file()
+    except (OSError, ValueError):  # words that no name can be
+        return False
 
 
 def read_prompts(words: Sequence[str]) -> list[str]:
@@ -147,10 +160,12 @@ def read_prompts(words: Sequence[str]) -> list[str]:
         The prompts in order, empty lines left out.
 
     Raises:
-        ConfigError: nothing was given and stdin is a terminal, or `-` was given twice.
+        ConfigError: nothing was given and stdin is a terminal, `-` was given twice, or a prompt is no UTF-8 text.
     """
     if not words and (sys.stdin is None or sys.stdin.isatty()):
         raise ConfigError("no PROMPT was given", hint='say what should be heard: mfv2a tta "rain on a tin roof"')
+    if any("\udc80" <= letter <= "\udcff" for word in words for letter in word):
+        raise ConfigError("a PROMPT is not UTF-8 text", hint="type it in a terminal that is set to UTF-8")
     if words and "-" not in words:
         return list(words)
     if words.count("-") > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfv2a import hub
+from mfv2a.defaults import DEFAULT_MODEL, known_default
 from mfv2a.errors import Mfv2aError
 from mfv2a.media.remote import without_password
-from mfv2a.register import DEFAULT_MODEL, default_model, files_of, find_model
+from mfv2a.register import files_of, find_model
+from mfv2a.surroundings import cache_folder, endpoint, is_offline, offline_variable
 
 ENCODERS = ("aac", "libopus", "flac", "pcm_s16le", "libmp3lame")
 
@@ -80,12 +83,13 @@ def _look_at_ffmpeg() -> Finding:
 
 
 def _look_at_hub() -> Finding:
-    state = "off limits (HF_HUB_OFFLINE)" if hub.is_offline() else without_password(hub.endpoint())
+    named = offline_variable()
+    state = f"off limits ({named})" if named else without_password(endpoint())
     return Finding(name="hub", state=f"{state}; the embedded model needs none")
 
 
 def _look_at_cache() -> Finding:
-    folder = hub.cache_folder()
+    folder = cache_folder()
     size = 0
     with suppress(OSError):  # a file that vanishes, or a folder that may not be entered: the embedded model needs none
         for file in folder.rglob("*"):
@@ -94,6 +98,9 @@ def _look_at_cache() -> Finding:
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     except OSError as error:
         state = f"{folder}: {error.strerror}; the embedded model needs none"
+        return Finding(name="cache", state=state, ok=False, hint="point HF_HOME to another folder")
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        state = f"{folder}: nothing can be written there; the embedded model needs none"
         return Finding(name="cache", state=state, ok=False, hint="point HF_HOME to another folder")
     free = shutil.disk_usage(there).free
     return Finding(name="cache", state=f"{folder}, {size / 1e9:.2f} GB used, {free / 1e9:.0f} GB free")
@@ -110,12 +117,13 @@ def _look_at_embedded() -> Finding:
 def _look_at_default() -> Finding:
     from mfv2a.jobs.models import describe
 
-    row = describe(default_model())
+    row = describe(known_default())
     ok = row.runs and row.here == len(row.files)
     hint = f"mfv2a models pull {row.entry.name}" if row.runs else "choose another with mfv2a models default NAME"
-    return Finding(
-        name="default", state=f"{row.entry.name}: {row.state}; licence {row.entry.licence}", ok=ok, hint=hint
-    )
+    if row.runs and is_offline():
+        hint = f"unset {offline_variable()}, or leave out --offline, then {hint}"
+    state = f"{row.entry.name}: {row.state}; licence {row.entry.licence}"
+    return Finding(name="default", state=state, ok=ok, needed=not row.runs or is_offline(), hint=hint)
 
 
 LOOKS = (

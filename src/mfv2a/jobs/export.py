@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from mfv2a import hub
@@ -15,6 +18,7 @@ from mfv2a.register import REGISTER, Checkpoint
 
 WEIGHTS = "generator.safetensors"
 CARD = "README.md"
+COMMAND = re.compile(r"^(    mfv2a dub .* --model )\S+$", re.MULTILINE)
 
 
 def export_run(run: Path, folder: Path, *, like: str | None, licence: str, licence_url: str) -> Path:
@@ -59,7 +63,7 @@ def export_run(run: Path, folder: Path, *, like: str | None, licence: str, licen
 
 
 def push(folder: Path, repo: str, *, private: bool) -> str:
-    """Upload a package.
+    """Upload a package; the command in its card names the repo from now on.
 
     Args:
         folder: of `export_run`.
@@ -77,7 +81,22 @@ def push(folder: Path, repo: str, *, private: bool) -> str:
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder", hint="mfv2a models export makes one")
     hub.fetch(entry)  # the digest is compared
+    _name_repo(folder / CARD, repo)
     return hub.push(folder, repo, private=private)
+
+
+def _name_repo(card: Path, repo: str) -> None:
+    """Let the command in a card of `export_run` name a repo; a card that has none, or cannot be written, stays."""
+    pending = card.with_name(f".{card.name}.{os.getpid()}")
+    try:
+        text = card.read_text(encoding="utf-8")
+        named = COMMAND.sub(lambda found: found[1] + repo, text)
+        if named != text:
+            pending.write_text(named, encoding="utf-8")
+            pending.replace(card)
+    except (OSError, UnicodeDecodeError):
+        with suppress(OSError):
+            pending.unlink(missing_ok=True)
 
 
 def _register(entry: Checkpoint, digest: str, licence: str, licence_url: str) -> str:
@@ -121,9 +140,9 @@ tags: [video-to-audio, text-to-audio, {objective}]
 
 A generator of sound for silent videos and for words, trained with `mfv2a train`: objective `{objective}`,
 {header.facts.get("steps", "unknown")} steps{started}. It predicts an {entry.kind} velocity,
-{entry.steps} steps by default; {entry.note}, whose licences apply to them.
+{entry.steps} {"step" if entry.steps == 1 else "steps"} by default; {entry.note}, whose licences apply to them.
 
-    mfv2a dub ./videos --out ./dubbed --model {entry.name}
+    mfv2a dub ./videos --out ./dubbed --model ./{entry.name}
 
 Licence of these weights: {licence}.
 """

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfv2a import hub
-from mfv2a.errors import CheckpointError
+from mfv2a import hub, packages
+from mfv2a.defaults import default_model, keep_default
+from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.loader import LAYOUTS
 from mfv2a.packages import find_model
-from mfv2a.register import Checkpoint, default_model, files_of, find_checkpoint, read_register
+from mfv2a.register import Checkpoint, files_of, find_checkpoint, model_names, read_register
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +83,72 @@ def describe(name: str) -> ModelRow:
     return ModelRow(entry=entry, files=files, here=here, runs=entry.layout in LAYOUTS, default=name == default_model())
 
 
-def pull(name: str, *, progress: bool) -> Iterator[tuple[Checkpoint, Path]]:
-    """Fetch and verify a model's files, or one checkpoint that is no model.
+def describe_any(name: str) -> dict[str, Any]:
+    """All that is known of a model, or of a file that is none, as JSON takes it.
+
+    Raises:
+        ConfigError: there is no such entry; the closest names are named.
+    """
+    files = _wanted(name)
+    entry = read_register().get(name)
+    if entry is None or entry.role == "generator":
+        return describe(name).record()
+    here = sum(hub.find_file(file) is not None for file in files)
+    state = ModelRow(entry=entry, files=files, here=here, runs=False, default=False).state
+    facts = {"name": name, "role": entry.role, "licence": entry.licence, "licence_url": entry.licence_url}
+    return {**facts, "state": state, "note": entry.note, "files": [_file_record(file) for file in files]}
+
+
+def choose_default(name: str) -> str:
+    """Make a model the one used where none is named; a folder or file is kept by its absolute path.
+
+    Returns:
+        the name that is kept.
+
+    Raises:
+        ConfigError: there is no such model, or this version cannot run it.
+        CheckpointError: the hub cannot give the register of a repo.
+    """
+    entry = find_model(name)
+    if entry.layout not in LAYOUTS:
+        raise ConfigError(f"{name} cannot be run by this version", hint="mfv2a models list tells which models run")
+    path = Path(name).expanduser()
+    kept = str(path.absolute()) if name not in model_names() and path.exists() else name
+    keep_default(kept)
+    return kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """A file that `pull` looked for.
+
+    Attributes:
+        file: of the register; path: where it is.
+        came: it was fetched now.
+    """
+
+    file: Checkpoint
+    path: Path
+    came: bool
+
+
+def pull(name: str, *, progress: bool, say: Callable[[str], None]) -> Iterator[Pulled]:
+    """Fetch and verify a model's files, or one checkpoint that is no model; of a repo's model the newest commit.
+
+    Args:
+        name: of a model, of one's own too, or of a checkpoint.
+        progress: show a bar on stderr while files come.
+        say: told what became of the question for a newer commit.
 
     Raises:
         ConfigError: no such entry.
         CheckpointError: a file cannot be fetched or is wrong.
     """
+    if told := packages.renew(name):
+        say(told)
     for file in _wanted(name):
-        yield file, hub.fetch(file, progress=progress)
+        came = hub.find_file(file) is None
+        yield Pulled(file=file, path=hub.fetch(file, progress=progress), came=came)
 
 
 def verify(name: str | None) -> Iterator[tuple[Checkpoint, hub.Verdict | CheckpointError | None]]:

@@ -136,7 +136,8 @@ def _read(path: Path, kind: str, *, tensors: bool) -> tuple[dict[str, str], dict
             stored = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
         found = dequantize(stored)
     except (OSError, SafetensorError, KeyError) as error:
-        raise CheckpointError(f"{path}: {error}", hint="the weights file is missing or damaged") from error
+        hint = "it is missing or damaged; one of the hub: remove it, then fetch it again with `mfv2a models pull`"
+        raise CheckpointError(f"{path}: {error}", hint=hint) from error
     if metadata.get("format") != FORMAT or metadata.get("kind") != kind:
         raise CheckpointError(f"{path} holds {metadata.get('kind', 'no mfv2a network')}, not a {kind}")
     # A tensor that needed no conversion still is a part of the mapped file, which may change.
