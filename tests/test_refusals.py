@@ -164,3 +164,13 @@ def test_a_file_that_cannot_be_read_is_told(server, monkeypatch):
     with pytest.raises(CheckpointError, match="Permission denied") as caught:
         hub.verify(ENTRY, path, again=True)
     assert "HF_HOME" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [0, 404, 500])
+def test_a_password_in_the_hubs_address_is_not_shown(server, monkeypatch, status):
+    address = server.address.replace("http://", "http://me:s3cret@") if status else "http://me:s3cret@127.0.0.1:1"
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    server.status = status
+    said, advice = refusal()
+    assert "s3cret" not in said + advice
+    assert "me@127.0.0.1" in said + advice or status == 500

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from mfv2a.errors import CheckpointError
 from mfv2a.refusals import FULL_HINT, PULL_HINT, explained, is_lost, is_passing, shortened
 from mfv2a.register import Checkpoint, Place
-from mfv2a.surroundings import cache_folder, endpoint
+from mfv2a.surroundings import cache_folder, endpoint, endpoint_name
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
@@ -129,7 +129,7 @@ def _ask(place: Place, revision: str) -> HfFileMetadata:
             if not is_passing(error):
                 raise
             if is_lost(error) and pause_s > PAUSES_S[0]:
-                said = f"{endpoint()} cannot be reached ({shortened(error)})"
+                said = f"{endpoint_name()} cannot be reached ({shortened(error)})"
                 raise CheckpointError(said, hint=PULL_HINT) from error
         time.sleep(pause_s)
     else:

@@ -17,7 +17,7 @@ from mfv2a.downloads import SPARE_BYTES, download, newest_commit
 from mfv2a.errors import CheckpointError
 from mfv2a.refusals import PULL_HINT, shortened
 from mfv2a.register import Checkpoint, hand_path, home_folder
-from mfv2a.surroundings import cache_folder, endpoint, is_offline, offline_variable
+from mfv2a.surroundings import cache_folder, endpoint, endpoint_name, is_offline, offline_variable
 from mfv2a.verified import remember, remembered
 
 CHUNK_BYTES = 8 << 20
@@ -142,8 +142,8 @@ def push(folder: Path, repo: str, *, private: bool) -> str:
         hint = "set HF_TOKEN to a token that may write there" if status in (401, 403) else "try again later"
         raise CheckpointError(f"the hub answered {status} for {repo}", hint=hint) from error
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{endpoint()}: {shortened(error)}", hint="connect, then try again") from error
-    return f"{endpoint()}/{repo}"
+        raise CheckpointError(f"{endpoint_name()}: {shortened(error)}", hint="connect, then try again") from error
+    return f"{endpoint_name()}/{repo}"
 
 
 def verify(checkpoint: Checkpoint, path: Path, *, again: bool = False) -> Verdict:

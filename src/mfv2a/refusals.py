@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from mfv2a.errors import CheckpointError, Mfv2aError
 from mfv2a.register import Place
-from mfv2a.surroundings import cache_folder, endpoint, token_source
+from mfv2a.surroundings import cache_folder, endpoint_name, token_source, without_passwords
 
 PULL_HINT = "connect, or run `mfv2a models pull` on a connected machine and copy the cache"
 FULL_HINT = "free some space, or point HF_HOME to another disk"
@@ -57,18 +57,18 @@ def is_passing(error: BaseException) -> bool:
 
 def shortened(error: BaseException) -> str:
     """What an error says, in one line of at most 200 characters."""
-    return textwrap.shorten(str(error), 200, placeholder=" ...")
+    return textwrap.shorten(without_passwords(str(error)), 200, placeholder=" ...")
 
 
 def _told(error: Exception, place: Place) -> CheckpointError:
     from huggingface_hub import errors
 
-    where = f"{endpoint()}/{place.repo}"
+    where = f"{endpoint_name()}/{place.repo}"
     if isinstance(error, errors.LocalEntryNotFoundError):
         return _of_no_answer(error, place)
     if isinstance(error, errors.FileMetadataError):
         hint = "a proxy or a login page may stand before it: open it in a browser; see HF_ENDPOINT and HTTPS_PROXY"
-        return CheckpointError(f"{endpoint()} does not answer as a hub does", hint=hint)
+        return CheckpointError(f"{endpoint_name()} does not answer as a hub does", hint=hint)
     if isinstance(error, errors.GatedRepoError):
         hint = f"accept its terms at {where}, "
         hint += f"with the account of the token in {token_source()}" if token_source() else "set HF_TOKEN"
@@ -102,7 +102,9 @@ def _of_no_answer(error: Exception, place: Place) -> CheckpointError:
         if isinstance(cause, errors.HfHubHTTPError | errors.FileMetadataError):
             return _told(cause, place)
         cause, seen = cause.__cause__ or cause.__context__, seen + 1
-    return CheckpointError(f"{endpoint()} cannot be reached ({shortened(error.__cause__ or error)})", hint=PULL_HINT)
+    return CheckpointError(
+        f"{endpoint_name()} cannot be reached ({shortened(error.__cause__ or error)})", hint=PULL_HINT
+    )
 
 
 def _of_status(error: Exception, place: Place) -> CheckpointError:
@@ -119,7 +121,7 @@ def _of_status(error: Exception, place: Place) -> CheckpointError:
     elif status >= 500:
         hint = "it has troubles of its own: try again later"
     elif status == 404:
-        hint = f"see {endpoint()}/{place.repo}, and HF_ENDPOINT if it is set"
+        hint = f"see {endpoint_name()}/{place.repo}, and HF_ENDPOINT if it is set"
     else:
         hint = "try again later"
     return CheckpointError(f"the hub answered {status or 'an error'} for {place.repo}/{place.file}", hint=hint)

@@ -6,6 +6,7 @@ Its variables are read at each call. Knows neither the library of the hub nor wh
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from mfv2a.errors import ConfigError
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
 TRUE = {"1", "ON", "YES", "TRUE"}
 
 
@@ -31,8 +33,25 @@ def endpoint() -> str:
     except ValueError:  # a port that is none, an unclosed [
         well = False
     if not well:
-        raise ConfigError(f"HF_ENDPOINT is no address: {named}", hint="as https://huggingface.co, or leave it unset")
+        raise ConfigError(
+            f"HF_ENDPOINT is no address: {without_passwords(named)}",
+            hint="as https://huggingface.co, or leave it unset",
+        )
     return named
+
+
+def endpoint_name() -> str:
+    """The address of the hub as it may be shown: without a password.
+
+    Raises:
+        ConfigError: HF_ENDPOINT is no address.
+    """
+    return without_passwords(endpoint())
+
+
+def without_passwords(text: str) -> str:
+    """A text whose addresses say who asks, and not with which password."""
+    return PASSWORD.sub(r"\1@", text)
 
 
 def offline_variable() -> str:

@@ -14,9 +14,8 @@ from pathlib import Path
 from mfv2a import hub
 from mfv2a.defaults import DEFAULT_MODEL, known_default
 from mfv2a.errors import Mfv2aError
-from mfv2a.media.remote import without_password
 from mfv2a.register import files_of, find_model
-from mfv2a.surroundings import cache_folder, endpoint, is_offline, offline_variable
+from mfv2a.surroundings import cache_folder, endpoint_name, is_offline, offline_variable
 
 ENCODERS = ("aac", "libopus", "flac", "pcm_s16le", "libmp3lame")
 
@@ -84,7 +83,7 @@ def _look_at_ffmpeg() -> Finding:
 
 def _look_at_hub() -> Finding:
     named = offline_variable()
-    state = f"off limits ({named})" if named else without_password(endpoint())
+    state = f"off limits ({named})" if named else endpoint_name()
     return Finding(name="hub", state=f"{state}; the embedded model needs none")
 
 
