@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Protocol
 
+from mfv2a.disk import is_disk_full
 from mfv2a.errors import StartError
 from mfv2a.jobs.crew import Crew
-from mfv2a.jobs.faults import DISK_HINT, is_disk_full, tell_failure
+from mfv2a.jobs.faults import DISK_HINT, tell_failure
 from mfv2a.jobs.grouping import BatchSize, sample_group
 from mfv2a.jobs.plan import Item
 from mfv2a.media.patience import HANGS_S, OverdueError, Patience, StoppedError, patient

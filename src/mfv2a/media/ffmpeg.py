@@ -20,13 +20,13 @@ from typing import IO, Any
 
 import ffmpeg as ffmpeg_python
 
+from mfv2a.disk import DISK_IS_FULL
 from mfv2a.errors import FfmpegMissingError, MediaError, StartError
 from mfv2a.media.patience import check_writing
 
 ENV_FFMPEG = "MFV2A_FFMPEG"
 DETAIL_LINES = 20
 LOOK_S = 0.25  # how often it is asked whether to go on waiting
-DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
 SPOILED = (*DISK_IS_FULL, "Error writing trailer", "Error closing file")  # ffmpeg 5.1 may end with 0 after these
 ADDRESS = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\]")
 MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mfv2a.disk import writing
 from mfv2a.errors import CheckpointError
 from mfv2a.models.compact import SyncConfig, SyncEncoder
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
@@ -66,6 +66,9 @@ def save_network(
         facts: anything worth knowing, JSON-ready.
         dtype: of the stored floating-point tensors; with int8, matrices and kernels are stored as int8 with a scale a
             row, the rest in half precision.
+
+    Raises:
+        StartError: the disk is full, or the folder cannot be written.
     """
     from safetensors.torch import save_file
 
@@ -84,10 +87,8 @@ def save_network(
         "config": json.dumps(dataclasses.asdict(network.config)),  # type: ignore[call-overload]
         "facts": json.dumps(dict(facts or {})),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pending = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(tensors, pending, metadata)
-    pending.replace(path)
+    with writing(path) as pending:
+        save_file(tensors, pending, metadata)
     return path
 
 
