@@ -219,12 +219,18 @@ def test_half_a_batch_that_fits_is_enough_and_remembered() -> None:
         StartError("the disk is full"),
     ],
 )
-def test_a_full_disk_stops_the_batch_after_its_item_is_told(fault: Exception) -> None:
-    script = Script({("finish", "b"): fault})
+@pytest.mark.parametrize("stage", ["prepare", "finish"])
+def test_a_full_disk_stops_the_batch_after_its_item_is_told(stage: str, fault: Exception) -> None:
+    script, told = Script({(stage, "b"): fault}), []
     results = run_batch([make_item(name) for name in "abcd"], script, batch_size=1, tell=lambda text: None)
-    assert [next(results).status, next(results).status] == ["ok", "failed"]
+
+    def all_of() -> None:
+        told.extend((each.source.name, each.status) for each in results)
+
     with pytest.raises(StartError, match="disk is full"):
-        next(results)
+        all_of()
+    assert told[-1] == ("b", "failed")
+    assert not {name for name, _ in told} & set("cd")
 
 
 @pytest.mark.parametrize("stage", ["decode", "prepare", "sample"])
@@ -272,6 +278,27 @@ def test_what_is_being_written_is_finished_after_an_interrupt_and_nothing_else_b
         # The first comes again: nobody has said by asking for the next that it was taken.
         assert [(result.source.name, result.status) for result in batch.wind_up()] == [("a", "ok"), ("b", "ok")]
     assert not told
+
+
+def test_what_is_not_written_soon_after_an_interrupt_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.WIND_UP_S", 0.01)
+    writing, go_on = threading.Event(), threading.Event()
+
+    class Writing(Script):
+        def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
+            if item.source.name == "b":
+                writing.set()
+                assert go_on.wait(60)
+            return super().finish(item, work, latent, seconds)
+
+    items = [make_item(name) for name in "ab"]
+    with Batch(items, Writing(), batch_size=BatchSize(1), tell=lambda text: None, workers=1) as batch:
+        assert next(iter(batch)).source.name == "a"
+        assert writing.wait(60)
+        told = {result.source.name: result for result in batch.wind_up()}
+        go_on.set()
+    assert "not written within 0.01 s" in told["b"].error
+    assert told["b"].hint == "run it again"
 
 
 def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:

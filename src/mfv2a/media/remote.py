@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from zlib import crc32
 
+from mfv2a.disk import cannot_write, is_disk_full
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.temporary import part_path
 
@@ -100,6 +101,7 @@ class Remote:
 
         Raises:
             MediaError: it cannot be had, or has changed.
+            StartError: the disk is full.
             OSError: it cannot be written.
         """
         part = part_path(target)
@@ -113,6 +115,8 @@ class Remote:
         except (MediaError, StartError):
             raise
         except Exception as error:
+            if is_disk_full(error):
+                raise cannot_write(target, error) from error
             if isinstance(error, OSError) and error.filename == str(part):
                 raise
             raise MediaError(
