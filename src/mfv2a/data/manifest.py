@@ -103,7 +103,8 @@ def read_facts(shard: Path) -> list[dict[str, Any]]:
     """
     path = shard.with_suffix(".jsonl")
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: JSON may hold U+2028 as it is
+        return [json.loads(line) for line in lines if line]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint="make the features anew") from error
     except ValueError as error:

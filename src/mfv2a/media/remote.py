@@ -224,7 +224,9 @@ def _patiently(work: Callable[[], Given]) -> Given:
             return work()
         except (FileNotFoundError, PermissionError, NotImplementedError):
             raise
-        except Exception:  # noqa: BLE001 - the last try tells
+        except Exception as error:
+            if is_disk_full(error):
+                raise
             time.sleep(number * PAUSE_S)
     return work()
 
