@@ -142,7 +142,7 @@ def verify(checkpoint: Checkpoint, path: Path, *, again: bool = False, hint: str
         hint: what to do if it is wrong.
 
     Raises:
-        CheckpointError: its size or digest is another.
+        CheckpointError: its size or digest is another; where none is stated, another than when it was first seen.
     """
     stat = path.stat()
     if checkpoint.bytes and stat.st_size != checkpoint.bytes:
@@ -154,7 +154,8 @@ def verify(checkpoint: Checkpoint, path: Path, *, again: bool = False, hint: str
     known = _remembered().get(key, {})
     if not again and known.get("stamp") == stamp and checkpoint.digest in ("", known.get("digest")):
         return Verdict(path=path, digest=known["digest"], trusted=not checkpoint.digest)
-    expected = checkpoint.digest or (known.get("digest", "") if again else "")
+    keeps = again or not checkpoint.path  # a file of one's own may be written anew
+    expected = checkpoint.digest or (known.get("digest", "") if keeps else "")
     digest = digest_of(path, expected.partition(":")[0] or "sha256")
     if expected and digest != expected:
         _discard(checkpoint, path)
@@ -191,11 +192,12 @@ def digest_of(path: Path, algorithm: str) -> str:
 
 
 def _repair(checkpoint: Checkpoint) -> str:
+    forget = "" if checkpoint.digest else f"; if it is another on purpose, remove {home_folder() / VERIFIED} first"
     if checkpoint.url:
-        return f"download {checkpoint.url} again"
+        return f"download {checkpoint.url} again{forget}"
     if checkpoint.path:
         return "install mfv2a again, or correct the register"
-    return f"it was removed from the cache: fetch it again with `mfv2a models pull {checkpoint.name}`"
+    return f"it was removed from the cache: fetch it again with `mfv2a models pull {checkpoint.name}`{forget}"
 
 
 def _discard(checkpoint: Checkpoint, path: Path) -> None:
