@@ -47,4 +47,6 @@ def train(
 
 
 def _number(value: Any) -> str:
+    if value is None:
+        return "not finite"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

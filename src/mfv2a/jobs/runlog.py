@@ -19,6 +19,11 @@ from mfv2a.jobs.lines import Lines
 LOG = "log.jsonl"
 
 
+def finite(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as JSON can hold it: None for a number that is not finite."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+
+
 class RunLog:
     """Records of a run, a line each in `log.jsonl`; also for TensorBoard, in `tensorboard/`, where that is installed.
 
@@ -92,17 +97,17 @@ class RunLog:
         return ""
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Write a record; its `step` is the horizontal axis.
+        """Write a record of `finite`; its `step` is the horizontal axis.
 
         Raises:
             StartError: the disk is full, or the folder cannot be written.
         """
         with telling(self.run / LOG):
             if self.write:
-                self._lines.add(json.dumps(dict(record)).encode() + b"\n", lasting=False)
+                self._lines.add(json.dumps(dict(record), allow_nan=False).encode() + b"\n", lasting=False)
             if self._board is not None:
                 for name, value in record.items():
-                    if name != "step":
+                    if name != "step" and value is not None:
                         self._board.add_scalar(name, value, record["step"])
 
 
