@@ -72,6 +72,15 @@ def test_a_run_with_another_seed_or_batch_is_not_taken_up(tmp_path):
         start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=2, seed=5)
 
 
+def test_what_another_version_wrote_down_of_a_run_is_compared_or_told(tmp_path, caplog):
+    training = start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=1)
+    kept = {**training._fixed(), "gone": 3}
+    with pytest.raises(ConfigError, match="gone = 3, not None"):
+        training._compare({"step": 1, "run": kept})
+    training._compare({"step": 1, "run": training._fixed(), "told": {"gone": 3}})
+    assert "another gone than before" in caplog.text
+
+
 def test_a_network_of_another_function_is_not_taken_up(tmp_path):
     training = start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=1)
     training.run()

@@ -145,13 +145,13 @@ class Training:
         kept = {**facts["run"], **{f"model.{name}": value for name, value in model.items()}}
         own = {**self._fixed(), **{f"model.{name}": value for name, value in sizes.items()}}
         for name, value in kept.items():
-            if own[name] != value:
+            if own.get(name) != value:
                 raise ConfigError(
-                    f"{self.config.out} holds a run with {name} = {value!r}, not {own[name]!r}",
+                    f"{self.config.out} holds a run with {name} = {value!r}, not {own.get(name)!r}",
                     hint="give this run another folder; it can start from the weights of that one (init)",
                 )
         now = plain(asdict(self.config))
-        changed = [name for name, value in facts.get("told", {}).items() if now[name] != value]
+        changed = [name for name, value in facts.get("told", {}).items() if now.get(name) != value]
         if changed and self.team.first:
             at, out = facts["step"], self.config.out
             log.warning("%s goes on from step %d with another %s than before", out, at, ", ".join(changed))
