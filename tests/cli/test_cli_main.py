@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +41,11 @@ def test_help_never_waits_for_the_heavy_packages() -> None:
 def test_help_is_quick() -> None:
     spent = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = os.times()
         assert run("--help").returncode == 0
-        spent.append(time.perf_counter() - start)
-    assert min(spent) < 1.0, "0.2 s where nothing else runs; the rest is room for a busy machine"
+        after = os.times()
+        spent.append(after.children_user - before.children_user + after.children_system - before.children_system)
+    assert min(spent) < 1.0, "0.2 s of a processor, whatever else runs"
 
 
 def test_every_command_has_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:

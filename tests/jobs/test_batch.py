@@ -309,9 +309,9 @@ def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:
                 time.sleep(0.01)
             super().decode(item)
 
-    results = run(Slow(), "abc", timeout_s=0.3, workers=1)
+    results = run(Slow(), "abc", timeout_s=2, workers=1)
     assert {name: result.status for name, result in results.items()} == {"a": "ok", "b": "failed", "c": "ok"}
-    assert "--timeout 0.3 s" in results["b"].error
+    assert "--timeout 2 s" in results["b"].error
     assert "--timeout" in results["b"].hint
 
 
@@ -321,11 +321,11 @@ def test_waiting_for_ones_turn_is_not_counted_as_work() -> None:
     class Queue(Script):
         def decode(self, item: Item) -> None:
             with turn:
-                time.sleep(0.2)
+                time.sleep(0.7)
             check_patience()
             super().decode(item)
 
-    results = run(Queue(), "abcd", timeout_s=0.5, workers=4)
+    results = run(Queue(), "abcd", timeout_s=2, workers=4)
     assert {result.status for result in results.values()} == {"ok"}
 
 
@@ -344,14 +344,14 @@ def test_who_waits_for_one_that_hangs_is_given_up_too_and_the_others_go_on(monke
 
     start = time.perf_counter()
     try:
-        results = run(Queue(), "abcd", timeout_s=0.2, workers=2)
+        results = run(Queue(), "abcd", timeout_s=2, workers=2)
     finally:
         end.set()
     statuses = {name: result.status for name, result in results.items()}
     assert statuses == {"a": "failed", "b": "failed", "c": "ok", "d": "ok"}
-    assert "--timeout 0.2 s" in results["a"].error
-    assert "--timeout 0.2 s" in results["b"].error
-    assert time.perf_counter() - start < 10
+    assert "--timeout 2 s" in results["a"].error
+    assert "--timeout 2 s" in results["b"].error
+    assert time.perf_counter() - start < 50
 
 
 @pytest.mark.parametrize("stage", ["decode", "finish"])
@@ -369,7 +369,7 @@ def test_a_clip_that_hangs_for_ever_is_given_up_and_its_thread_replaced(
 
     start = time.perf_counter()
     try:
-        results = run(Hanging(), "abcd", timeout_s=0.2, workers=1)
+        results = run(Hanging(), "abcd", timeout_s=2, workers=1)
     finally:
         end.set()
     assert {name: result.status for name, result in results.items()} == {
@@ -378,7 +378,7 @@ def test_a_clip_that_hangs_for_ever_is_given_up_and_its_thread_replaced(
         "c": "ok",
         "d": "ok",
     }
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 50
 
 
 def test_a_batch_grows_while_it_fits_and_stays_at_what_did() -> None:
