@@ -85,7 +85,7 @@ def test_voices_are_heard_on_the_events():
     assert len(track) == 2 * RATE
     for time in times:
         window = track[round(time * RATE) : round(time * RATE) + 200]
-        assert onset_sample(window, RATE) < 0.005 * RATE
+        assert onset_sample(window) < 0.005 * RATE
     assert np.abs(track[round(0.1 * RATE) : round(0.45 * RATE)]).max() < 1e-3
 
 

@@ -6,7 +6,6 @@ Knows the networks' classes; not checkpoints' names, hubs or caches.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -184,12 +183,3 @@ def check_keys(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) ->
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(str(n) for n in shape) or "scalar"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -40,13 +40,11 @@ class Modes:
 
     Attributes:
         hz, decay_s, gain: one value a partial; `decay_s` is the time to 1/e.
-        attack_s: time for the body to speak; 0 for a hard contact.
     """
 
     hz: Floats
     decay_s: Floats
     gain: Floats
-    attack_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
