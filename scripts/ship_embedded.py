@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from mfv2a.models.weights import file_digest, load_network, save_network
+from mfv2a.jobs.seed import whole_digest
+from mfv2a.models.weights import load_network, save_network
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = ROOT / "src" / "mfv2a" / "assets" / "embedded"
@@ -47,7 +48,7 @@ def register(register_text: str) -> str:
     """The register with the digests of the files that are there."""
     for kind in KINDS:
         pattern = rf'^(path = "assets/embedded/{kind}\.safetensors"\ndigest = ")sha256:[0-9a-f]*"'
-        digest = f'\\g<1>sha256:{file_digest(EMBEDDED / f"{kind}.safetensors")}"'
+        digest = f'\\g<1>sha256:{whole_digest(EMBEDDED / f"{kind}.safetensors")}"'
         register_text, count = re.subn(pattern, digest, register_text, flags=re.M)
         if count != 1:
             raise SystemExit(f"{REGISTER} has no digest for the {kind}")

@@ -117,6 +117,25 @@ def test_without_a_digest_the_first_download_is_trusted_and_remembered(server):
         hub.verify(unknown, path, again=True)
 
 
+def test_without_a_digest_a_file_that_changes_is_refused_when_it_is_next_used(server):
+    unknown = entry(digest="", bytes=0)
+    path = hub.fetch(unknown)
+    for again in (False, True):
+        path.resolve().write_bytes(DATA + b"x")
+        with pytest.raises(CheckpointError, match=f"and not {SHA256}") as error:
+            hub.verify(unknown, path, again=again)
+        assert hub.VERIFIED in error.value.hint
+        assert not path.exists(), "it is taken out of the cache"
+        assert hub.fetch(unknown).read_bytes() == DATA
+
+
+def test_a_file_of_ones_own_may_be_written_anew(tmp_path):
+    own = entry(digest="", bytes=0, path=str(tmp_path / "own.bin"))
+    for data in (b"first", b"second"):
+        (tmp_path / "own.bin").write_bytes(data)
+        assert hub.fetch(own).read_bytes() == data
+
+
 def test_401_names_the_token(server):
     server.private.add(REPO)
     with pytest.raises(CheckpointError) as error:

@@ -4,13 +4,15 @@
     ├── ConfigError               exit 2   a value that cannot work: an option, a TOML key
     ├── MediaError(path)          exit 3   one file could not be read, decoded or muxed
     ├── StoreError                exit 3   the report of a run could not be brought to its store
+    ├── SoundError                exit 3   a model made what is no sound; the clip fails alone
     ├── StartError                exit 4   nothing could begin
     │   ├── CheckpointError                a weights file is missing, wrong or damaged
     │   ├── FfmpegMissingError             no ffmpeg program was found
     │   └── DeviceError                    the asked device is not there
     └── DivergenceError           exit 5   a loss became non-finite; raised before the optimiser moves
 
-A batch catches one file's MediaError and goes on; the command line catches the rest once, in `cli.main`.
+A batch catches one file's MediaError and goes on, also where one takes too long (`media.patience.OverdueError`,
+exit 3); the command line catches the rest once, in `cli.main`.
 """
 
 from __future__ import annotations

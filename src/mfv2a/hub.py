@@ -18,7 +18,7 @@ from mfv2a.errors import CheckpointError
 from mfv2a.refusals import PULL_HINT, shortened
 from mfv2a.register import Checkpoint, hand_path, home_folder
 from mfv2a.surroundings import cache_folder, endpoint, endpoint_name, is_offline, offline_variable
-from mfv2a.verified import remember, remembered
+from mfv2a.verified import VERIFIED, remember, remembered
 
 CHUNK_BYTES = 8 << 20
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -155,7 +155,8 @@ def verify(checkpoint: Checkpoint, path: Path, *, again: bool = False) -> Verdic
         again: read it even if it is known.
 
     Raises:
-        CheckpointError: its size or digest is another, or it cannot be read.
+        CheckpointError: its size or digest is another (where none is stated, another than when it was first seen), or it
+            cannot be read.
     """
     try:
         return _compared(checkpoint, path, again)
@@ -173,7 +174,8 @@ def _compared(checkpoint: Checkpoint, path: Path, again: bool) -> Verdict:
     known = remembered().get(key, {})
     if not again and known.get("stamp") == stamp and checkpoint.digest in ("", known.get("digest")):
         return Verdict(path=path, digest=known["digest"], trusted=not checkpoint.digest)
-    expected = checkpoint.digest or (known.get("digest", "") if again else "")
+    keeps = again or not checkpoint.path  # a file of one's own may be written anew
+    expected = checkpoint.digest or (known.get("digest", "") if keeps else "")
     digest = digest_of(path, expected.partition(":")[0] or "sha256")
     if expected and digest != expected:
         raise CheckpointError(f"{path} has {digest} and not {expected}", hint=_repair(checkpoint, path))
@@ -210,13 +212,14 @@ def digest_of(path: Path, algorithm: str) -> str:
 
 def _repair(checkpoint: Checkpoint, path: Path) -> str:
     """What to do about a wrong file; one of the hub's cache is taken out of it, so that nobody uses it."""
+    forget = "" if checkpoint.digest else f"; if it is another on purpose, remove {home_folder() / VERIFIED} first"
     if checkpoint.url:
-        return f"download {checkpoint.url} again"
+        return f"download {checkpoint.url} again{forget}"
     if checkpoint.path:
         return "install mfv2a again, or correct the register"
     if not _discard(path):
         return f"it lies in a cache that you cannot write: have it removed, or {OWN_CACHE}"
-    return f"it was removed from the cache: fetch it again with `mfv2a models pull {checkpoint.name}`"
+    return f"it was removed from the cache: fetch it again with `mfv2a models pull {checkpoint.name}`{forget}"
 
 
 def _discard(path: Path) -> bool:

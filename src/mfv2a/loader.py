@@ -79,6 +79,7 @@ def pick_device(name: str) -> torch.device:
     """The device of a name; "auto" is CUDA where there is one, else the CPU.
 
     Raises:
+        ConfigError: a name that no device has.
         DeviceError: no such device here.
     """
     import torch

@@ -165,6 +165,15 @@ def test_the_samples_are_as_many_as_the_picture_is_long() -> None:
     assert heard("model/a.mkv").shape[-1] == round(0.7 * 16_000)
 
 
+@pytest.mark.parametrize("words", [["--ray-cpus", "2"], ["--cache-size", "5"]])
+def test_an_option_without_the_one_that_it_is_of_is_refused(
+    words: list[str], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.3)
+    assert main(["dub", "in", "--out", "out", *TINY, "--dry-run", *words]) == 2
+    assert f"{words[0]} is nothing without --".encode() in capsysbinary.readouterr().err
+
+
 def test_a_dry_run_writes_nothing(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     make_video(Path("in/a.gif"), seconds=0.4)
     assert main(["dub", "in", "--out", "out", *TINY, "--dry-run"]) == 0

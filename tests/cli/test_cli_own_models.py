@@ -56,6 +56,23 @@ def samples(path):
     return soundfile.read(path)[0]
 
 
+@pytest.mark.parametrize(
+    ("licence", "told"),
+    [
+        ("Apache-2.0", {"license": "apache-2.0"}),
+        ("CC BY 4.0", {"license": "cc-by-4.0"}),
+        ('Custom: see "the page"', {"license": "other", "license_name": 'Custom: see "the page"'}),
+        (None, {"license": "other"}),
+    ],
+)
+def test_a_card_states_licences_as_the_hub_reads_them(server, licence, told):
+    yaml = pytest.importorskip("yaml")
+    words = [] if licence is None else ["--licence", licence]
+    assert main(["models", "export", str(write_run("run")), "mine", *words]) == 0
+    head = yaml.safe_load(Path("mine/README.md").read_text(encoding="utf-8").split("---")[1])
+    assert {name: value for name, value in head.items() if name.startswith("license")} == told
+
+
 def test_one_model_as_file_folder_and_repo_makes_one_sound(server, capsysbinary):
     run = write_run("runs/mine")
     assert main(["models", "export", str(run), "mine", "--licence", "MIT"]) == 0

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from made_videos import make_video
 from mfv2a.cli.board import Board
+from mfv2a.cli.screen import Screen
 
 PYTHON = [sys.executable, "-m", "mfv2a"]
 COLOURS = re.compile(r"\x1b\[[0-9;]*?(?:3[0-9]|4[0-9]|9[0-9]|10[0-7])(?:;[0-9]+)*m")
@@ -84,6 +86,15 @@ def test_no_line_is_wider_than_the_terminal(width: int, name: str) -> None:
     assert len(shown) == (2 if width >= 64 + 1 else 3)
     assert max(map(cell_len, shown)) < width
     assert "…" in shown[0]
+
+
+def test_the_board_comes_back_when_a_result_cannot_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    moves: list[str] = []
+    board = SimpleNamespace(aside=lambda: moves.append("aside"), back=lambda: moves.append("back"))
+    monkeypatch.setattr("mfv2a.cli.console.stdout_is_terminal", lambda: True)
+    with pytest.raises(OSError, match="gone"), Screen._board_aside(SimpleNamespace(_board=board)):  # type: ignore[arg-type]
+        raise OSError("gone")
+    assert moves == ["aside", "back"]
 
 
 def test_a_low_terminal_shows_the_figures_alone() -> None:

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from mfv2a.cli import main
+from mfv2a.cli.tta import read_prompts
 
 TINY = ["--model", "tiny", "--duration", "0.5"]
 
@@ -69,6 +70,11 @@ def test_prompts_come_on_stdin_and_variants_differ(
     ]
     assert err == b""
     assert Path("s/hail.wav").read_bytes() != Path("s/hail-2.wav").read_bytes()
+
+
+def test_a_prompt_on_stdin_ends_where_its_line_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Pipe("rain\u2028on\x85tin\r\nwind\n".encode()))
+    assert read_prompts([]) == ["rain\u2028on\x85tin", "wind"]
 
 
 def test_sounds_of_one_loudness_are_asked_for_and_told(capsysbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mfv2a.data.batch import TrainingBatch, disturb_text, drop_conditions
-from mfv2a.data.manifest import keep_settings, read_shards, write_shard
+from mfv2a.data.manifest import keep_settings, read_facts, read_shards, write_shard
 from mfv2a.data.mapped import MappedSet
 from mfv2a.data.sounds import Sound, arrange, onset_sample, trim_silence, voice_events
 from mfv2a.data.targets import band_energies, onset_curve
@@ -31,7 +31,13 @@ def test_shards_come_back_in_order(tmp_path):
     assert arrays["mel"].dtype == np.float16
     assert arrays["mel"][:, 0, 0].tolist() == [0, 1, 10, 11]
     assert [fact["label"] for fact in facts] == ["00", "01", "10", "11"]
-    assert not [path for path in tmp_path.iterdir() if path.name.endswith((".part", ".facts"))]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_facts_may_hold_separators_of_lines(tmp_path):
+    path = write_shard(tmp_path, 0, [({"mel": np.zeros(2)}, {"label": "a"})])
+    path.with_suffix(".jsonl").write_text('{"label": "rain\u2028wind"}\n', encoding="utf-8")
+    assert read_facts(path) == [{"label": "rain\u2028wind"}]
 
 
 def test_transposed_arrays_are_stored_as_they_read(tmp_path):
@@ -79,7 +85,7 @@ def test_voices_are_heard_on_the_events():
     assert len(track) == 2 * RATE
     for time in times:
         window = track[round(time * RATE) : round(time * RATE) + 200]
-        assert onset_sample(window, RATE) < 0.005 * RATE
+        assert onset_sample(window) < 0.005 * RATE
     assert np.abs(track[round(0.1 * RATE) : round(0.45 * RATE)]).max() < 1e-3
 
 

@@ -33,6 +33,12 @@ def test_vggsound_is_known_by_its_rows(write):
     assert [item.id for item in read_listing(write("vggsound.csv", VGGSOUND), split="train")] == ["xyz_-9"]
 
 
+def test_a_row_of_jsonl_ends_where_its_line_does(write):
+    text = '{"file": "a.mp4", "label": "rain\u2028on\x85tin"}\r\n\n{"file": "b.mp4"}\n'
+    first, second = read_listing(write("list.jsonl", text))
+    assert (first.label, second.file) == ("rain\u2028on\x85tin", "b.mp4")
+
+
 def test_captions_of_one_audiocaps_clip_come_together(write):
     first, second = read_listing(write("train.csv", AUDIOCAPS))
     assert first == MediaItem(id="abc", source_s=30, captions=("A dog barks", "Barking, far away"))

@@ -87,6 +87,21 @@ def test_items_tell_their_file_and_none_is_of_a_held_out_one(sfx):
     assert voices <= {"thing 0", "thing 2", None}
 
 
+def test_blank_and_short_lines_of_tables_are_passed_over_and_labels_stay_whole(sfx):
+    (sfx / "list.tsv").write_text("part\tfile\nx\t1.wav\n\ny\nz\t4.wav\n\n", encoding="utf-8")
+    assert named_files(sfx / "list.tsv") == ["1.wav", "4.wav"]
+    index = "label\tfile\na bell\x85rings\t1.wav\n\nshort\nrain\u2028wind\t2.wav\n\n"
+    (sfx / "index.tsv").write_text(index, encoding="utf-8")
+    assert [sound.label for sound in load_sounds(str(sfx), "a|b")] == ["a bell\x85rings", "rain\u2028wind"]
+
+
+def test_sounds_that_cannot_be_read_are_told_as_that(sfx):
+    (sfx / "audio").rename(sfx / "elsewhere")
+    with pytest.raises(ConfigError, match=r"none of the 2 sounds .* can be read: .*2\.wav") as caught:
+        load_sounds(str(sfx), "thing 1")
+    assert "audio" in caught.value.hint
+
+
 @pytest.mark.parametrize("content", ["", "name\n1.wav\n", None])
 def test_a_table_that_names_no_files_is_refused(tmp_path, content):
     if content is not None:

@@ -219,12 +219,18 @@ def test_half_a_batch_that_fits_is_enough_and_remembered() -> None:
         StartError("the disk is full"),
     ],
 )
-def test_a_full_disk_stops_the_batch_after_its_item_is_told(fault: Exception) -> None:
-    script = Script({("finish", "b"): fault})
+@pytest.mark.parametrize("stage", ["prepare", "finish"])
+def test_a_full_disk_stops_the_batch_after_its_item_is_told(stage: str, fault: Exception) -> None:
+    script, told = Script({(stage, "b"): fault}), []
     results = run_batch([make_item(name) for name in "abcd"], script, batch_size=1, tell=lambda text: None)
-    assert [next(results).status, next(results).status] == ["ok", "failed"]
+
+    def all_of() -> None:
+        told.extend((each.source.name, each.status) for each in results)
+
     with pytest.raises(StartError, match="disk is full"):
-        next(results)
+        all_of()
+    assert told[-1] == ("b", "failed")
+    assert not {name for name, _ in told} & set("cd")
 
 
 @pytest.mark.parametrize("stage", ["decode", "prepare", "sample"])
@@ -274,6 +280,27 @@ def test_what_is_being_written_is_finished_after_an_interrupt_and_nothing_else_b
     assert not told
 
 
+def test_what_is_not_written_soon_after_an_interrupt_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.WIND_UP_S", 0.01)
+    writing, go_on = threading.Event(), threading.Event()
+
+    class Writing(Script):
+        def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
+            if item.source.name == "b":
+                writing.set()
+                assert go_on.wait(60)
+            return super().finish(item, work, latent, seconds)
+
+    items = [make_item(name) for name in "ab"]
+    with Batch(items, Writing(), batch_size=BatchSize(1), tell=lambda text: None, workers=1) as batch:
+        assert next(iter(batch)).source.name == "a"
+        assert writing.wait(60)
+        told = {result.source.name: result for result in batch.wind_up()}
+        go_on.set()
+    assert "not written within 0.01 s" in told["b"].error
+    assert told["b"].hint == "run it again"
+
+
 def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:
     class Slow(Script):
         def decode(self, item: Item) -> None:
@@ -282,9 +309,9 @@ def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:
                 time.sleep(0.01)
             super().decode(item)
 
-    results = run(Slow(), "abc", timeout_s=0.3, workers=1)
+    results = run(Slow(), "abc", timeout_s=2, workers=1)
     assert {name: result.status for name, result in results.items()} == {"a": "ok", "b": "failed", "c": "ok"}
-    assert "--timeout 0.3 s" in results["b"].error
+    assert "--timeout 2 s" in results["b"].error
     assert "--timeout" in results["b"].hint
 
 
@@ -294,11 +321,11 @@ def test_waiting_for_ones_turn_is_not_counted_as_work() -> None:
     class Queue(Script):
         def decode(self, item: Item) -> None:
             with turn:
-                time.sleep(0.2)
+                time.sleep(0.7)
             check_patience()
             super().decode(item)
 
-    results = run(Queue(), "abcd", timeout_s=0.5, workers=4)
+    results = run(Queue(), "abcd", timeout_s=2, workers=4)
     assert {result.status for result in results.values()} == {"ok"}
 
 
@@ -317,14 +344,14 @@ def test_who_waits_for_one_that_hangs_is_given_up_too_and_the_others_go_on(monke
 
     start = time.perf_counter()
     try:
-        results = run(Queue(), "abcd", timeout_s=0.2, workers=2)
+        results = run(Queue(), "abcd", timeout_s=2, workers=2)
     finally:
         end.set()
     statuses = {name: result.status for name, result in results.items()}
     assert statuses == {"a": "failed", "b": "failed", "c": "ok", "d": "ok"}
-    assert "--timeout 0.2 s" in results["a"].error
-    assert "--timeout 0.2 s" in results["b"].error
-    assert time.perf_counter() - start < 10
+    assert "--timeout 2 s" in results["a"].error
+    assert "--timeout 2 s" in results["b"].error
+    assert time.perf_counter() - start < 50
 
 
 @pytest.mark.parametrize("stage", ["decode", "finish"])
@@ -342,7 +369,7 @@ def test_a_clip_that_hangs_for_ever_is_given_up_and_its_thread_replaced(
 
     start = time.perf_counter()
     try:
-        results = run(Hanging(), "abcd", timeout_s=0.2, workers=1)
+        results = run(Hanging(), "abcd", timeout_s=2, workers=1)
     finally:
         end.set()
     assert {name: result.status for name, result in results.items()} == {
@@ -351,7 +378,7 @@ def test_a_clip_that_hangs_for_ever_is_given_up_and_its_thread_replaced(
         "c": "ok",
         "d": "ok",
     }
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 50
 
 
 def test_a_batch_grows_while_it_fits_and_stays_at_what_did() -> None:

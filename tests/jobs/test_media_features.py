@@ -17,10 +17,11 @@ import tiny_mmaudio
 from local_hub import running_hub
 from made_videos import make_video
 from mfv2a.cli import main
+from mfv2a.config import SourceConfig
 from mfv2a.data.manifest import write_shard
 from mfv2a.data.mapped import MappedSet
 from mfv2a.jobs import media_features
-from mfv2a.jobs.media_pieces import Cut
+from mfv2a.jobs.media_pieces import Cut, find_media
 from mfv2a.jobs.sight import decode_clip
 from mfv2a.loader import load_pipeline
 from mfv2a.media.audio import write_audio
@@ -220,6 +221,13 @@ def test_a_list_of_which_nothing_can_be_read_is_told(lab, capfd):
     Path("list.csv").write_text("id2,12,x,train\nid3,13,y,train\n")
     assert extract() == 2
     assert "holds no item" in capfd.readouterr().err
+
+
+def test_a_folder_named_like_a_video_is_none(tmp_path):
+    (tmp_path / "x.mp4").mkdir()
+    (tmp_path / "x.mp4" / "y.mp4").touch()
+    found, _ = find_media(SourceConfig(type="videos", path=str(tmp_path)))
+    assert [listed.item.file for listed in found] == ["x.mp4/y.mp4"]
 
 
 def test_windows_follow_each_other_within_their_stretch():

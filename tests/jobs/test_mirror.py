@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tempfile
@@ -184,6 +185,20 @@ def test_a_network_that_fails_once_is_asked_again(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(MemoryFileSystem, "get_file", fails_once)
     assert main(DUB) == 0
     assert len(calls) == 2
+
+
+def test_a_disk_that_fills_up_while_videos_are_fetched_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    put("a.mp4")
+    put("b.mp4")
+
+    def full(self: MemoryFileSystem, *rest: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # a write that fails names no file
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", full)
+    assert main(DUB) == 4
+    assert b"the disk is full - free some space" in capsysbinary.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,14 @@ def test_a_file_that_the_tool_did_not_make_is_not_replaced(here: Path) -> None:
     assert len(plan("in", options=replace(OPTIONS, overwrite=True)).items) == 1
 
 
+def test_what_is_refused_keeps_its_place_so_that_it_can_be_made_again(here: Path) -> None:
+    make_video(Path("in/sub/a.mp4"), seconds=0.3)
+    Path("out/sub").mkdir(parents=True)
+    Path("out/sub/a.mp4").write_bytes(b"precious")
+    (failed,) = plan("in").settled
+    assert failed.details["place"] == "sub/a.mp4"
+
+
 def test_the_dub_of_another_video_is_not_replaced_while_that_video_is_there(here: Path) -> None:
     first = make_video(Path("x/b.mp4"), seconds=0.3)
     finish(plan("x").items[0])

@@ -71,10 +71,16 @@ def pools() -> Iterator[list[Pool]]:
 
 def is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for_the_end_of(workers: list[int]) -> None:
+    end = time.monotonic() + 20
+    while any(is_alive(pid) for pid in workers):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def children_of(pid: int) -> list[int]:
@@ -177,8 +183,7 @@ def test_a_signal_finishes_what_is_written_and_leaves_no_worker(number: signal.S
     run, workers = start_run()
     run.send_signal(number)
     assert run.wait(60) == code
-    time.sleep(0.2)
-    assert not [pid for pid in workers if is_alive(pid)]
+    wait_for_the_end_of(workers)
     assert not list(Path("out").glob(".*.part*"))
     made = {path.name for path in Path("out").glob("[0-9]*.mov")}
     assert made == set(statuses("out"))
@@ -192,10 +197,7 @@ def test_workers_end_with_their_parent() -> None:
     run, workers = start_run()
     run.kill()
     run.wait(10)
-    end = time.monotonic() + 20
-    while any(is_alive(pid) for pid in workers):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for_the_end_of(workers)
     assert main(["dub", "in", "--out", "out", *TINY]) == 0
     assert sum(words.count("ok") for words in statuses("out").values()) == 40
     assert not list(Path("out").glob(".*"))

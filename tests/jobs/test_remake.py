@@ -126,6 +126,13 @@ def test_the_options_are_those_of_the_record() -> None:
     assert (read["prompt"], read["negative_prompt"], read["model"]) == ("rain", "speech", "embedded")
 
 
+def test_numbers_are_told_to_the_last_digit() -> None:
+    settings = {"mix_gain_db": -3.1234567, "cfg_strength": 3.33333333, "loudness_lufs": -23.0}
+    command, _ = remake_command({**made_record(Path("/in/a.mp4"), "a.mp4"), "settings": settings}, Path("/out"), None)
+    read = options_of(shlex.split(command + "1")[5:])
+    assert (read["mix_gain"], read["cfg"], read["loudness"]) == (-3.1234567, 3.33333333, "-23")
+
+
 def test_what_is_usual_is_not_said() -> None:
     record = made_record(Path("/in/sub/a.mp4"), "a.mp4")
     info = describe_model("embedded")

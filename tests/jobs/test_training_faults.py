@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -189,3 +191,17 @@ def test_plain_flow_matching_is_made_of_any_objective():
     assert ObjectiveConfig(omega=2.0, kappa=0.5).plain() == ObjectiveConfig(
         name="flow-matching", drop_both=0.0, drop_video=0.0, drop_text=0.0
     )
+
+
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_measures_that_are_not_finite_are_told_as_such_and_the_run_goes_on(lab, capfd, monkeypatch, words):
+    shutil.copytree("scenes", "held")
+    held = '[validation]\nevery = 1\nrows = 2\n[[validation.sources]]\ntype = "features"\npath = "held"\n'
+    Path("run.toml").write_text(RUN + held, encoding="utf-8")
+    numbers = {"flow": 1.0, "mse@1": math.nan, "kernel@1": math.inf}
+    monkeypatch.setattr("mfv2a.training.validation.Validation.__call__", lambda *_: numbers)
+    assert main(["train", *words, "run.toml"]) == 0
+    log = [json.loads(line, parse_constant=pytest.fail) for line in Path("run/log.jsonl").read_text().splitlines()]
+    assert log[-1] == {"step": 1, "validation/flow": 1.0, "validation/mse@1": None, "validation/kernel@1": None}
+    out, err = capfd.readouterr()
+    assert log[-1] in [json.loads(line) for line in out.splitlines()[:-1]] if words else "mse@1 not finite" in err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import ffmpeg
@@ -93,6 +94,23 @@ def test_a_full_disk_stops_the_batch(tmp_path: Path) -> None:
     full = program(tmp_path / "full", "print('x: No space left on device', file=sys.stderr)\nsys.exit(1)")
     with pytest.raises(StartError, match="disk is full"):
         run_ffmpeg([], path=tmp_path, ffmpeg=full)
+
+
+@pytest.mark.parametrize("fault", [OSError("disk read failed"), MemoryError("x")])
+def test_sound_whose_maker_fails_is_no_whole_file(tmp_path: Path, fault: Exception) -> None:
+    def blocks() -> Iterator[memoryview]:
+        yield memoryview(b"\0" * 48_000)
+        raise fault
+
+    taker = program(tmp_path / "taker", "sys.stdin.buffer.read()")
+    with pytest.raises(type(fault), match=str(fault)):
+        run_ffmpeg([], path=tmp_path, ffmpeg=taker, stdin=blocks())
+
+
+def test_a_program_that_ends_before_it_read_all_says_why_itself(tmp_path: Path) -> None:
+    blocks = (memoryview(b"\0" * 1_000_000) for _ in range(3))
+    with pytest.raises(MediaError, match="code 7"):
+        run_ffmpeg([], path=tmp_path, ffmpeg=program(tmp_path / "hasty", "sys.exit(7)"), stdin=blocks)
 
 
 def test_an_interruption_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

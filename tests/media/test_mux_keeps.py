@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from media_clips import DATA, RATE, clip, dub, packets, run_bundled, write_video
 
+from mfv2a.errors import MediaError
 from mfv2a.media import mux
 from mfv2a.media.mux import MuxPlan, mux_audio
+from mfv2a.media.streams import Cover, write_covers
 from mfv2a.media.tags import STATED_IN
+from mfv2a.media.temporary import part_path, parts_of
 from mfv2a.media.video import probe_video
-from mfv2a.records import Audio
+from mfv2a.records import Audio, VideoInfo
 
 pytestmark = pytest.mark.usefixtures("each_ffmpeg")
 
@@ -55,6 +58,24 @@ def rich(tmp_path: Path) -> Path:
         "mimetype=image/jpeg", "-metadata:s:t:1", "filename=cover.jpg", path,
     )  # fmt: skip
     return path
+
+
+def test_covers_on_their_way_are_known_by_their_output(rich: Path, tmp_path: Path) -> None:
+    part = part_path(tmp_path / "out.mkv")
+    (cover,) = write_covers(probe_video(rich), part)
+    assert list(parts_of(tmp_path / "out.mkv")) == [cover.file]
+
+
+def test_no_cover_is_left_where_another_cannot_be_taken_out(rich: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(info: VideoInfo, beside: Path) -> list[Cover]:
+        write_covers(info, beside)
+        raise OSError("no more")
+
+    monkeypatch.setattr("mfv2a.media.mux.write_covers", half)
+    before = set(rich.parent.iterdir())
+    with pytest.raises(MediaError, match="no more"):
+        dub(rich, out=rich.with_name("out.mkv"))
+    assert set(rich.parent.iterdir()) == before
 
 
 def test_subtitles_chapters_fonts_covers_and_tags_are_kept_in_matroska(rich: Path) -> None:

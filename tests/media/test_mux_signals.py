@@ -91,3 +91,9 @@ def test_quicktime_cannot_keep_it_and_that_is_told(tmp_path: Path, caplog: pytes
 
 def test_the_older_form_of_spherical_pictures_is_known(tmp_path: Path) -> None:
     assert signals(signalled(plain(tmp_path, ".mov"), spherical_one=True)) == ("360-degree",)
+
+
+def test_a_long_header_that_the_files_end_cuts_is_no_box(tmp_path: Path) -> None:
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(struct.pack(">I4s", 1, b"moov") + b"\0\0")
+    assert signals(path) == ()

@@ -26,6 +26,11 @@ def enlarge(picture):
 CAT, BLOCKS = enlarge(GOLDEN["cat"]), enlarge(GOLDEN["blocks"])
 
 
+def recognize(recognizer, frames):
+    """What is in the frames of one clip [T, 224, 224, 3], at one a second."""
+    return recognizer.judge(recognizer.classify(frames), fps=1.0)
+
+
 @pytest.fixture(scope="module")
 def recognizer():
     return ImageRecognizer.from_assets()
@@ -67,7 +72,7 @@ def test_the_network_has_the_published_size():
 
 
 def test_a_cat_is_seen_and_lies_near_the_word_cat(recognizer):
-    seen = recognizer.recognize(CAT[None])
+    seen = recognize(recognizer, CAT[None])
     assert seen.names[0].startswith("cat")
     assert seen.labels == ("cat",)
     assert seen.confidence[0] > 0.9
@@ -81,48 +86,48 @@ def test_a_cat_is_seen_and_lies_near_the_word_cat(recognizer):
 def test_blocks_and_noise_and_black_are_nothing(recognizer):
     noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3)).astype(np.uint8)
     for picture in (BLOCKS, noise, np.zeros((224, 224, 3), np.uint8)):
-        seen = recognizer.recognize(picture[None])
+        seen = recognize(recognizer, picture[None])
         assert seen.confidence[0] < 0.2
         assert seen.vectors.norm() < 0.2
 
 
 def test_the_vector_of_an_unsure_frame_is_exactly_zero():
-    seen = small_recognizer(list("abcdef")).recognize(frames(200, 200))
+    seen = recognize(small_recognizer(list("abcdef")), frames(200, 200))
     assert not seen.confidence.any()
     assert not seen.vectors.any()
     assert seen.names == ()
 
 
 def test_the_vector_of_a_sure_frame_has_unit_norm():
-    seen = small_recognizer(list("abcdef")).recognize(frames(2))
+    seen = recognize(small_recognizer(list("abcdef")), frames(2))
     assert seen.vectors[0].norm() == pytest.approx(1, abs=1e-5)
     assert seen.names == ("c (thing 2)",)
 
 
 def test_flickering_breeds_are_one_sure_group_but_flickering_things_are_not():
     flicker = frames(0, 1, 2, 3, 0, 1, 2, 3)
-    together = small_recognizer(["dog"] * 4 + ["x", "y"]).recognize(flicker)
-    apart = small_recognizer(list("abcdef")).recognize(flicker)
+    together = recognize(small_recognizer(["dog"] * 4 + ["x", "y"]), flicker)
+    apart = recognize(small_recognizer(list("abcdef")), flicker)
     assert together.confidence.min() > 0.99
     assert together.names[0].startswith("dog")
     assert apart.confidence.max() < 0.2
 
 
 def test_one_odd_frame_does_not_change_what_the_clip_shows():
-    seen = small_recognizer(list("abcdef")).recognize(frames(0, 0, 0, 5, 0, 0, 0))
+    seen = recognize(small_recognizer(list("abcdef")), frames(0, 0, 0, 5, 0, 0, 0))
     assert (seen.vectors.argmax(dim=1) == 0).all()
     assert seen.labels[3] == "f"
 
 
 def test_far_scenes_of_a_long_film_keep_their_own_names():
-    seen = small_recognizer(list("abcdef")).recognize(frames(*[0] * 40, *[4] * 40))
+    seen = recognize(small_recognizer(list("abcdef")), frames(*[0] * 40, *[4] * 40))
     assert seen.vectors[0].argmax() == 0
     assert seen.vectors[-1].argmax() == 4
     assert seen.confidence[[0, -1]].min() > 0.99
 
 
 def test_patterns_are_never_recognised():
-    seen = small_recognizer([PATTERN, "b", "c", "d", "e", "f"]).recognize(frames(0, 0))
+    seen = recognize(small_recognizer([PATTERN, "b", "c", "d", "e", "f"]), frames(0, 0))
     assert not seen.vectors.any()
     assert seen.names == ()
 

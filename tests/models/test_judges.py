@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +26,6 @@ from mfv2a.models.clap_score import build_clap, load_clap
 from mfv2a.models.cnn14 import Cnn14, Cnn14Config
 from mfv2a.models.desync import Desync, DesyncConfig, SpectrogramTransformer
 from mfv2a.models.imagebind import ImageBind, picture_stretches, sound_stretches, stretch_starts
-from mfv2a.models.passt import has_passt
 from mfv2a.models.upstream import load_public
 from mfv2a.models.vggish import VGGish, VGGishConfig
 
@@ -159,7 +159,7 @@ def test_passt_gets_ten_seconds_and_its_output_is_cut_into_logits_and_values() -
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_passt(), reason="hear21passt is not installed")
+@pytest.mark.skipif(find_spec("hear21passt") is None, reason="hear21passt is not installed")
 def test_passt_of_the_package_loads_a_file_strictly_and_prints_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,14 @@ from golden.parity import assert_parity, case, public_weights
 from mfv2a.errors import ConfigError
 from mfv2a.models.synchformer import CONFIGS, Synchformer, SynchformerConfig
 from mfv2a.models.upstream import adapt
-from mfv2a.models.woosh_sync import encode_woosh
+from mfv2a.models.woosh_sync import WooshSync
+
+
+def encode_woosh(net: Synchformer, frames: torch.Tensor, *, at_once: int = 8) -> torch.Tensor:
+    """Features [1, T, D] of a video that is there as a whole: [T, H, W, 3] uint8."""
+    sync = WooshSync(net, len(frames), at_once=at_once)
+    sync.add(frames.numpy())
+    return sync.features()[None]
 
 
 @pytest.mark.slow

@@ -11,6 +11,9 @@ import pytest
 
 from mfv2a.errors import ConfigError
 from mfv2a.scenes import CAPTIONS, FAMILIES, HELD_OUT_SEED, LABELS, make_scene
+from mfv2a.scenes.packing import pack
+from mfv2a.scenes.placement import Placement
+from mfv2a.scenes.shapes import Paint, ellipse
 
 RATE = 16000
 STRUCK = ("hammer", "impacts", "drums", "chopping", "knocking", "claps", "cameras", "dogs")
@@ -149,3 +152,9 @@ def test_values_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
 def test_drawing_a_scene_waits_for_no_compiler() -> None:
     words = "import sys, mfv2a.scenes as s; s.make_scene(1); sys.exit('numba' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
+
+
+def test_items_are_never_taken_for_moments() -> None:
+    x = np.zeros(3)
+    with pytest.raises(ValueError, match="3 values at 5 moments"):
+        pack([ellipse(x, 0.0, 0.1, 0.1, Paint())], 5, Placement(0.0, 0.0, 1.0, 0.0, False))

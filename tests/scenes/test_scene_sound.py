@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mfv2a.scenes import make_scene
+from mfv2a.scenes import make_scene, materials
 from mfv2a.scenes.script import CONTROL_HZ, Burst, Hits, Modes, Noise, Tone
 from mfv2a.scenes.sound import colored_noise, play
 
@@ -74,3 +74,8 @@ def test_gravel_crunches_in_grains() -> None:
         wave = play([Hits(np.array([0.0]), np.array([1.0]), None, (burst,))], (5,), 2400, 16000)
         flatness.append(np.mean(wave**4) / np.mean(wave**2) ** 2)
     assert flatness[1] > 1.2 * flatness[0]
+
+
+def test_a_body_of_no_material_is_no_floor() -> None:
+    with pytest.raises(KeyError, match="flor"):
+        materials.body(np.random.default_rng(0), "flor")

@@ -142,6 +142,17 @@ def test_average_moves_towards_the_weights():
     assert ema.state["weight"].item() == pytest.approx(0.1 * 0.1 + 0.9)
 
 
+def test_weights_come_back_when_the_average_cannot_take_their_place():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    average = EMA(network, 0.9)
+    average.state = {name: value + 1 for name, value in average.state.items()}
+    average.state["1.bias"] = torch.zeros(3)  # a failure half-way
+    with pytest.raises(RuntimeError), average.in_place_of(network):
+        pass
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
 def test_rows_are_functions_of_seed_step_and_number():
     dataset = StepDataset([Source(draw_mel, 1.0), Source(draw_mel, 3.0)], batch_size=4, seed=1)
     assert torch.equal(dataset[5]["mel"], dataset[5]["mel"])

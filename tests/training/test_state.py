@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mfv2a.errors import CheckpointError, ConfigError
+from mfv2a.errors import CheckpointError, ConfigError, StartError
 from mfv2a.training.state import checkpoint_paths, save_state
 from mfv2a.training.team import Team
 from training.team_cases import OBJECTIVES, outcome, start, tiny_network
@@ -56,19 +56,29 @@ def test_a_write_that_fails_leaves_the_checkpoint_before_it(tmp_path, monkeypatc
         raise OSError("no space left on device")
 
     monkeypatch.setattr("safetensors.torch.save_file", half)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(StartError, match="no space"):
         save_state(tmp_path, training.task.network, training.ema, training.optimizer, {"step": 2})
     assert {path: path.read_bytes() for path in checkpoint_paths(tmp_path)} == before
     assert start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=2).step == 1
     monkeypatch.undo()
+    (tmp_path / ".checkpoint-00000002.safetensors.9").write_bytes(b"half of it")
     save_state(tmp_path, training.task.network, training.ema, training.optimizer, {"step": 2})
-    assert not list(tmp_path.glob(".checkpoint-*")), "what a failed write left goes with the next one"
+    assert not list(tmp_path.glob(".checkpoint-*")), "what a killed process left goes with the next one"
 
 
 def test_a_run_with_another_seed_or_batch_is_not_taken_up(tmp_path):
     start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=1).run()
     with pytest.raises(ConfigError, match="seed = 0, not 5"):
         start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=2, seed=5)
+
+
+def test_what_another_version_wrote_down_of_a_run_is_compared_or_told(tmp_path, caplog):
+    training = start(tmp_path, OBJECTIVES["flow-matching"], Team(), steps=1)
+    kept = {**training._fixed(), "gone": 3}
+    with pytest.raises(ConfigError, match="gone = 3, not None"):
+        training._compare({"step": 1, "run": kept})
+    training._compare({"step": 1, "run": training._fixed(), "told": {"gone": 3}})
+    assert "another gone than before" in caplog.text
 
 
 def test_a_network_of_another_function_is_not_taken_up(tmp_path):

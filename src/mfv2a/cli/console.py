@@ -120,7 +120,9 @@ def write_stdout(data: bytes) -> None:
         stream.write(data)
         stream.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
         if not isinstance(error, BrokenPipeError):
             _LOST.append(error.strerror or str(error))
             write_stderr(f"error: results cannot be written to stdout: {_LOST[0]}; the work goes on")

@@ -239,7 +239,7 @@ def dub(
         timeout_s=timeout,
         heartbeat=heartbeat,
         decode_device=decode_device,
-        **spread.place(ray, ray_cpus, shard, cache, cache_size),
+        **spread.place(context, ray, ray_cpus, shard, cache, cache_size),
         choice=choosing.choice(candidates, keep_all, no_speech, no_music, tries),
         delivery=choosing.delivery(channels, provenance, duck, onsets),
         split_shots=split_shots,

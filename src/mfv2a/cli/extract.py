@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mfv2a.cli import console
+from mfv2a.cli import console, options
 
 EPILOG = """
 **Examples**
@@ -24,8 +24,8 @@ def extract(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN.toml", help="What to extract, where to, how many.")],
     json_lines: Annotated[bool, typer.Option("--json", help="Records on stdout, one JSON object a shard.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")] = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
 ) -> None:
     """Make stored features for training; resumes by shard."""
     from mfv2a.config import ExtractConfig, load_toml

@@ -115,8 +115,10 @@ class Screen:
             yield
             return
         self._board.aside()
-        yield
-        self._board.back()
+        try:
+            yield
+        finally:
+            self._board.back()
 
     def _total(self) -> int:
         """How many there are, as far as is known."""

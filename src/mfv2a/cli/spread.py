@@ -72,13 +72,27 @@ CacheSizeOption = Annotated[
 ]
 
 
-def place(ray: str | None, ray_cpus: int, shard: str | None, cache: str, cache_size: float) -> dict[str, Any]:
-    """What `DubOptions` says of where work is done and what of it is kept, of the options that say it."""
+def place(
+    context: typer.Context, ray: str | None, ray_cpus: int, shard: str | None, cache: str, cache_size: float
+) -> dict[str, Any]:
+    """What `DubOptions` says of where work is done and what of it is kept, of the options that say it.
+
+    Raises:
+        ConfigError: an option that another one would have to go with.
+    """
     from mfv2a.jobs.anywhere import is_url, without_password
     from mfv2a.jobs.shards import Shard
 
     if is_url(cache):
         raise ConfigError(f"--cache {without_password(cache)} cannot work", hint="name a folder of this disk")
+    for name, partner, is_there in (
+        ("ray_cpus", "--ray", ray is not None),
+        ("cache_size", "--cache", cache != "off"),
+    ):
+        source = context.get_parameter_source(name)
+        if not is_there and source is not None and source.name == "COMMANDLINE":
+            word = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{word} is nothing without {partner}", hint=f"add {partner}, or leave out {word}")
     return {
         "ray": ray,
         "ray_cpus": ray_cpus,

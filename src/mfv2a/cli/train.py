@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mfv2a.cli import console
+from mfv2a.cli import console, options
 
 EPILOG = """
 **Examples**
@@ -26,8 +26,8 @@ def train(
         bool, typer.Option("--resume", help="Go on from the run's last checkpoint; without one, refuse to begin anew.")
     ] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Log records on stdout, one JSON object a line.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")] = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
 ) -> None:
     """Train a codec, sync encoder, vocoder or generator; resumes by itself, and shares a generator under torchrun."""
     from mfv2a.jobs.train import read_run
@@ -47,4 +47,6 @@ def train(
 
 
 def _number(value: Any) -> str:
+    if value is None:
+        return "not finite"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

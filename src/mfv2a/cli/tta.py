@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from collections.abc import Sequence
@@ -174,7 +175,7 @@ def read_prompts(words: Sequence[str]) -> list[str]:
         text = sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError("the prompts on stdin are not UTF-8 text", hint="save them as UTF-8") from error
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line.rstrip("\n") for line in io.StringIO(text, newline=None) if line.strip()]
     if not words:
         return lines
     place = list(words).index("-")

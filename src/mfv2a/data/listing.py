@@ -163,7 +163,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | Sequence[str]]]
         if path.suffix in (".csv", ".tsv"):
             yield from _table(path)
         elif path.suffix == ".jsonl":
-            for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+            for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):  # JSON may hold U+2028
                 if line.strip():
                     yield number, _named(json.loads(line), path)
         elif path.suffix == ".parquet":

@@ -12,7 +12,6 @@ A shard appears whole or not at all, so an interrupted extraction goes on where 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.data.mapped import MappedSet, find_shards, opened
+from mfv2a.disk import writing
 from mfv2a.errors import ConfigError
 
 INDEX, STATISTICS, SETTINGS = "index.json", "statistics.json", "extraction.json"
@@ -42,12 +42,13 @@ def write_shard(
         index: number of this one.
         items: of it.
         shapes: of an item's arrays; with them a shard may hold no item.
+
+    Raises:
+        StartError: the disk is full, or the folder cannot be written.
     """
     from safetensors.numpy import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
     path = shard_path(folder, index)
-    facts = path.with_suffix(".jsonl")
     # C order is asked for: safetensors writes an array's memory as it lies, whatever its strides.
     arrays = {
         name: (
@@ -57,11 +58,12 @@ def write_shard(
         )
         for name in (shapes if shapes is not None else items[0][0])
     }
-    pending = [path.with_suffix(f".{os.getpid()}.part"), facts.with_suffix(f".{os.getpid()}.facts")]
-    save_file(arrays, pending[0])
-    pending[1].write_text("".join(json.dumps(dict(item[1])) + "\n" for item in items), encoding="utf-8")
-    pending[1].replace(facts)
-    pending[0].replace(path)
+    for left in folder.glob(f".{path.stem}.*"):  # of a process that was killed while it wrote
+        left.unlink(missing_ok=True)
+    with writing(path) as pending:
+        save_file(arrays, pending)
+        with writing(path.with_suffix(".jsonl")) as pending_facts:
+            pending_facts.write_text("".join(json.dumps(dict(item[1])) + "\n" for item in items), encoding="utf-8")
     return path
 
 
@@ -101,7 +103,8 @@ def read_facts(shard: Path) -> list[dict[str, Any]]:
     """
     path = shard.with_suffix(".jsonl")
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: JSON may hold U+2028 as it is
+        return [json.loads(line) for line in lines if line]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint="make the features anew") from error
     except ValueError as error:
@@ -154,7 +157,6 @@ def keep_settings(folder: Path, settings: Mapping[str, Any], *, grows: str = "")
             )
         if known == settings:
             return
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(path, settings)
 
 
@@ -229,8 +231,7 @@ def write_index(folder: Path, facts: Mapping[str, Any]) -> Path:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> Path:
-    """Write a JSON file that appears whole or not at all."""
-    pending = path.with_name(f".{path.name}.{os.getpid()}")
-    pending.write_text(json.dumps(dict(value), indent=1) + "\n", encoding="utf-8")
-    pending.replace(path)
+    """Write a JSON file; see `mfv2a.disk.writing`."""
+    with writing(path) as pending:
+        pending.write_text(json.dumps(dict(value), indent=1) + "\n", encoding="utf-8")
     return path

@@ -78,7 +78,7 @@ def place(track: Wave, wave: Wave, start: int, gain: float) -> None:
     track[start : start + len(part)] += gain * part
 
 
-def onset_sample(wave: Wave, sample_rate_hz: int) -> int:
+def onset_sample(wave: Wave) -> int:
     """First sample louder than a quarter of the peak: where a hit is heard."""
     if not len(wave):
         return 0
@@ -130,7 +130,7 @@ def voice_events(
     """
     wave = resample_pitch(sound.wave, float(np.exp(rng.normal(0, 0.05))))[: int(SHORT_S * sample_rate_hz)]
     wave = _fade(wave, 16)
-    lead = onset_sample(wave, sample_rate_hz)
+    lead = onset_sample(wave)
     track = np.zeros(num_samples, np.float32)
     for time_s, strength in zip(times_s, strengths, strict=True):
         shift = round(time_s * sample_rate_hz) - lead

@@ -38,7 +38,8 @@ def adaptive_weight(error: Tensor, *, power: float, eps: float = 1e-3) -> Tensor
         power: p; 0 leaves the error as it is, 1 makes the loss insensitive to its scale.
         eps: added before the power.
 
-    Source: MeanFlow, arXiv 2505.13447, equation (22).
+    Source: MeanFlow, arXiv 2505.13447, equation (22), but of the mean over the D numbers of a sample, not of the sum:
+    eps here is the paper's c / D, and with p below 1 the loss is smaller by the constant D^(1 - p).
     """
     return error / (error.detach() + eps).pow(power)
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Protocol
 
-from mfv2a.errors import StartError
+from mfv2a.disk import is_disk_full
+from mfv2a.errors import Mfv2aError, StartError
 from mfv2a.jobs.crew import Crew
-from mfv2a.jobs.faults import DISK_HINT, is_disk_full, tell_failure
+from mfv2a.jobs.faults import DISK_HINT, tell_failure
 from mfv2a.jobs.grouping import BatchSize, sample_group
 from mfv2a.jobs.plan import Item
 from mfv2a.media.patience import HANGS_S, OverdueError, Patience, StoppedError, patient
@@ -140,8 +141,12 @@ class Batch:
         self._stop.set()
         while self._finishing:
             entry = self._finishing.popleft()
+            if not wait([entry.future], timeout=WIND_UP_S).done:
+                late = Mfv2aError(f"was not written within {WIND_UP_S:g} s of the interrupt", hint="run it again")
+                yield self._failure(entry, late)
+                continue
             try:
-                result = entry.future.result(timeout=WIND_UP_S)
+                result = entry.future.result()
             except StoppedError:
                 continue
             except Exception as error:  # noqa: BLE001 - the batch is ending already; the clip's own fault is told
@@ -189,10 +194,8 @@ class Batch:
         error = entry.future.exception()
         if error is None:
             self._group.append(entry)
-        elif isinstance(error, Exception) and not isinstance(error, StartError):
-            yield self._failure(entry, error)
         else:
-            raise error
+            yield from self._fail(entry, error)
 
     def _sample(self) -> Iterator[ItemResult]:
         group, self._group = self._group, []
@@ -214,6 +217,10 @@ class Batch:
             self._finishing.popleft()
             return
         self._finishing.popleft()
+        yield from self._fail(entry, error)
+
+    def _fail(self, entry: _Entry, error: BaseException) -> Iterator[ItemResult]:
+        """Tells a clip's failure; what ends the batch is raised after it."""
         if not isinstance(error, Exception):
             raise error
         yield self._failure(entry, error)

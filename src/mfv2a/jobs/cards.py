@@ -183,7 +183,7 @@ def _addresses(path: Path, out: Path) -> list[str]:
         relative = address(os.path.relpath(whole, out).replace(os.sep, "/"))
     except ValueError:  # another drive
         return [whole.as_uri()]
-    return [relative, "file://" + address(whole.as_posix())]
+    return [relative, whole.as_uri()]
 
 
 def address(path: str) -> str:

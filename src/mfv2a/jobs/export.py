@@ -19,6 +19,14 @@ from mfv2a.register import REGISTER, Checkpoint
 WEIGHTS = "generator.safetensors"
 CARD = "README.md"
 COMMAND = re.compile(r"^(    mfv2a dub .* --model )\S+$", re.MULTILINE)
+NOT_STATED = "not stated"
+HUB_LICENCES = frozenset(
+    """
+    apache-2.0 mit bsd-2-clause bsd-3-clause gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 unlicense openrail odbl
+    cc0-1.0 cc-by-4.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-sa-4.0 cc-by-nc-nd-4.0
+    """.split()
+)
+"""Names that the hub knows licences by."""
 
 
 def export_run(run: Path, folder: Path, *, like: str | None, licence: str, licence_url: str) -> Path:
@@ -125,6 +133,14 @@ window_s = {entry.window_s}
 """
 
 
+def _licence_of_card(licence: str) -> str:
+    """The lines of a card that state a licence: by the hub's name of it, else as another one of that name."""
+    name = "-".join(licence.lower().split())
+    if name in HUB_LICENCES:
+        return f"license: {name}"
+    return "license: other" if licence == NOT_STATED else f"license: other\nlicense_name: {json.dumps(licence)}"
+
+
 def _card(entry: Checkpoint, weights: Path, licence: str) -> str:
     header = read_header(weights)
     run = header.facts.get("run", {})
@@ -132,7 +148,7 @@ def _card(entry: Checkpoint, weights: Path, licence: str) -> str:
     started = f", started from `{Path(run['init']).name}`" if run.get("init") else ""
     return f"""---
 library_name: mfv2a
-license: {licence.lower() if licence != "not stated" else "other"}
+{_licence_of_card(licence)}
 tags: [video-to-audio, text-to-audio, {objective}]
 ---
 

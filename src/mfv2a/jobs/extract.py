@@ -2,7 +2,8 @@
 
 Videos and recordings are encoded for a public model in `media_features`.
 
-Resumes by shard: one that is there, of as many items as it shall have, is not made again. A folder goes on only with
+Resumes by shard: one that is there, of as many items as it shall have, is not made again; an interrupt begins no
+further ones. A folder goes on only with
 the settings it was begun with; more scenes or sounds than before may be asked for.
 """
 
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ from mfv2a.data.manifest import (
     write_statistics,
 )
 from mfv2a.data.mapped import find_shards, opened
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.seed import whole_digest
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -51,6 +53,7 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
 
     Raises:
         ConfigError: the source holds nothing, or encoders are missing for stored features.
+        StartError: one of the processes was ended from outside.
     """
     if config.source.is_media:
         from mfv2a.jobs.media_features import extract_media
@@ -65,13 +68,17 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
     sizes = [len(_numbers(config, k)) for k in range(-(-config.source.count // config.shard_items))]
     todo = _missing(out, sizes)
     began, done = time.monotonic(), 0
-    context = get_context("spawn")
-    with ProcessPoolExecutor(config.workers, mp_context=context, initializer=start_worker) as pool:
-        futures = [pool.submit(_make_shard, config, k) for k in todo]
-        for future in as_completed(futures):
+    pool = ProcessPoolExecutor(config.workers, mp_context=get_context("spawn"), initializer=start_worker)
+    try:
+        for future in as_completed([pool.submit(_make_shard, config, k) for k in todo]):
             done += future.result()
             rate = done / (time.monotonic() - began)
             report({"shards": len(sizes), "items": done, "items_per_s": round(rate, 2)})
+    except BrokenProcessPool as error:
+        hint = "memory may be short: use fewer workers and run again; it goes on where it stopped"
+        raise StartError("a process of the extraction was ended from outside", hint=hint) from error
+    finally:
+        pool.shutdown(cancel_futures=True)  # shards that were begun are made whole
     if not (out / INDEX).is_file():
         write_index(out, {"type": config.source.type, "duration_s": config.duration_s})
     return out

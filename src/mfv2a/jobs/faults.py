@@ -10,8 +10,6 @@ import torch
 from mfv2a.errors import MediaError, Mfv2aError
 from mfv2a.jobs.failures import failed
 from mfv2a.jobs.plan import Item
-from mfv2a.jobs.report import DISK_FULL
-from mfv2a.media.ffmpeg import DISK_IS_FULL
 from mfv2a.records import ItemResult
 
 MEMORY_HINT = "use a smaller --batch-size, or --device cpu"
@@ -24,14 +22,6 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     words = str(error).lower()
     return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether this is a full disk, told by the system or in ffmpeg's words."""
-    if isinstance(error, OSError):
-        return error.errno in DISK_FULL
-    words = f"{error} {error.detail}" if isinstance(error, MediaError) else ""
-    return any(each in words for each in DISK_IS_FULL)
 
 
 def tell_failure(item: Item, error: Exception, tell: Callable[[str], None], seconds: Mapping[str, float]) -> ItemResult:

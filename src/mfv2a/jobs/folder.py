@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from mfv2a.disk import is_disk_full
 from mfv2a.errors import ConfigError, StartError
-from mfv2a.jobs.report import DISK_FULL, absolute
+from mfv2a.jobs.report import absolute
 
 
 def check_folder(out: Path) -> None:
@@ -37,7 +38,7 @@ def make_folder(out: Path) -> Callable[[], None]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        full = error.errno in DISK_FULL
+        full = is_disk_full(error)
         raise StartError(
             f"--out {out} cannot be made: {'the disk is full' if full else error.strerror}",
             hint="free some space" if full else "choose another --out",

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from mfv2a import __version__
+from mfv2a.disk import cannot_write
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.cards import ORDER, last_records, make_card, output_path, state_of
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import report_paths
-from mfv2a.jobs.sketches import FOLDER, Sketch, SketchBook, cannot_write, mel, write_whole
+from mfv2a.jobs.sketches import FOLDER, Sketch, SketchBook, mel, write_whole
 from mfv2a.jobs.start import MOST_WORKERS, count_cores
 
 PAGE_NAME = "index.html"

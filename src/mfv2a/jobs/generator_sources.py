@@ -29,7 +29,8 @@ VOICED_SHARE = 0.25
 SEEN_SIMILARITY = 0.45
 SEEN_CHOICES = 8
 SYNC_DIM = 64
-LATENTS_PER_SYNC = 5  # latents every 4 sync frames: 31.25 and 25 per second
+BLOCK_LATENTS = 5  # of 4 sync frames: 31.25 and 25 a second
+LATENTS_A_SECOND = 31.25
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def build_generator_sources(config: RunConfig) -> list[Source]:
     if sizes is not None:
         _check_widths(sets, sizes)
     for stored, source in sets:
-        blocks = stored.arrays["latent"].shape[1] // LATENTS_PER_SYNC
-        check_crop(config, source, round(config.crop_s * 31.25) // LATENTS_PER_SYNC <= blocks)
+        blocks = stored.arrays["latent"].shape[1] // BLOCK_LATENTS
+        check_crop(config, source, round(config.crop_s * LATENTS_A_SECOND) // BLOCK_LATENTS <= blocks)
     texts = [text for stored, _ in sets for fact in stored.facts for text in _texts(fact)]
     words = Words.encode(["", *texts], config.device)
     if sizes is not None:
@@ -202,12 +203,12 @@ def _texts(fact: dict[str, Any]) -> list[str]:
 def _row(
     stored: FeatureSet, words: Words, sights: Sights, crop_s: float, sync_dim: int, rng: np.random.Generator
 ) -> Arrays:
-    blocks = round(crop_s * 31.25) // LATENTS_PER_SYNC
-    length = blocks * LATENTS_PER_SYNC
+    blocks = round(crop_s * LATENTS_A_SECOND) // BLOCK_LATENTS
+    length = blocks * BLOCK_LATENTS
     item = int(rng.integers(len(stored)))
     fact = stored.facts[item]
-    offset = int(rng.integers(0, stored.arrays["latent"].shape[1] // LATENTS_PER_SYNC - blocks + 1))
-    start = offset * LATENTS_PER_SYNC
+    offset = int(rng.integers(0, stored.arrays["latent"].shape[1] // BLOCK_LATENTS - blocks + 1))
+    start = offset * BLOCK_LATENTS
     has_video = "sync" in stored.arrays
     voiced = "voice" in fact and rng.random() < VOICED_SHARE
     latent = stored.crop("voiced_latent" if voiced else "latent", item, start, length)

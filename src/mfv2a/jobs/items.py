@@ -43,7 +43,7 @@ def load_sounds(
 ) -> tuple[Sound, ...]:
     """Labelled sounds of a folder with an `index.tsv` (file, seconds, label, title, set, licence), at 16 kHz.
 
-    Sound files lie in the folder or in its `audio`. Silence at both ends is cut.
+    Sound files lie in the folder or in its `audio`; what cannot be read is left out. Silence at both ends is cut.
 
     Args:
         folder: of the index.
@@ -53,13 +53,14 @@ def load_sounds(
         except_files: no files that this one names.
 
     Raises:
-        ConfigError: no index or table there, one that cannot be read, or no sound matches.
+        ConfigError: no index or table there, one that cannot be read, or no sound matches or can be read.
     """
     from mfv2a.media.audio import read_audio
 
     root = Path(folder)
     only, without = (frozenset(named_files(Path(table))) if table else None for table in (only_files, except_files))
     sounds = []
+    unread: list[MediaError] = []
     for row in _read_index(root / "index.tsv"):
         if (only is not None and row["file"] not in only) or (without is not None and row["file"] in without):
             continue
@@ -67,9 +68,15 @@ def load_sounds(
             path = root / row["file"] if (root / row["file"]).exists() else root / "audio" / row["file"]
             try:
                 wave = read_audio(path, SAMPLE_RATE_HZ).samples
-            except MediaError:
+            except MediaError as error:
+                unread.append(error)
                 continue
             sounds.append(Sound(trim_silence(wave, SAMPLE_RATE_HZ), row["label"], row.get("title", ""), row["file"]))
+    if not sounds and unread:
+        raise ConfigError(
+            f"none of the {len(unread)} sounds asked of {folder} can be read: {unread[0].path}: {unread[0]}",
+            hint="they lie beside index.tsv, or in audio there",
+        )
     if not sounds:
         raise ConfigError(f"no sound of {folder} matches")
     return tuple(sounds)
@@ -84,15 +91,7 @@ def _read_index(index: Path) -> list[dict[str, str]]:
     hint = "a tab-separated table of file, seconds, label, title, set, licence, with a first line of names"
     if not index.is_file():
         raise ConfigError(f"no index.tsv in {index.parent}", hint=hint)
-    try:
-        lines = index.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{index}: {error}", hint=hint) from error
-    names = lines[0].split("\t") if lines else []
-    if missing := {"file", "label"} - set(names):
-        raise ConfigError(f"{index} has no column {', '.join(sorted(missing))}", hint=hint)
-    rows = [dict(zip(names, line.split("\t"), strict=False)) for line in lines[1:]]
-    return [row for row in rows if row["file"].strip() and "label" in row]
+    return _read_table(index, {"file", "label"}, hint)
 
 
 def named_files(table: Path) -> list[str]:
@@ -101,15 +100,24 @@ def named_files(table: Path) -> list[str]:
     Raises:
         ConfigError: no such table, or none with that column.
     """
+    return [row["file"] for row in _read_table(table, {"file"}, "a tab-separated table with a first line of names")]
+
+
+def _read_table(path: Path, columns: set[str], hint: str) -> list[dict[str, str]]:
+    """The rows of a tab-separated table that have these columns, `file` among them, and name a file.
+
+    Raises:
+        ConfigError: it cannot be read, or has not these columns.
+    """
     try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # not splitlines: a label may hold U+0085
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{table}: {error}", hint="give the path of a table of files") from error
-    names = lines[0].split("\t") if lines else []
-    if "file" not in names:
-        raise ConfigError(f"{table} has no column file", hint="tab-separated, with a first line of names")
-    place = names.index("file")
-    return [line.split("\t")[place] for line in lines[1:] if line.strip()]
+        raise ConfigError(f"{path}: {error}", hint=hint) from error
+    names = lines[0].split("\t")
+    if missing := columns - set(names):
+        raise ConfigError(f"{path} has no column {', '.join(sorted(missing))}", hint=hint)
+    rows = [dict(zip(names, line.split("\t"), strict=False)) for line in lines[1:]]
+    return [row for row in rows if columns <= row.keys() and row["file"].strip()]
 
 
 @lru_cache(maxsize=4)

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO
 
+from mfv2a.disk import is_disk_full
 from mfv2a.errors import StartError
-from mfv2a.jobs.report import DISK_FULL, Report, absolute, encode_json
+from mfv2a.jobs.report import Report, absolute, encode_json
 from mfv2a.media.temporary import remove_parts
 
 fcntl: ModuleType | None
@@ -143,7 +144,7 @@ def _take(folder: Path, name: str, busy: str, *, shared: bool = False, option: s
         try:
             file = path.open("ab+", buffering=0)
         except OSError as error:
-            full = error.errno in DISK_FULL
+            full = is_disk_full(error)
             reason = "the disk is full" if full else f"nothing can be written there: {error.strerror}"
             raise StartError(
                 f"{option} {folder}: {reason}",

@@ -36,6 +36,7 @@ from mfv2a.data.manifest import (
     write_shard,
     write_statistics,
 )
+from mfv2a.disk import writing
 from mfv2a.errors import ConfigError, MediaError, Mfv2aError
 from mfv2a.jobs.media_pieces import Cut, Listed, Piece, cut_recording, cut_video, find_media, read_ahead
 from mfv2a.jobs.sight import decode_clip
@@ -85,7 +86,7 @@ def extract_media(config: ExtractConfig, report: Report) -> Path | None:
             rates = {"items_per_s": round(done / seconds, 2), "clips_per_s": round(clips / seconds, 2)}
             report({"shard": k, "shards": len(groups), "items": done, **rates})
     if all(shard_path(out, k).exists() for k in range(len(groups))):  # whoever is last closes the set
-        _close(out, config, len(groups))
+        _close(out, config)
     return out if rank == 0 else None
 
 
@@ -197,7 +198,8 @@ def _write(out: Path, index: int, items: list[Item], failed: list[dict[str, str]
     """Write a shard; one of which nothing could be read holds arrays of no items."""
     if failed:
         lines = "".join(json.dumps(record) + "\n" for record in failed)  # in ASCII: a name may be no valid UTF-8
-        (out / f"failed-{index:05d}.jsonl").write_text(lines, encoding="utf-8")
+        with writing(out / f"failed-{index:05d}.jsonl") as pending:
+            pending.write_text(lines, encoding="utf-8")
     write_shard(out, index, items, shapes=shapes)
 
 
@@ -218,7 +220,7 @@ def _settings(config: ExtractConfig, listed: Sequence[Listed]) -> dict[str, Any]
     }
 
 
-def _close(out: Path, config: ExtractConfig, shards: int) -> None:
+def _close(out: Path, config: ExtractConfig) -> None:
     """Statistics and index of a set that is complete, unless they are there."""
     if (out / INDEX).is_file() and (out / STATISTICS).is_file():
         return

@@ -103,7 +103,7 @@ def find_media(source: SourceConfig) -> tuple[list[Listed], int]:
     names = sorted(
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
     )
     if source.listing:
         found, missing = match_files(read_listing(Path(source.listing), split=source.split), names)

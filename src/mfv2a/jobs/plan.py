@@ -232,7 +232,7 @@ class Planner:
             if stranger is None and not self._options.overwrite:
                 stranger = find_stranger(each, self._report)
             if stranger is not None:
-                admitted.append(failed(each.source, stranger, settings=each.settings))
+                admitted.append(failed(each.source, stranger, settings=each.settings, details=each.details))
                 continue
             self.planned += 1
             self.wordless += each.details.get("prompt_from") in ("", "option")

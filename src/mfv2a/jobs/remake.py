@@ -17,7 +17,7 @@ Words = Callable[[Any], list[str]]
 
 
 def _with(option: str) -> Words:
-    return lambda value: [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return lambda value: [option, repr(value).removesuffix(".0") if isinstance(value, float) else str(value)]
 
 
 def _switch(on: str, off: str | None = None) -> Words:

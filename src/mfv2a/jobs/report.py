@@ -6,7 +6,6 @@ line. This module does not know how a sound is made; it keeps what `jobs.batch` 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mfv2a import __version__
+from mfv2a.disk import is_disk_full
 from mfv2a.errors import StartError
 from mfv2a.jobs.lines import Lines
 from mfv2a.jobs.reported import REPORT_NAME, dated_lines, made_files, parse_record, report_paths
@@ -24,7 +24,6 @@ from mfv2a.records import ItemResult
 
 _RECENT = 256  # records that are asked for again soon: when a video is planned, and when it is settled
 _FILES = 1 << 20  # a place is told as byte * _FILES + number of the file, in one int
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def encode_json(record: Mapping[str, Any]) -> bytes:
@@ -188,7 +187,7 @@ class Report:
         try:
             place = self._files[0].add(encode_json(record), lasting=result.status != "skipped")
         except OSError as error:
-            full = error.errno in DISK_FULL
+            full = is_disk_full(error)
             reason = "the disk is full" if full else error.strerror or str(error)
             hint = "free some space" if full else "make the folder writable or choose another --out"
             raise StartError(f"{self._path}: {reason}", hint=f"{hint}, then run the same command again") from error

@@ -45,7 +45,7 @@ def read_reports(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def dated_lines(paths: Sequence[Path]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """The lines of several reports together, in the order of their times; of the same second those of later paths last.
+    """The lines of several reports together, in the order of their times; of the same time those of later paths last.
 
     Yields:
         The number of the path, where the line begins in bytes, and its record.

@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mfv2a.errors import StartError
+from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
@@ -238,7 +238,7 @@ def check_heartbeat(path: Path | None) -> None:
     """Refuses a heartbeat file that can never be written, before anything runs.
 
     Raises:
-        StartError: its folder is not there.
+        ConfigError: its folder is not there.
     """
     if path is not None and not path.absolute().parent.is_dir():
-        raise StartError(f"--heartbeat {path}: its folder is not there", hint="make the folder, or name another file")
+        raise ConfigError(f"--heartbeat {path}: its folder is not there", hint="make the folder, or name another file")

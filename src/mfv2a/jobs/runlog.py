@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import threading
 from collections.abc import Mapping
@@ -13,9 +12,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mfv2a.disk import telling, writing
 from mfv2a.jobs import sheets
+from mfv2a.jobs.lines import Lines
 
 LOG = "log.jsonl"
+
+
+def finite(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as JSON can hold it: None for a number that is not finite."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
 
 
 class RunLog:
@@ -28,20 +34,17 @@ class RunLog:
 
     def __init__(self, run: Path, *, write: bool = True) -> None:
         self.run, self.write = run, write
-        self._file: Any = None
+        self._lines = Lines(run / LOG)
         self._board: Any = None
         self._told = False
 
     def __enter__(self) -> RunLog:
         if self.write:
-            self._file = (self.run / LOG).open("a", encoding="utf-8")
             self._board = self._new_board()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part in (self._file, self._board):
-            if part is not None:
-                part.close()
+        self._close_board()
 
     def take_up(self, step: int) -> None:
         """Drop the records after a step: a run that was killed makes those steps again.
@@ -52,17 +55,19 @@ class RunLog:
         if not self.write:
             return
         path = self.run / LOG
-        lines = path.read_bytes().splitlines(keepends=True)
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         kept = [line for line in lines if _step_of(line) <= step]
         if kept != lines:
-            self._file.close()
-            pending = path.with_name(f".{LOG}.{os.getpid()}")
-            pending.write_bytes(b"".join(kept))
-            pending.replace(path)
-            self._file = path.open("a", encoding="utf-8")
+            with writing(path) as pending:
+                pending.write_bytes(b"".join(kept))
             if self._board is not None:
-                self._board.close()
+                self._close_board()
                 self._board = self._new_board(purge_step=step + 1)
+
+    def _close_board(self) -> None:
+        if self._board is not None:
+            with telling(self.run):
+                self._board.close()
 
     def _new_board(self, **options: Any) -> Any:
         """TensorBoard's writer; None where it is not installed."""
@@ -70,7 +75,8 @@ class RunLog:
             return None
         from torch.utils.tensorboard import SummaryWriter
 
-        return SummaryWriter(str(self.run / "tensorboard"), **options)
+        with telling(self.run):
+            return SummaryWriter(str(self.run / "tensorboard"), **options)
 
     def add_sheet(self, step: int, columns: Mapping[str, Any]) -> str:
         """Draw rows of held-out latents and what was made of them, as `mfv2a.jobs.sheets.write_sheet` does.
@@ -84,20 +90,25 @@ class RunLog:
             told, self._told = self._told, True
             return "" if told else "no sample sheets: matplotlib is not installed (pip install 'mfv2a[train]')"
         names = [f"row {k}" for k in range(len(next(iter(columns.values()))))]
-        picture = sheets.write_sheet(self.run, step, columns, names)
-        if self._board is not None:
-            self._board.add_image("validation/sheet", picture, step, dataformats="HWC")
+        with telling(self.run):
+            picture = sheets.write_sheet(self.run, step, columns, names)
+            if self._board is not None:
+                self._board.add_image("validation/sheet", picture, step, dataformats="HWC")
         return ""
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Write a record; its `step` is the horizontal axis."""
-        if self._file is not None:
-            self._file.write(json.dumps(dict(record)) + "\n")
-            self._file.flush()
-        if self._board is not None:
-            for name, value in record.items():
-                if name != "step":
-                    self._board.add_scalar(name, value, record["step"])
+        """Write a record of `finite`; its `step` is the horizontal axis.
+
+        Raises:
+            StartError: the disk is full, or the folder cannot be written.
+        """
+        with telling(self.run / LOG):
+            if self.write:
+                self._lines.add(json.dumps(dict(record), allow_nan=False).encode() + b"\n", lasting=False)
+            if self._board is not None:
+                for name, value in record.items():
+                    if name != "step" and value is not None:
+                        self._board.add_scalar(name, value, record["step"])
 
 
 def _step_of(line: bytes) -> float:

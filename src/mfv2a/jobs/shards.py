@@ -16,10 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mfv2a.errors import ConfigError, StartError
+from mfv2a.disk import cannot_write
+from mfv2a.errors import ConfigError
 from mfv2a.jobs.discover import Discovery, Videos, bare_name
 from mfv2a.jobs.lock import locked
-from mfv2a.jobs.report import DISK_FULL, Report, encode_json
+from mfv2a.jobs.report import Report, encode_json
 from mfv2a.jobs.reported import REPORT_NAME, dated_lines, read_records, report_paths, shard_of
 from mfv2a.media.temporary import part_path, remove_parts
 
@@ -152,9 +153,7 @@ def _write(path: Path, paths: Sequence[Path]) -> int:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        full = error.errno in DISK_FULL
-        hint = "free some space" if full else "make the folder writable"
-        raise StartError(f"{path}: {'the disk is full' if full else error.strerror}", hint=hint) from error
+        raise cannot_write(path, error) from error
     return lines
 
 

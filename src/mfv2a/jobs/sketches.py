@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.errors import MediaError, StartError
+from mfv2a.disk import cannot_write
+from mfv2a.errors import MediaError
 from mfv2a.evaluation.spectrum import magnitudes, mel_bands
-from mfv2a.jobs.report import DISK_FULL, encode_json
+from mfv2a.jobs.report import encode_json
 from mfv2a.media.excerpt import read_excerpt
 from mfv2a.media.temporary import part_path
 from mfv2a.media.thumbnails import encode_levels, film_strip
@@ -178,13 +179,6 @@ def write_whole(path: Path, data: bytes) -> None:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-
-
-def cannot_write(path: Path, error: OSError) -> StartError:
-    """The error of a place that cannot be written to."""
-    full = error.errno in DISK_FULL
-    reason = "the disk is full" if full else f"cannot be written: {error.strerror or error}"
-    return StartError(f"{path}: {reason}", hint="free some space" if full else "make the folder writable")
 
 
 def mel(hertz: float) -> float:

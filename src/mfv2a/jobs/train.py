@@ -18,7 +18,7 @@ from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.jobs.joining import feature_digests
 from mfv2a.jobs.lock import alone
 from mfv2a.jobs.networks import load_teacher, make_network, network_config
-from mfv2a.jobs.runlog import RunLog, StopFlag
+from mfv2a.jobs.runlog import RunLog, StopFlag, finite
 from mfv2a.loader import pick_device
 from mfv2a.models.mel import MelSpectrogram
 from mfv2a.models.vae import VAE
@@ -95,8 +95,9 @@ def _train(config: RunConfig, team: Team, report: Report) -> Path:
         measure = _validation(config, network, team)
 
         def write(record: Mapping[str, Any]) -> None:
-            log.add(record)
-            report(record)
+            told = finite(record)
+            log.add(told)
+            report(told)
             if measure is not None and "validation/flow" in record:
                 note = log.add_sheet(record["step"], measure.shown)
                 if note:

@@ -6,7 +6,6 @@ sound is resampled in `pipeline`, sound from files here.
 
 from __future__ import annotations
 
-import errno
 import io
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from mfv2a.disk import is_disk_full
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.ffmpeg import compile_command, run_ffmpeg
 from mfv2a.media.packets import sounded
@@ -202,7 +202,7 @@ def write_audio(path: Path | str, audio: Audio, *, statement: str = "") -> None:
                 _encode(audio, form, subtype, file, statement)
         part.replace(path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise StartError(f"the disk is full: {path} could not be written", hint="free some space") from error
         raise MediaError(path, f"cannot be written: {error.strerror or error}") from error
     except soundfile.SoundFileError as error:

@@ -143,6 +143,8 @@ def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, 
         size, kind = struct.unpack(">I4s", _read(file, start, start + 8))
         head = 8
         if size == 1:
+            if start + 16 > end:
+                return
             size, head = struct.unpack(">Q", _read(file, start + 8, start + 16))[0], 16
         size = size or end - start
         if size < head:

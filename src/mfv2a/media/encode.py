@@ -5,7 +5,6 @@ For pictures that the tool itself draws; a user's picture is never encoded again
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from mfv2a.disk import is_disk_full
 from mfv2a.errors import MediaError, StartError
 from mfv2a.media.containers import AAC_CODER
 from mfv2a.media.temporary import part_path
@@ -55,7 +55,7 @@ def write_video(
         finally:
             part.unlink(missing_ok=True)
     except (av.FFmpegError, OSError) as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise StartError(f"the disk is full: {path} could not be written", hint="free some space") from error
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"cannot be written ({reason})", hint="check the folder and the space left") from error

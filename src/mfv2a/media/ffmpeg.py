@@ -20,13 +20,13 @@ from typing import IO, Any
 
 import ffmpeg as ffmpeg_python
 
+from mfv2a.disk import DISK_IS_FULL
 from mfv2a.errors import FfmpegMissingError, MediaError, StartError
 from mfv2a.media.patience import check_writing
 
 ENV_FFMPEG = "MFV2A_FFMPEG"
 DETAIL_LINES = 20
 LOOK_S = 0.25  # how often it is asked whether to go on waiting
-DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
 SPOILED = (*DISK_IS_FULL, "Error writing trailer", "Error closing file")  # ffmpeg 5.1 may end with 0 after these
 ADDRESS = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\]")
 MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"
@@ -151,6 +151,7 @@ def run_ffmpeg(
         StartError: the disk is full.
         FfmpegMissingError: the program is missing or cannot be run.
         OverdueError: it takes too long (see `media.patience`); the program is ended.
+        Exception: what the maker of the blocks raised.
     """
     program = ffmpeg or find_ffmpeg()
     line = [str(program), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
@@ -180,19 +181,35 @@ def run_ffmpeg(
 def _wait(child: subprocess.Popen[bytes], data: bytes | Iterable[memoryview] | None) -> bytes:
     """Feed a program and wait for its end, as long as there is patience; return what it said."""
     pipe, child.stdin = child.stdin, None  # `communicate` with a timeout forgets what it has not sent yet
-    if pipe is not None:
-        threading.Thread(target=_feed, args=(pipe, data), daemon=True).start()
+    faults: list[BaseException] = []
+    feeder = threading.Thread(target=_feed, args=(pipe, data, faults), daemon=True)
+    feeder.start()
     while True:
         try:
-            return child.communicate(timeout=LOOK_S)[1]
+            talk = child.communicate(timeout=LOOK_S)[1]
+            break
         except subprocess.TimeoutExpired:
             check_writing()
+    feeder.join()
+    if faults:
+        raise faults[0]
+    return talk
 
 
-def _feed(pipe: IO[bytes], data: bytes | Iterable[memoryview] | None) -> None:
-    with suppress(OSError), pipe:  # a program that ended before it read all says why itself
+def _feed(pipe: IO[bytes] | None, data: bytes | Iterable[memoryview] | None, faults: list[BaseException]) -> None:
+    """Write blocks into a pipe and close it; what their maker raises is added to `faults`."""
+    if pipe is None:
+        return
+    try:
         for block in [data] if isinstance(data, bytes) else data or ():
-            pipe.write(block)
+            try:
+                pipe.write(block)
+            except OSError:  # a program that ended before it read all says why itself
+                break
+    except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+        faults.append(error)
+    with suppress(OSError):
+        pipe.close()
 
 
 def _raise_failure(talk: str, returncode: int, path: Path, out: Path) -> None:

@@ -177,15 +177,15 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
     if stated_s:
         options |= {"metadata:s:a:0": f"title={PLACE_NAME}", "write_crc32": 0}
     arguments = compile_command(ffmpeg.output(*_streams(job, data), "part", **options), source=info.path, part=job.part)
-    covers = write_covers(info, job.part) if plan.container == "matroska" else []
-    # The same option twice is beyond ffmpeg-python: these words go in before the output's name.
-    arguments[-1:-1] = attach_covers(covers, sum(stream.kind == "attachment" for stream in info.streams))
     try:
+        covers = write_covers(info, job.part) if plan.container == "matroska" else []
+        # The same option twice is beyond ffmpeg-python: these words go in before the output's name.
+        arguments[-1:-1] = attach_covers(covers, sum(stream.kind == "attachment" for stream in info.streams))
         sound = (block.data.cast("B") for block in job.sound)
         run_ffmpeg(arguments, path=info.path, stdin=sound, ffmpeg=program, out=job.part)
     finally:
-        for cover in covers:
-            cover.file.unlink(missing_ok=True)
+        for cover in job.part.parent.glob(f"{job.part.name}.cover*"):
+            cover.unlink(missing_ok=True)
     if stated_s:
         state_matroska_delay(job.part, stated_s)
     if delay_s and plan.container in MOV_FAMILY:

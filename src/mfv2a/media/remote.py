@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from zlib import crc32
 
+from mfv2a.disk import cannot_write, is_disk_full
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.patience import OverdueError, StoppedError, done_aside
 from mfv2a.media.temporary import part_path
@@ -127,6 +128,7 @@ class Remote:
         Raises:
             MediaError: it cannot be had, or has changed.
             OverdueError: it took too long.
+            StartError: the disk is full.
             OSError: it cannot be written.
         """
         part = part_path(target)
@@ -140,6 +142,8 @@ class Remote:
         except (MediaError, StartError, OverdueError, StoppedError):
             raise
         except Exception as error:
+            if is_disk_full(error):
+                raise cannot_write(target, error) from error
             if isinstance(error, OSError) and error.filename == str(part):
                 raise
             raise MediaError(
@@ -246,7 +250,9 @@ def _patiently(work: Callable[[], Given]) -> Given:
             return work()
         except (FileNotFoundError, PermissionError, NotImplementedError):
             raise
-        except Exception:  # noqa: BLE001 - the last try tells
+        except Exception as error:
+            if is_disk_full(error):
+                raise
             time.sleep(number * PAUSE_S)
     return work()
 

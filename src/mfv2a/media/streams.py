@@ -87,7 +87,7 @@ class Cover:
 
 
 def write_covers(info: VideoInfo, beside: Path) -> list[Cover]:
-    """Take the covers of a source out into files named like `beside`."""
+    """Take the covers of a source out into files whose names begin with that of `beside`."""
     wanted = {stream.index: stream.codec for stream in info.streams if stream.is_cover}
     covers: list[Cover] = []
     if not wanted:
@@ -99,7 +99,7 @@ def write_covers(info: VideoInfo, beside: Path) -> list[Cover]:
                 continue
             tags = {key.lower(): value for key, value in container.streams[index].metadata.items()}
             mimetype = tags.get("mimetype") or COVER_TYPES.get(codec, "application/octet-stream")
-            file = beside.with_suffix(f".cover{index}")
+            file = beside.with_name(f"{beside.name}.cover{index}")
             file.write_bytes(bytes(packet))
             covers.append(Cover(file, tags.get("filename") or f"cover.{mimetype.rsplit('/', 1)[1]}", mimetype))
     return covers

@@ -191,16 +191,6 @@ class ImageRecognizer(nn.Module):
         return cls(EfficientNetLite0.from_assets(), words, names, [row["group"] for row in rows])
 
     @torch.no_grad()
-    def recognize(self, frames: NDArray[np.uint8], *, fps: float = 1.0) -> Recognition:
-        """Say what is in the frames of one clip: `classify`, then `judge`.
-
-        Args:
-            frames: RGB [T, 224, 224, 3], T >= 1.
-            fps: frames per second of `frames`.
-        """
-        return self.judge(self.classify(frames), fps=fps)
-
-    @torch.no_grad()
     def judge(self, probs: Tensor, *, fps: float = 1.0) -> Recognition:
         """Say what is in a clip, by what each of its frames looks like.
 

@@ -35,11 +35,6 @@ _PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _PIXEL_SCALE = (0.26862954, 0.26130258, 0.27577711)
 
 
-def has_imagebind() -> bool:
-    """Whether a package with ImageBind's networks is installed."""
-    return importlib.util.find_spec("imagebind") is not None
-
-
 def load_imagebind(path: Path, *, device: str = "cpu") -> ImageBind:
     """The network with the published weights (`imagebind_huge.pth`).
 

@@ -193,7 +193,7 @@ class MMAudio(nn.Module):
         self.empty_sync_feat = nn.Parameter(torch.zeros(1, config.sync_dim))
 
     def initialize(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights: Xavier linears, zero modulations and output (ARCHITECTURES of MMAudio, 3.12)."""
+        """Draw fresh weights: Xavier linears, zero modulations and output."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight, generator=generator)

@@ -9,7 +9,6 @@ Source: Koutini et al., "Efficient Training of Audio Transformers with Patchout"
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import warnings
 from collections.abc import Iterator
@@ -23,11 +22,6 @@ from mfv2a.models.upstream import read_public
 
 ARCHITECTURE = "passt_s_swa_p16_128_ap476"
 HINT = "pip install 'mfv2a[eval]'"
-
-
-def has_passt() -> bool:
-    """Whether the package is installed."""
-    return importlib.util.find_spec("hear21passt") is not None
 
 
 class Passt(nn.Module):

@@ -121,23 +121,6 @@ class RobertaTokenizer(_Tokenizer):
     files = "RoBERTa's tokenizer.json, or its vocab.json with merges.txt beside it,"
 
     @classmethod
-    def from_files(cls, vocabulary: Path, merges: Path) -> RobertaTokenizer:
-        """Read a vocabulary from two files that need not lie in one folder.
-
-        Args:
-            vocabulary: `vocab.json`, token -> number.
-            merges: `merges.txt`, a pair a line in the order in which they merge.
-
-        Raises:
-            CheckpointError: a file is missing, damaged or holds something else.
-        """
-        try:
-            return cls(_byte_pairs(models.BPE.from_file(str(vocabulary), str(merges), unk_token="<unk>")))
-        except Exception as error:  # the library raises bare Exception
-            hint = f"{cls.files} is expected: download them again"
-            raise CheckpointError(f"cannot read {vocabulary} with {merges}: {error}", hint=hint) from error
-
-    @classmethod
     def _read(cls, path: Path) -> Tokenizer:
         if isinstance(json.loads(path.read_text(encoding="utf-8")).get("model"), dict):
             return super()._read(path)

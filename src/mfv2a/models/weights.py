@@ -6,9 +6,7 @@ Knows the networks' classes; not checkpoints' names, hubs or caches.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mfv2a.disk import writing
 from mfv2a.errors import CheckpointError
 from mfv2a.models.compact import SyncConfig, SyncEncoder
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
@@ -66,6 +65,9 @@ def save_network(
         facts: anything worth knowing, JSON-ready.
         dtype: of the stored floating-point tensors; with int8, matrices and kernels are stored as int8 with a scale a
             row, the rest in half precision.
+
+    Raises:
+        StartError: the disk is full, or the folder cannot be written.
     """
     from safetensors.torch import save_file
 
@@ -84,10 +86,8 @@ def save_network(
         "config": json.dumps(dataclasses.asdict(network.config)),  # type: ignore[call-overload]
         "facts": json.dumps(dict(facts or {})),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pending = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(tensors, pending, metadata)
-    pending.replace(path)
+    with writing(path) as pending:
+        save_file(tensors, pending, metadata)
     return path
 
 
@@ -184,12 +184,3 @@ def check_keys(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) ->
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(str(n) for n in shape) or "scalar"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -108,22 +108,3 @@ class WooshSync:
 def _pixels(frames: NDArray[np.uint8]) -> Tensor:
     """Frames [..., H, W, 3] as [..., 3, H, W] float32 in [-1, 1]."""
     return torch.from_numpy(frames).movedim(-1, -3) / 127.5 - 1
-
-
-def encode_woosh(net: Synchformer, frames: Tensor, *, at_once: int = 8) -> Tensor:
-    """Features of a video that is there as a whole; see `WooshSync`.
-
-    Args:
-        net: the encoder.
-        frames: [T, H, W, 3] uint8 at 24 a second.
-        at_once: segments encoded at a time.
-
-    Returns:
-        [1, T, D].
-
-    Raises:
-        ConfigError: there are no frames, or they are no bytes.
-    """
-    sync = WooshSync(net, len(frames), at_once=at_once)
-    sync.add(frames.numpy())
-    return sync.features()[None]

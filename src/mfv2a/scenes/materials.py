@@ -20,8 +20,8 @@ def _log(rng: Generator, low: float, high: float, size: int | None = None) -> Fl
     return np.asarray(np.exp(rng.uniform(np.log(low), np.log(high), size)))
 
 
-def _modes(hz: Floats, decay_s: Floats, gain: Floats, attack_s: float = 0.0) -> Modes:
-    return Modes(np.asarray(hz, np.float64), np.asarray(decay_s, np.float64), np.asarray(gain, np.float64), attack_s)
+def _modes(hz: Floats, decay_s: Floats, gain: Floats) -> Modes:
+    return Modes(np.asarray(hz, np.float64), np.asarray(decay_s, np.float64), np.asarray(gain, np.float64))
 
 
 def _spread(rng: Generator, count: int, low: float, high: float, decay: tuple[float, float], tilt: float) -> Modes:
@@ -34,7 +34,11 @@ def _spread(rng: Generator, count: int, low: float, high: float, decay: tuple[fl
 
 
 def body(rng: Generator, name: str) -> Modes:
-    """A struck body: wood, metal, stone, board, log, door, gong, bell, glass, tick, plastic, floor."""
+    """A struck body: wood, metal, stone, board, log, door, gong, bell, glass, tick, plastic, floor.
+
+    Raises:
+        KeyError: another name.
+    """
     if name == "metal":
         return _spread(
             rng, int(rng.integers(9, 22)), float(_log(rng, 350, 1200)), float(_log(rng, 4500, 9000)), (0.12, 0.7), 1.0
@@ -54,8 +58,7 @@ def body(rng: Generator, name: str) -> Modes:
     if name == "door":
         return _spread(rng, 6, float(_log(rng, 90, 180)), 900.0, (0.03, 0.09), 3.5)
     if name == "gong":
-        modes = _spread(rng, 26, float(_log(rng, 70, 160)), 2600.0, (1.2, 3.5), 2.0)
-        return _modes(modes.hz, modes.decay_s, modes.gain, 0.0)
+        return _spread(rng, 26, float(_log(rng, 70, 160)), 2600.0, (1.2, 3.5), 2.0)
     if name == "bell":
         base = float(_log(rng, 220, 1400))
         hz = base * CHURCH * rng.normal(1.0, 0.004, len(CHURCH))
@@ -66,6 +69,8 @@ def body(rng: Generator, name: str) -> Modes:
         return _spread(rng, 4, float(_log(rng, 1500, 3000)), 6500.0, (0.003, 0.01), 1.0)
     if name == "plastic":
         return _spread(rng, 4, float(_log(rng, 500, 1200)), 4500.0, (0.004, 0.012), 2.0)
+    if name != "floor":
+        raise KeyError(name)
     return _spread(rng, 4, float(_log(rng, 70, 130)), 500.0, (0.03, 0.08), 5.0)
 
 

@@ -25,7 +25,10 @@ class Packed:
 
 
 def _wide(value: object, moments: int) -> Floats:
+    """A number, an array over time or one over time and items as [K or 1, n]."""
     array = np.asarray(value, np.float64)
+    if array.ndim == 1 and len(array) not in (1, moments):
+        raise ValueError(f"{len(array)} values at {moments} moments: items are the second axis")
     return array[:, None] if array.ndim == 1 and len(array) == moments else np.atleast_2d(array)
 
 

@@ -24,7 +24,7 @@ class Event:
         time_s: moment of contact, which is also the onset of its sound.
         label: one of `LABELS`.
         strength: 0 (just audible) to 1 (as hard as this scene gets).
-        x, y: where, as fractions of the picture from its left and top edge.
+        x, y: where: in a script in the family's own units, in a scene as fractions of the picture from its left top.
     """
 
     time_s: float
@@ -40,13 +40,11 @@ class Modes:
 
     Attributes:
         hz, decay_s, gain: one value a partial; `decay_s` is the time to 1/e.
-        attack_s: time for the body to speak; 0 for a hard contact.
     """
 
     hz: Floats
     decay_s: Floats
     gain: Floats
-    attack_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ class Script:
 
     Attributes:
         label: what is heard, one of `LABELS`.
-        events: visible contacts with x, y in the family's own units (see `Contact`).
+        events: visible contacts with x, y in the family's own units.
         draw: moving shapes.
         still: fixed shapes, drawn once behind the moving ones.
         voices: what sounds.

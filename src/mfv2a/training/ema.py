@@ -40,10 +40,10 @@ class EMA:
         """While open, the network's weights are the average; afterwards they are its own again."""
         own = network.state_dict()
         kept = {name: tensor.detach().clone() for name, tensor in own.items()}
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(self.state[name])
         try:
+            with torch.no_grad():
+                for name, tensor in own.items():
+                    tensor.copy_(self.state[name])
             yield
         finally:
             with torch.no_grad():

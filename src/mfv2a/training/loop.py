@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mfv2a.config import OptimizerConfig, RunConfig
+from mfv2a.disk import writing
 from mfv2a.errors import ConfigError, DivergenceError
 from mfv2a.training.adversarial import Contest, rated_weights
 from mfv2a.training.ema import EMA
@@ -108,6 +109,7 @@ class Training:
 
         Raises:
             DivergenceError: a loss was not finite; the weights are those before that step.
+            StartError: nothing can be written into the run's folder, for instance the disk is full.
         """
         began = last_saved = time.monotonic()
         self.task.network.train()
@@ -143,13 +145,13 @@ class Training:
         kept = {**facts["run"], **{f"model.{name}": value for name, value in model.items()}}
         own = {**self._fixed(), **{f"model.{name}": value for name, value in sizes.items()}}
         for name, value in kept.items():
-            if own[name] != value:
+            if own.get(name) != value:
                 raise ConfigError(
-                    f"{self.config.out} holds a run with {name} = {value!r}, not {own[name]!r}",
+                    f"{self.config.out} holds a run with {name} = {value!r}, not {own.get(name)!r}",
                     hint="give this run another folder; it can start from the weights of that one (init)",
                 )
         now = plain(asdict(self.config))
-        changed = [name for name, value in facts.get("told", {}).items() if now[name] != value]
+        changed = [name for name, value in facts.get("told", {}).items() if now.get(name) != value]
         if changed and self.team.first:
             at, out = facts["step"], self.config.out
             log.warning("%s goes on from step %d with another %s than before", out, at, ", ".join(changed))
@@ -217,8 +219,8 @@ class Training:
         path = Path(self.config.out) / DIVERGED
         if self.team.first:
             facts = {"step": self.step, "seed": self.config.seed, "loss": str(loss), "grad_norm": str(norm)}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({**facts, "rows": rows}, indent=1), encoding="utf-8")
+            with writing(path) as pending:
+                pending.write_text(json.dumps({**facts, "rows": rows}, indent=1), encoding="utf-8")
         what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient is {norm}"
         raise DivergenceError(
             f"{what} at step {self.step}; its rows are in {path}", hint="lower the learning rate or look at the data"

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mfv2a.disk import writing
 from mfv2a.errors import CheckpointError
 from mfv2a.training.ema import EMA
 from mfv2a.training.wrapping import fill_from, whole
@@ -60,6 +61,9 @@ def save_state(
 
     Returns:
         the path.
+
+    Raises:
+        StartError: the disk is full, or the folder cannot be written; the checkpoints before it stay.
     """
     from safetensors.torch import save_file
 
@@ -75,14 +79,12 @@ def save_state(
             pieces[name] = piece.cpu().contiguous().clone()
     if not write:
         return path
-    run.mkdir(parents=True, exist_ok=True)
     for left in run.glob(".checkpoint-*"):  # of a process that was killed while it wrote
         left.unlink(missing_ok=True)
-    pending = run / f".{path.name}.{os.getpid()}"
-    save_file(pieces, pending, {"facts": json.dumps(facts)})
-    with pending.open("rb") as file:
-        os.fsync(file.fileno())
-    pending.replace(path)
+    with writing(path) as pending:
+        save_file(pieces, pending, {"facts": json.dumps(facts)})
+        with pending.open("rb") as file:
+            os.fsync(file.fileno())
     for newer in [each for each in checkpoint_paths(run) if each.name > path.name]:
         newer.replace(newer.with_name(f"{newer.name}.damaged"))  # else this run would have gone on from it
     for old in checkpoint_paths(run)[keep:]:
