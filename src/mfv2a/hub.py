@@ -155,8 +155,8 @@ def verify(checkpoint: Checkpoint, path: Path, *, again: bool = False) -> Verdic
         again: read it even if it is known.
 
     Raises:
-        CheckpointError: its size or digest is another (where none is stated, another than when it was first seen), or it
-            cannot be read.
+        CheckpointError: its size or digest is another, or where none is stated another than when it was first seen; or
+            it cannot be read.
     """
     try:
         return _compared(checkpoint, path, again)

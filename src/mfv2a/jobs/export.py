@@ -20,12 +20,13 @@ WEIGHTS = "generator.safetensors"
 CARD = "README.md"
 COMMAND = re.compile(r"^(    mfv2a dub .* --model )\S+$", re.MULTILINE)
 NOT_STATED = "not stated"
-HUB_LICENCES = frozenset(
-    """
-    apache-2.0 mit bsd-2-clause bsd-3-clause gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 unlicense openrail odbl
-    cc0-1.0 cc-by-4.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-sa-4.0 cc-by-nc-nd-4.0
-    """.split()
-)
+# fmt: off
+HUB_LICENCES = frozenset((
+    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "mpl-2.0", "unlicense",
+    "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0",
+    "openrail", "odbl",
+))
+# fmt: on
 """Names that the hub knows licences by."""
 
 
