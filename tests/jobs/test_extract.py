@@ -50,10 +50,11 @@ def scenes(out, count: int) -> ExtractConfig:
 class Pool(ThreadPoolExecutor):
     """Threads in place of processes; shards after the first wait until the pool is being closed."""
 
-    closing = threading.Event()
+    closing: threading.Event
 
     def __init__(self, workers: int, **_: object) -> None:
         super().__init__(workers)
+        Pool.closing = threading.Event()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         super().shutdown(wait=False, cancel_futures=cancel_futures)
