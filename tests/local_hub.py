@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -219,3 +221,12 @@ def running_hub() -> Iterator[Hub]:
         hub.release()
         server.shutdown()
         server.server_close()
+
+
+def leave_home(monkeypatch: Any, folder: Path) -> None:
+    """Puts the hub's cache and the tool's own files into a folder, and forgets what this machine says of the hub."""
+    for name in ("HF_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(folder / "hf"))
+    monkeypatch.setenv("HF_TOKEN_PATH", str(folder / "no-token"))
+    monkeypatch.setenv("MFV2A_HOME", str(folder / "home"))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from local_hub import COMMIT, running_hub
+from local_hub import COMMIT, leave_home, running_hub
 from mfv2a import hub, register, surroundings, verified
 from mfv2a.errors import CheckpointError
 from mfv2a.register import Checkpoint, Place
@@ -26,11 +26,7 @@ SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    for name in ("HF_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setenv("MFV2A_HOME", str(tmp_path / "home"))
+    leave_home(monkeypatch, tmp_path)
     with running_hub() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.address)
         running.files[REPO, FILE] = DATA

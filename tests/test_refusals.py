@@ -8,7 +8,7 @@ from collections import namedtuple
 
 import pytest
 
-from local_hub import running_hub
+from local_hub import leave_home, running_hub
 from mfv2a import downloads, hub, surroundings
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.register import Checkpoint
@@ -19,11 +19,7 @@ ENTRY = Checkpoint(name="net", role="vae", licence="MIT", licence_url="x", repo=
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    for name in ("HF_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setenv("MFV2A_HOME", str(tmp_path / "home"))
+    leave_home(monkeypatch, tmp_path)
     monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
     with running_hub() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.address)

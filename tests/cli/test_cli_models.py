@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_hub import running_hub
+from local_hub import leave_home, running_hub
 from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.layouts import _tiny_networks
@@ -42,10 +42,9 @@ licence_url = "https://example.org/licence"
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    for name in ("HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "MFV2A_MODEL", "MFV2A_CHECKPOINTS"):
+    leave_home(monkeypatch, tmp_path)
+    for name in ("MFV2A_MODEL", "MFV2A_CHECKPOINTS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MFV2A_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     return tmp_path
 
 
