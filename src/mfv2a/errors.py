@@ -17,7 +17,10 @@ exit 3); the command line catches the rest once, in `cli.main`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
 
 
 class Mfv2aError(Exception):
@@ -91,3 +94,8 @@ class DivergenceError(Mfv2aError):
     """A loss became non-finite."""
 
     exit_code = 5
+
+
+def without_passwords(text: str) -> str:
+    """A text that may be shown: who asks stays in its addresses, passwords do not."""
+    return _PASSWORD.sub(r"\1@", text)

@@ -11,9 +11,9 @@ import textwrap
 from collections.abc import Callable
 from typing import TypeVar
 
-from mfv2a.errors import CheckpointError, Mfv2aError
+from mfv2a.errors import CheckpointError, Mfv2aError, without_passwords
 from mfv2a.register import Place
-from mfv2a.surroundings import cache_folder, endpoint_name, token_source, without_passwords
+from mfv2a.surroundings import cache_folder, endpoint_name, token_source
 
 PULL_HINT = "connect, or run `mfv2a models pull` on a connected machine and copy the cache"
 FULL_HINT = "free some space, or point HF_HOME to another disk"

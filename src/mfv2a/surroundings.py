@@ -6,15 +6,13 @@ Its variables are read at each call. Knows neither the library of the hub nor wh
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, without_passwords
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
 TRUE = {"1", "ON", "YES", "TRUE"}
 
 
@@ -47,11 +45,6 @@ def endpoint_name() -> str:
         ConfigError: HF_ENDPOINT is no address.
     """
     return without_passwords(endpoint())
-
-
-def without_passwords(text: str) -> str:
-    """A text whose addresses say who asks, and not with which password."""
-    return PASSWORD.sub(r"\1@", text)
 
 
 def offline_variable() -> str:

@@ -301,7 +301,7 @@ def test_a_full_disk_ends_it_and_leaves_the_old_page(out: Path, monkeypatch: pyt
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mfv2a.jobs.sketches.write_whole", full)
+    monkeypatch.setattr("mfv2a.jobs.sketches.replace_whole", full)
     with pytest.raises(StartError, match="the disk is full"):
         make_gallery(out)
     assert (out / PAGE_NAME).read_bytes() == old

@@ -15,11 +15,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from made_videos import make_video
 from mfv2a.cli import main
-from mfv2a.errors import MediaError
+from mfv2a.errors import MediaError, without_passwords
 from mfv2a.jobs import staging
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.media import remote
-from mfv2a.media.remote import Remote, without_password
+from mfv2a.media.remote import Remote
 from mfv2a.media.standin import is_stand_in, stand_in
 
 TINY = ["--model", "tiny"]
@@ -334,7 +334,7 @@ def test_a_password_in_a_url_is_neither_shown_nor_reported(capsysbinary: pytest.
     lines = store.cat_file("/user:secret@b/out/report.jsonl")
     assert b"memory://user@b/in/c.mp4" in lines
     assert b"secret" not in lines
-    assert without_password("abfs://files@account.net/a") == "abfs://files@account.net/a"
+    assert without_passwords("abfs://files@account.net/a") == "abfs://files@account.net/a"
 
 
 def test_errors_of_a_store_show_no_password(

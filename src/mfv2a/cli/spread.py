@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mfv2a.cli.options import MACHINE
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, without_passwords
 
 DevicesOption = Annotated[
     str,
@@ -80,11 +80,11 @@ def place(
     Raises:
         ConfigError: an option that another one would have to go with.
     """
-    from mfv2a.jobs.anywhere import is_url, without_password
+    from mfv2a.jobs.anywhere import is_url
     from mfv2a.jobs.shards import Shard
 
     if is_url(cache):
-        raise ConfigError(f"--cache {without_password(cache)} cannot work", hint="name a folder of this disk")
+        raise ConfigError(f"--cache {without_passwords(cache)} cannot work", hint="name a folder of this disk")
     for name, partner, is_there in (
         ("ray_cpus", "--ray", ray is not None),
         ("cache_size", "--cache", cache != "off"),

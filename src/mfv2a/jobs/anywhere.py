@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from mfv2a.errors import ConfigError, MediaError, Mfv2aError
+from mfv2a.errors import ConfigError, MediaError, Mfv2aError, without_passwords
 from mfv2a.jobs.dub import DubOptions, dub_videos
 from mfv2a.jobs.reported import REPORT_NAME
 from mfv2a.jobs.telling import Listener, Summary
-from mfv2a.media.remote import is_url, without_password
+from mfv2a.media.remote import is_url
 
-__all__ = ["Summary", "dub_anywhere", "is_url", "without_password"]
+__all__ = ["Summary", "dub_anywhere", "is_url"]
 
 
 def dub_anywhere(arguments: Sequence[str], out: str, options: DubOptions, listener: Listener, summary: Summary) -> None:
@@ -37,7 +37,7 @@ def dub_anywhere(arguments: Sequence[str], out: str, options: DubOptions, listen
         return
     if options.ray is not None:
         raise ConfigError(
-            f"{without_password(url)}: actors of a Ray cluster cannot share what is fetched",
+            f"{without_passwords(url)}: actors of a Ray cluster cannot share what is fetched",
             hint="use --shard, a run on each machine",
         )
     from mfv2a.jobs.staging import staged

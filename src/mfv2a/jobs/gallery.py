@@ -24,8 +24,9 @@ from mfv2a.jobs.cards import ORDER, last_records, make_card, output_path, state_
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import report_paths
-from mfv2a.jobs.sketches import FOLDER, Sketch, SketchBook, mel, write_whole
+from mfv2a.jobs.sketches import FOLDER, Sketch, SketchBook, mel
 from mfv2a.jobs.start import MOST_WORKERS, count_cores
+from mfv2a.media.whole import replace_whole
 
 PAGE_NAME = "index.html"
 OURS = b'<meta name="generator" content="mfv2a">'
@@ -116,7 +117,7 @@ def make_gallery(
     _add_pictures(cards, sketches)
     page = render(cards, root)
     try:
-        write_whole(root / PAGE_NAME, page)
+        replace_whole(root / PAGE_NAME, page)
     except OSError as error:
         raise cannot_write(root / PAGE_NAME, error) from error
     book.prune(str(record["name"]) for record, card in zip(records, cards, strict=True) if card["video"])

@@ -25,8 +25,8 @@ from mfv2a.errors import MediaError
 from mfv2a.evaluation.spectrum import magnitudes, mel_bands
 from mfv2a.jobs.report import encode_json
 from mfv2a.media.excerpt import read_excerpt
-from mfv2a.media.temporary import part_path
 from mfv2a.media.thumbnails import encode_levels, film_strip
+from mfv2a.media.whole import replace_whole
 
 if TYPE_CHECKING:
     from mfv2a.models.yamnet import Tagger
@@ -161,24 +161,9 @@ class SketchBook:
         try:
             self.folder.mkdir(exist_ok=True)
             for suffix, data in (*pictures.items(), (".json", record)):
-                write_whole(self.folder / f"{key}{suffix}", data)
+                replace_whole(self.folder / f"{key}{suffix}", data)
         except OSError as error:
             raise cannot_write(self.folder, error) from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file under a temporary name until it is whole.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    part = part_path(path)
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def mel(hertz: float) -> float:

@@ -18,12 +18,11 @@ from typing import Any, TypeVar
 from zlib import crc32
 
 from mfv2a.disk import cannot_write, is_disk_full
-from mfv2a.errors import ConfigError, MediaError, StartError
+from mfv2a.errors import ConfigError, MediaError, StartError, without_passwords
 from mfv2a.media.patience import OverdueError, StoppedError, done_aside
 from mfv2a.media.temporary import part_path
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
 _QUERY = re.compile(r"(https?://[^\s?'\"]*)\?[^\s'\"]+")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 _TAGS = ("ETag", "etag", "md5Hash", "checksum", "content_md5", "Content-MD5", "Digest")
@@ -68,7 +67,7 @@ class Remote:
     @property
     def name(self) -> str:
         """Its URL as it is shown and reported: without a password."""
-        return without_password(self.url)
+        return without_passwords(self.url)
 
     def at(self, relative: str) -> str:
         """The URL of a file in it."""
@@ -201,11 +200,6 @@ class Remote:
                 system.rm_file(f"{root}/{relative}")
 
 
-def without_password(url: str) -> str:
-    """A URL that may be shown: who asks stays in it, the password does not."""
-    return _PASSWORD.sub(r"\1@", url)
-
-
 def is_url(text: str) -> bool:
     """Whether a word of the command line is a URL."""
     return _URL.match(text) is not None
@@ -214,7 +208,7 @@ def is_url(text: str) -> bool:
 def _open(url: str, *, encoded: bool = False) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
-    shown = without_password(url)
+    shown = without_passwords(url)
     try:
         system, root = url_to_fs(url, **_settings(url, encoded))
     except ImportError as error:
@@ -288,4 +282,4 @@ def _is_safe(relative: str) -> bool:
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return _QUERY.sub(r"\1?...", without_password(lines[0])) if lines else type(error).__name__
+    return _QUERY.sub(r"\1?...", without_passwords(lines[0])) if lines else type(error).__name__

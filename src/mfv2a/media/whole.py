@@ -46,10 +46,19 @@ def put_whole(path: Path, data: bytes) -> None:
         with place.open("ab") as file:
             file.write(data)
         return
-    part = part_path(place)
+    replace_whole(place, data)
+
+
+def replace_whole(path: Path, data: bytes) -> None:
+    """Put a file in the place of whatever is there, a link too, under a temporary name until it is whole.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = part_path(path)
     try:
         part.write_bytes(data)
-        part.replace(place)
+        part.replace(path)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
