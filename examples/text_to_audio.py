@@ -33,7 +33,7 @@ def make_sounds(prompts: list[str], folder: Path, *, seconds: float, model: str)
     """All prompts in one batch; the same seed gives the same sound whatever else is in it."""
     pipeline = load_pipeline(model)
     works = [pipeline.prepare(None, prompt=prompt, duration_s=seconds, seed=7) for prompt in prompts]
-    latents = pipeline.sample(works, SampleOptions(batch_size=8))
+    latents = pipeline.sample(works, SampleOptions(steps=pipeline.info.words_steps or None, batch_size=8))
     folder.mkdir(parents=True, exist_ok=True)
     for number, (work, latent) in enumerate(zip(works, latents, strict=True), 1):
         path = folder / f"{number:02d}.wav"

@@ -20,7 +20,7 @@ from torch import Tensor
 from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.data.batch import TrainingBatch
 from mfv2a.data.dataset import FeatureSet, Source, StepDataset
-from mfv2a.errors import Mfv2aError
+from mfv2a.errors import DivergenceError, Mfv2aError
 from mfv2a.flow.objective import mean_square
 from mfv2a.flow.path import interpolate, sample_times
 from mfv2a.jobs.generator_sources import Words, build_generator_sources
@@ -185,10 +185,13 @@ class Learning(ABC):
         while (spent := (time.monotonic() - began) / (60 * words.minutes)) < 1:
             for group in optimizer.param_groups:
                 group["lr"] = words.rate * min(1.0, (step + 1) / WARM_STEPS) * 0.5 * (1 + math.cos(math.pi * spent))
-            loss, figures = self.loss(step)
+            with torch.autocast("cpu", torch.bfloat16, enabled=words.precision == "bfloat16"):
+                loss, figures = self.loss(step)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+            norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+            if not torch.isfinite(loss.detach() + norm):
+                raise DivergenceError(f"step {step}: loss or gradient is not finite; what was saved before stays")
             optimizer.step()
             self.average.update(self.student, step)
             told.append(figures)
@@ -266,4 +269,7 @@ def add_common(parser: ArgumentParser, *, minutes: float, rate: float, crop_s: f
     parser.add_argument("--crop-s", type=float, default=crop_s)
     parser.add_argument("--threads", type=int, default=threads)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="bfloat16 where it is multiplied itself"
+    )
     parser.add_argument("--out", type=Path, required=True)

@@ -59,6 +59,16 @@ def find_file(checkpoint: Checkpoint) -> Path | None:
     return None
 
 
+def how_to_get(file: Checkpoint, name: str = "") -> str:
+    """What brings a file here, in words: a command, or a download by hand.
+
+    Args:
+        file: of the register.
+        name: what to pull, if that is not the file's own.
+    """
+    return f"download {file.url} to {hand_path(file)}" if file.url else f"mfv2a models pull {name or file.name}"
+
+
 def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> Path:
     """The verified file of a checkpoint, downloaded if need be.
 
@@ -75,8 +85,7 @@ def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> Path:
     if checkpoint.path:
         raise CheckpointError(f"{checkpoint.path} is missing", hint="install mfv2a again, or correct the register")
     if checkpoint.url:
-        hint = f"download {checkpoint.url} to {hand_path(checkpoint)}"
-        raise CheckpointError(f"{checkpoint.name} is not on the hub", hint=hint)
+        raise CheckpointError(f"{checkpoint.name} is not on the hub", hint=how_to_get(checkpoint))
     if not checkpoint.places:
         raise CheckpointError(f"{checkpoint.name} has no file", hint="state its path or repo in the register")
     if is_offline():

@@ -67,9 +67,12 @@ def test_options_are_grouped(capsys: pytest.CaptureFixture[str]) -> None:
         assert re.search(rf"─ {panel} ─", text)
 
 
-def test_no_command_prints_the_help() -> None:
-    result = run()
+@pytest.mark.parametrize("words", [[], ["models"], ["report"]])
+def test_no_command_prints_the_help_and_is_no_fault(words: list[str]) -> None:
+    result = run(*words)
+    assert result.returncode == 2
     assert "Usage" in result.stdout + result.stderr
+    assert "error" not in result.stderr
 
 
 def test_a_wrong_command_is_one_line_and_exit_2() -> None:

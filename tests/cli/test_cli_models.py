@@ -117,6 +117,8 @@ def test_a_model_without_a_loader_is_refused_in_one_line(server, home, capsysbin
 def test_paths_of_what_is_not_here_are_refused(home, capsysbinary):
     assert main(["models", "path", "mmaudio-small-16k"]) == 4
     assert b"mfv2a models pull mmaudio-small-16k" in capsysbinary.readouterr().err
+    assert main(["models", "path", "panns-cnn14-16k"]) == 4
+    assert b"panns-cnn14-16k is here - download https://" in capsysbinary.readouterr().err
     assert main(["models", "path", "embedded"]) == 0
     assert capsysbinary.readouterr().out.splitlines()[0].endswith(b"generator.safetensors")
 

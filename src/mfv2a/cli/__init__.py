@@ -133,7 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return 1
     except Exception as error:  # noqa: BLE001 - the last door: a fault of the tool is told, too
-        usage = usage_line(error, words) or name_line(error)
+        usage = usage_line(error, words)
+        if usage is None:
+            usage = name_line(error)
         if usage is None:
             return _tell_fault(error, talk)
         if usage:  # without arguments the help has been printed instead

@@ -87,7 +87,7 @@ ProvenanceOption = Annotated[
     bool,
     typer.Option(
         "--provenance/--no-provenance",
-        help="Say in each file that its sound is AI-generated, with tool, model, licence and seed.",
+        help="Say in each file that its sound is AI-generated, with tool, model, licence and the seed of its noise.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -157,11 +157,11 @@ def check(
 def path(name: NameArgument) -> None:
     """Paths of a model's files on this machine, a line each."""
     from mfv2a.errors import CheckpointError
-    from mfv2a.jobs.models import locate, wants_files
+    from mfv2a.jobs.models import how_to_get, locate
 
     found = locate(name)
-    if not found and wants_files(name):
-        raise CheckpointError(f"no file of {name} is here", hint=f"mfv2a models pull {name}")
+    if not found and (hint := how_to_get(name)):
+        raise CheckpointError(f"no file of {name} is here", hint=hint)
     for each in found:
         console.print_path(each)
 

@@ -64,7 +64,16 @@ def merge(
 def gallery(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of one or more runs.")],
-    workers: options.WorkersOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            metavar="N",
+            help="Clips looked at and listened to at the same time.",
+            show_default="the number of cores",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an index.html that mfv2a did not make.")
     ] = False,

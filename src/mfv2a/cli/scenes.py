@@ -31,7 +31,8 @@ def scenes(
     duration: Annotated[float, typer.Option("--duration", "-d", help="Seconds of each scene.", metavar="S")] = 8.0,
     fps: Annotated[float, typer.Option("--fps", help="Frames per second.", metavar="N")] = 25.0,
     family: Annotated[
-        str | None, typer.Option("--family", "-f", help="Only this family of scenes.", metavar="NAME")
+        str | None,
+        typer.Option("--family", "-f", help="Only this family of scenes; a wrong name lists them.", metavar="NAME"),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make scenes again that are there.", rich_help_panel=options.OUTPUT)

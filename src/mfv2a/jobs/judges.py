@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mfv2a import hub
 from mfv2a.errors import StartError
 from mfv2a.evaluation.measures import names_of
-from mfv2a.register import files_of, find_checkpoint, hand_path
+from mfv2a.register import files_of, find_checkpoint
 
 if TYPE_CHECKING:
     from mfv2a.evaluation.embeddings import Embedding
@@ -109,8 +109,7 @@ def _whereabouts(checkpoint: str) -> Path | Missing:
     for file in files_of(entry):
         path = hub.find_file(file)
         if path is None:
-            hint = f"download {file.url} to {hand_path(file)}" if file.url else f"mfv2a models pull {checkpoint}"
-            return Missing(f"the weights of {checkpoint} are not here", hint)
+            return Missing(f"the weights of {checkpoint} are not here", hub.how_to_get(file, checkpoint))
         try:
             hub.verify(file, path)
         except StartError as error:

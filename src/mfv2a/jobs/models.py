@@ -177,9 +177,10 @@ def locate(name: str) -> list[Path]:
     return [path for file in _wanted(name) if (path := hub.find_file(file)) is not None]
 
 
-def wants_files(name: str) -> bool:
-    """Whether a model has files at all; the one for tests is made anew each time."""
-    return any(file.path or file.repo or file.url for file in _wanted(name))
+def how_to_get(name: str) -> str:
+    """What brings a model's first file here, in words; "" if it has none: the one for tests is made anew each time."""
+    files = [file for file in _wanted(name) if file.path or file.repo or file.url]
+    return hub.how_to_get(files[0], name) if files else ""
 
 
 def _wanted(name: str) -> tuple[Checkpoint, ...]:
