@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,17 @@ def test_made_up_names_never_replace_a_file(here: Path) -> None:
     (here / "x-2.wav").touch()
     assert names("rain", "hail", out="x.wav") == ["x-1.wav", "x-3.wav"]
     assert names("rain", out="sounds") == names("rain", out="sounds/") == ["sounds/rain.wav"]
+
+
+def test_names_of_many_alike_are_each_looked_for_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    exists = os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: asked.append(path) or exists(path))
+    (here / "rain-3.wav").touch()
+    made = names("rain 2", *["rain", "Rain!"] * 100, "hail")
+    assert made[:5] == ["rain-2.wav", "rain.wav", "rain-4.wav", "rain-5.wav", "rain-6.wav"]
+    assert made[-2:] == ["rain-202.wav", "hail.wav"]
+    assert len(asked) == len(made) + 2  # rain-2.wav once more, and the one that is there
 
 
 @pytest.mark.parametrize(
