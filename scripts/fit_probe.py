@@ -5,14 +5,16 @@
 It hears the sounds of held-out scenes that nothing else is measured on, each as it is and through the embedded model's
 codec, so that it tells labels and not the vocoder. Writes src/mfv2a/assets/tagger/scenes.safetensors.
 Prints first how well probes fitted on growing numbers of those scenes tell every eighth of them.
-With --kept the embeddings are stored on the way, and what is there is not made again.
+With --kept the embeddings are stored on the way, whole each time, and what is there is not made again.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from safetensors.torch import save_file
 from mfv2a.evaluation.tagger import ClassProbe, embed_sounds, fit_probe
 from mfv2a.jobs.evaluate import PROBE_OFFSET, through_codec
 from mfv2a.loader import load_pipeline
+from mfv2a.media.whole import put_whole
 from mfv2a.models.yamnet import Tagger
 from mfv2a.scenes import HELD_OUT_SEED, make_scene
 
@@ -29,11 +32,24 @@ TESTED, CHUNK = 8, 50
 Rows = NDArray[np.float32]
 
 
+def npz_path(path: Path) -> Path:
+    """The name of an archive of arrays, which ends in .npz."""
+    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
+
+
+def keep(path: Path, **arrays: Any) -> None:
+    """Store arrays in the place of what is there, whole or not at all."""
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    put_whole(path, data.getvalue())
+
+
 def embed_scenes(count: int, kept: Path | None) -> tuple[Rows, Rows, list[str]]:
     """Embeddings of scenes' sounds, true [N, 2048] and through the codec [N, 2048], and their labels."""
     pipeline, tagger = load_pipeline("embedded"), Tagger.from_assets()
     rate = pipeline.info.sample_rate_hz
     true, coded, labels = np.zeros((0, 2048), np.float32), np.zeros((0, 2048), np.float32), []
+    kept = None if kept is None else npz_path(kept)
     if kept is not None and kept.exists():
         with np.load(kept) as file:
             true, coded, labels = file["true"], file["coded"], file["labels"].tolist()
@@ -46,7 +62,7 @@ def embed_scenes(count: int, kept: Path | None) -> tuple[Rows, Rows, list[str]]:
         coded = np.concatenate([coded, embed_sounds(through, tagger, sample_rate_hz=rate)])
         labels += [scene.label for scene in scenes]
         if kept is not None:
-            np.savez(kept, true=true, coded=coded, labels=labels)
+            keep(kept, true=true, coded=coded, labels=labels)
         sys.stderr.write(f"{len(labels)} of {count}\n")
     return true[:count], coded[:count], labels[:count]
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fit_probe import keep, npz_path
 
 from mfv2a.evaluation.metrics import log_mel_distance
 from mfv2a.evaluation.onsets import detect_onsets, match_onsets
@@ -87,6 +88,7 @@ def measure_scenes(options: argparse.Namespace) -> dict[str, Any]:
 
 def fit_cepstral_probe(pipeline: Pipeline, count: int, kept: Path | None) -> ClassProbe:
     """A class probe on other scenes' sounds, as they are and through the codec."""
+    kept = None if kept is None else npz_path(kept)
     if kept is not None and kept.exists():
         with np.load(kept) as file:
             return fit_probe(file["rows"], file["labels"].tolist())
@@ -96,7 +98,7 @@ def fit_cepstral_probe(pipeline: Pipeline, count: int, kept: Path | None) -> Cla
     known += [through_codec(wave, pipeline) for wave in known]
     rows, labels = timbres(known, rate), [scene.label for scene in scenes] * 2
     if kept is not None:
-        np.savez(kept, rows=rows, labels=labels)
+        keep(kept, rows=rows, labels=labels)
     return fit_probe(rows, labels)
 
 

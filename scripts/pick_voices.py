@@ -51,6 +51,8 @@ def pick(folder: Path, out: Path) -> None:
     meant = {name: label for label, wanted in table.items() for name in wanted["recordings"]}
     if not (folder / STATISTICS).is_file():
         raise ConfigError(f"no {STATISTICS} in {folder}", hint="encode the recordings with mfv2a extract")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):  # what an earlier run picked would be read with it
+        raise ConfigError(f"{out} is there already and not empty", hint="choose another folder")
     latents, facts = read_shards(folder, ["latent"])
     pipeline, tagger = load_pipeline("embedded", device="cpu"), Tagger.from_assets()
     torch.set_num_threads(1)
@@ -83,12 +85,12 @@ def main() -> None:
     """Read the words."""
     parser = argparse.ArgumentParser(description="Pick the recordings that stand for scenes' labels by words alone.")
     parser.add_argument("sounds", type=Path, help="recordings, encoded")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="a new folder")
     words = parser.parse_args()
     try:
         pick(words.sounds, words.out)
     except Mfv2aError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"{error} - {error.hint}" if error.hint else str(error)) from None
 
 
 if __name__ == "__main__":

@@ -165,6 +165,23 @@ def test_the_samples_are_as_many_as_the_picture_is_long() -> None:
     assert heard("model/a.mkv").shape[-1] == round(0.7 * 16_000)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--cache", ""], "--cache is empty"),
+        *((["--cache", "kept", "--cache-size", size], "--cache-size") for size in ("inf", "1e400", "1e300")),
+    ],
+)
+def test_a_cache_that_no_value_can_mean_is_refused(
+    words: list[str], told: str, here: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    assert main(["dub", "in", "--out", "out", *TINY, *words]) == 2
+    (line,) = capsysbinary.readouterr().err.decode().splitlines()
+    assert line.startswith(f"error: {told}")
+    assert [path.name for path in here.iterdir()] == ["in"]
+
+
 @pytest.mark.parametrize("words", [["--ray-cpus", "2"], ["--cache-size", "5"]])
 def test_an_option_without_the_one_that_it_is_of_is_refused(
     words: list[str], capsysbinary: pytest.CaptureFixture[bytes]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -13,6 +16,11 @@ import soundfile
 
 from mfv2a.cli import main
 from mfv2a.cli.tta import read_prompts
+from mfv2a.errors import MediaError
+from mfv2a.jobs.seed import clip_seed
+from mfv2a.media import audio
+from mfv2a.pipeline import Pipeline
+from mfv2a.work import check_numbers
 
 TINY = ["--model", "tiny", "--duration", "0.5"]
 
@@ -143,9 +151,75 @@ def test_a_folder_that_cannot_be_made_is_told(capsysbinary: pytest.CaptureFixtur
     assert b"file" in capsysbinary.readouterr().err.splitlines()[-1]
 
 
+def spoil(monkeypatch: pytest.MonkeyPatch, *prompts: str) -> None:
+    """Let the first take of these prompts be no sound."""
+    seeds = {clip_seed(0, f"text:{prompt}", 0) for prompt in prompts}
+    sample = Pipeline.sample
+
+    def spoiled(self: Pipeline, works: Any, options: Any) -> Any:
+        latents = sample(self, works, options)
+        return check_numbers([x * math.nan if w.seed in seeds else x for x, w in zip(latents, works, strict=True)])
+
+    monkeypatch.setattr(Pipeline, "sample", spoiled)
+
+
+@pytest.mark.parametrize("batch", ["8", "2", "1"])
+def test_a_prompt_that_becomes_no_sound_spoils_no_other(
+    batch: str, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    words = ["tta", "rain", "wind", "sea", "hail", "--variants", "2", "-b", batch, "--quiet", *TINY]
+    assert main([*words, "-o", "whole/"]) == 0
+    capsysbinary.readouterr()
+    spoil(monkeypatch, "wind")
+    assert main([*words, "-o", "made/"]) == 3
+    out, err = capsysbinary.readouterr()
+    names = ["rain", "rain-2", "wind-2", "sea", "sea-2", "hail", "hail-2"]
+    assert out.decode().split() == [f"made/{name}.wav" for name in names]
+    (line,) = err.decode().splitlines()
+    assert line.startswith("error: wind, take 1: ")
+    assert " - " in line
+    for name in names:
+        made, whole = (soundfile.read(f"{folder}/{name}.wav")[0] for folder in ("made", "whole"))
+        assert abs(made - whole).max() < 1e-4
+    assert not Path("made/wind.wav").exists()
+
+
+def test_a_single_prompt_that_becomes_no_sound_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    spoil(monkeypatch, "wind")
+    assert main(["tta", "wind", "-o", "-", *TINY]) == 3
+    out, err = capsysbinary.readouterr()
+    assert out == b""
+    assert err.decode().splitlines()[-1].startswith("error: wind: ")
+
+
+@pytest.mark.parametrize(("reason", "code", "made"), [("odd", 3, ["rain", "sea"]), ("locked", 3, []), ("full", 4, [])])
+def test_a_file_that_cannot_be_written_ends_only_what_it_must(
+    reason: str, code: int, made: list[str], monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    write = audio.write_audio
+
+    def refused(path: Path, *rest: Any, **more: Any) -> None:
+        if reason == "odd" and path.stem != "wind":
+            write(path, *rest, **more)
+            return
+        detail = "No space left on device" if reason == "full" else ""
+        raise MediaError(path, "cannot be written", detail=detail)
+
+    monkeypatch.setattr(audio, "write_audio", refused)
+    if reason == "locked":
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "s")
+    assert main(["tta", "rain", "wind", "sea", "-o", "s/", "--quiet", *TINY]) == code
+    out, err = capsysbinary.readouterr()
+    assert out.decode().split() == [f"s/{name}.wav" for name in made]
+    (line,) = err.decode().splitlines()
+    assert ("s/wind.wav" if reason == "odd" else "s/rain.wav") in line
+
+
 @pytest.mark.parametrize(("level", "hinted"), [(-120.0, True), (-66.0, True), (-64.0, False), (-20.0, False)])
 def test_a_sound_that_can_hardly_be_heard_is_told_with_what_to_try(level, hinted, monkeypatch, capsysbinary, tmp_path):
-    import mfv2a.jobs.tta as job
+    import mfv2a.jobs.sound_maker as job
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(job, "level_dbfs", lambda samples: {"rms_dbfs": level, "peak_dbfs": level})

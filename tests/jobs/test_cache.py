@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from made_videos import make_video
 from mfv2a.cli import main
@@ -149,18 +150,54 @@ def test_the_shots_of_a_video_are_kept_in_order(pipeline: Pipeline) -> None:
     assert cache.key(info) != cache.key(info, split=True)
 
 
-@pytest.mark.parametrize("harm", ["cut", "flip", "empty", "other"])
+@pytest.mark.parametrize("harm", ["cut", "flip", "empty", "other", "tail", "bit", "facts", "deep", "unsaid"])
 def test_a_damaged_entry_is_made_again(pipeline: Pipeline, harm: str) -> None:
     cache = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline)
     cache.put("0" * 64, [Shot(0.0, some())])
     (path,) = entries()
     data = path.read_bytes()
-    harmed = {"cut": data[:-9], "flip": b"\xff" * 12 + data[12:], "empty": b"", "other": b"no safetensors at all"}
+    deep = "[" * 100_000
+    harmed = {
+        "cut": data[:-9],
+        "flip": b"\xff" * 12 + data[12:],
+        "empty": b"",
+        "other": b"no safetensors at all",
+        "tail": data[:-40] + bytes(40),
+        "bit": data[:-1] + bytes([data[-1] ^ 1]),
+        "facts": data.replace(b"a dog", b"a cat"),
+        "deep": save({}, {"facts": deep, "digest": module._digest(deep, {})}),
+        "unsaid": data.replace(b'"digest"', b'"dig_st"'),
+    }
+    assert sum(each == data for each in harmed.values()) == 0
     path.write_bytes(harmed[harm])
     assert cache.get("0" * 64) is None
     assert not path.exists()
     cache.put("0" * 64, [Shot(0.0, some())])
     assert cache.get("0" * 64) is not None
+
+
+def test_what_in_the_folder_cannot_be_looked_at_costs_nothing(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    circle = Path("kept/00") / f"{'0' * 64}{SUFFIX}"
+    circle.parent.mkdir(parents=True)
+    circle.symlink_to(circle.name)
+    cache = FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, most_bytes=10_000)
+    for number in range(20):  # more than it holds
+        cache.put(f"f{number:063x}", [Shot(0.0, some(number))])
+    assert cache.get(f"f{19:063x}") is not None
+    assert cache.get("0" * 64) is None
+    cache.put("0" * 64, [Shot(0.0, some())])
+    assert cache.get("0" * 64) is not None
+    stat = Path.stat
+
+    def gone(path: Path, **more: Any) -> os.stat_result:
+        if path.name.endswith(SUFFIX):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return stat(path, **more)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    FeatureCache(Path("kept"), encoders="x", pipeline=pipeline, most_bytes=10_000).put("1" * 64, [Shot(0.0, some())])
 
 
 def test_an_entry_of_another_user_is_read_and_left_alone(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +306,7 @@ def test_an_entry_that_holds_what_is_no_number_is_made_again(pipeline: Pipeline)
         facts, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     first = next(iter(tensors))
     tensors[first] = torch.full_like(tensors[first], float("nan"))
-    save_file(tensors, path, facts)
+    save_file(tensors, path, facts | {"digest": module._digest(facts["facts"], tensors)})
     assert main(["dub", "in", "--out", "second", "--cache", "kept", "--seed", "2", *TINY]) == 0
     (line,) = last_lines("second").values()
     assert "decode" in line["seconds"]  # type: ignore[operator]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,96 @@ def test_a_heartbeat_beats_while_a_clip_is_worked_on(tmp_path: Path) -> None:
         heart.settled(Path("a.mp4"))
     assert json.loads(path.read_text())["clips"] == []
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("in/a.mp4", "a video to be dubbed"),
+        ("in/empty.mp4", "a video to be dubbed"),
+        ("link.mp4", "a video to be dubbed"),
+        ("in/a.txt", "no heartbeat"),
+        ("mine.json", "no heartbeat"),
+        ("prompts.csv", "would replace a file that is read"),
+        ("out/report.jsonl", "a file of its own"),
+        ("out/report-1-of-2.jsonl", "a file of its own"),
+        ("out/.mfv2a.lock", "a file of its own"),
+        ("out/index.html", "a file of its own"),
+        ("out/a.mkv", "may become an output"),
+        ("out/a.2.WAV", "may become an output"),
+        ("out/a.onsets.edl", "may become an output"),
+        ("there.json", "may become an output"),
+        ("out/odd.bin.mp4", "may become an output"),
+        ("in", "is a folder"),
+        (".", "is a folder"),
+        ("/", "is a folder"),
+        ("", "--heartbeat is empty"),
+        ("no/beat.json", "no is no folder"),
+        ("circle", "cannot be written"),
+    ],
+)
+def test_a_heartbeat_takes_no_other_files_place(
+    name: str, told: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    make_video(Path("odd.mp4"), seconds=0.2).rename("odd.bin")
+    Path("in/a.txt").write_text("rain")
+    Path("in/empty.mp4").touch()
+    Path("prompts.csv").write_text("path,prompt\na.mp4,rain\n")
+    Path("mine.json").write_text('{"mine": 1}')
+    Path("out").mkdir()
+    for link, leads in (("link.mp4", "in/a.mp4"), ("there.json", "out/a.2.mp4"), ("circle", "circle")):
+        Path(link).symlink_to(leads)
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    words = ["dub", "in", "odd.bin", "--out", "out", "--prompts", "prompts.csv", "--variants", "2", *TINY]
+    assert main([*words, "--heartbeat", name]) == 2
+    (line,) = capsysbinary.readouterr().err.decode().splitlines()
+    assert line.startswith("error: --heartbeat")
+    assert told in line
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_heartbeat_may_lie_among_outputs_and_take_the_place_of_an_earlier_one(here: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    Path("out").mkdir()
+    Path("link").symlink_to("beat.json")
+    Path("beat.json").touch()
+    for name in ("out/a.json", "out/a.json", "link", "link"):
+        assert main(["dub", "in", "--out", "out", *TINY, "--heartbeat", name]) == 0
+        assert json.loads(Path(name).read_text())["state"] == "done"
+    assert Path("link").is_symlink()
+    assert not list(here.rglob("*.part"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_heartbeat_goes_into_a_pipe_and_nobody_who_reads_it_holds_no_run_up(tmp_path: Path) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with Heartbeat(pipe, dict, every_s=60):
+        assert json.loads(os.read(reader, 4096))["state"] == "running"
+        writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        with suppress(BlockingIOError):
+            while os.write(writer, bytes(4096)):  # until it is full
+                pass
+    os.close(writer)
+    os.close(reader)
+    assert main(["dub", "in", "--out", "out", *TINY, "--heartbeat", "pipe"]) == 0
+    assert pipe.is_fifo()
+
+
+def test_a_heartbeat_names_a_take_until_that_very_take_is_through(tmp_path: Path) -> None:
+    path = tmp_path / "beat.json"
+    with Heartbeat(path, dict, every_s=0.02) as heart:
+        heart.stage(Path("a.mp4"), "mux", 1)
+        heart.stage(Path("a.mp4"), "sample", 2)
+        heart.settled(Path("a.mp4"), 1)
+        time.sleep(0.2)
+        (clip,) = json.loads(path.read_text())["clips"]
+        assert (clip["source"], clip["variant"], clip["stage"]) == ("a.mp4", 2, "sample")
+        heart.settled(Path("a.mp4"), 2)
+    assert json.loads(path.read_text())["clips"] == []
 
 
 @pytest.mark.slow

@@ -172,6 +172,7 @@ def test_a_vocoder_beside_a_codec_gets_crops_of_whole_latents():
     [
         ("pick_voices", ["scenes", "--out", "picked"], "of no label, 3 of the recordings in scenes"),
         ("pick_voices", ["raw", "--out", "picked"], "no statistics.json in raw"),
+        ("pick_voices", ["scenes", "--out", "scenes"], "scenes is there already and not empty - choose another folder"),
         ("learn_wordings", ["g.safetensors", "--features", "raw", "--out", "x"], "raw holds no latents"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import pytest
 import torch
 
 from mfv2a.cli import main
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, SoundError
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.sound_names import slug
-from mfv2a.jobs.tta import TtaOptions, plan_takes
+from mfv2a.jobs.tta import TtaOptions, make_sounds, plan_takes
 from mfv2a.media.loudness import true_peak_dbtp
 from mfv2a.pipeline import Pipeline
 
@@ -60,6 +61,17 @@ def test_made_up_names_never_replace_a_file(here: Path) -> None:
     (here / "x-2.wav").touch()
     assert names("rain", "hail", out="x.wav") == ["x-1.wav", "x-3.wav"]
     assert names("rain", out="sounds") == names("rain", out="sounds/") == ["sounds/rain.wav"]
+
+
+def test_names_of_many_alike_are_each_looked_for_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    exists = os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: asked.append(path) or exists(path))
+    (here / "rain-3.wav").touch()
+    made = names("rain 2", *["rain", "Rain!"] * 100, "hail")
+    assert made[:5] == ["rain-2.wav", "rain.wav", "rain-4.wav", "rain-5.wav", "rain-6.wav"]
+    assert made[-2:] == ["rain-202.wav", "hail.wav"]
+    assert len(asked) == len(made) + 2  # rain-2.wav once more, and the one that is there
 
 
 @pytest.mark.parametrize(
@@ -110,6 +122,20 @@ def test_prompts_are_sampled_in_smaller_batches_while_memory_is_short(
     assert sizes == [8, 4, 2]
     most = 0
     assert main(words) == 4
+
+
+def test_who_asks_for_no_failures_gets_the_first_as_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoiled(*_: Any) -> Any:
+        raise SoundError("is no sound")
+
+    monkeypatch.setattr(Pipeline, "sample", spoiled)
+    options = TtaOptions(sound=SoundOptions(model="tiny"), duration_s=0.2)
+    failed: list[str] = []
+    tell: dict[str, Any] = {"begin": lambda *_: None, "done": lambda *_: None}
+    make_sounds(["rain", "wind"], options, **tell, failed=lambda take, error: failed.append(f"{take.prompt} {error}"))
+    assert failed == ["rain is no sound", "wind is no sound"]
+    with pytest.raises(SoundError, match="is no sound"):
+        make_sounds(["rain", "wind"], options, **tell)
 
 
 @pytest.mark.parametrize(

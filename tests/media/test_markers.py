@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from pathlib import Path
 
@@ -58,6 +59,13 @@ def test_an_edl_has_an_event_and_one_marker_for_each_marked_frame() -> None:
     assert len(locators) == len(notes) == 4
     assert locators[1] == "* LOC: 00:00:00:12 GREEN   heard 1, seen 2"
     assert notes[3] == " |C:ResolveColorYellow |M:cut 1 |D:1"
+
+
+def test_a_title_that_is_no_utf8_is_escaped(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"out\xff.onsets.edl")
+    write_markers(path, MARKS, fps=25, title=os.fsdecode(b"out\xff"))
+    assert path.read_bytes().startswith(b"TITLE: out\\udcff\nFCM: NON-DROP FRAME\n")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_empty_list_is_a_list_and_wrong_places_are_told(tmp_path: Path) -> None:

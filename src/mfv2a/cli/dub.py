@@ -237,7 +237,7 @@ def dub(
         verify_content=verify_content,
         max_failures=max_failures,
         timeout_s=timeout,
-        heartbeat=heartbeat,
+        heartbeat=None if heartbeat is None else Path(options.given(heartbeat, "--heartbeat")),
         decode_device=decode_device,
         **spread.place(context, ray, ray_cpus, shard, cache, cache_size),
         choice=choosing.choice(candidates, keep_all, no_speech, no_music, tries),

@@ -209,7 +209,7 @@ GalleryOption = Annotated[
     ),
 ]
 HeartbeatOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--heartbeat",
         help="File in which the run tells every few seconds that it is alive, as JSON: counts and current clips.",

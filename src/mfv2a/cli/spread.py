@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mfv2a.cli.options import MACHINE
+from mfv2a.cli.options import MACHINE, given
 from mfv2a.errors import ConfigError, without_passwords
 
 DevicesOption = Annotated[
@@ -78,7 +79,7 @@ def place(
     """What `DubOptions` says of where work is done and what of it is kept, of the options that say it.
 
     Raises:
-        ConfigError: an option that another one would have to go with.
+        ConfigError: an option that another one would have to go with, or a value that cannot work.
     """
     from mfv2a.jobs.anywhere import is_url
     from mfv2a.jobs.shards import Shard
@@ -93,6 +94,9 @@ def place(
         if not is_there and source is not None and source.name == "COMMANDLINE":
             word = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{word} is nothing without {partner}", hint=f"add {partner}, or leave out {word}")
+    given(cache, "--cache")
+    if not math.isfinite(cache_size * 1e9):
+        raise ConfigError(f"--cache-size {cache_size:g} cannot work", hint="use some GB, such as 100")
     return {
         "ray": ray,
         "ray_cpus": ray_cpus,

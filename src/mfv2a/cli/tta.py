@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfv2a.cli import choosing, console, options
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, MediaError, SoundError
 
 if TYPE_CHECKING:
-    from mfv2a.jobs.tta import Take
+    from mfv2a.jobs.tta import Take, TtaOptions
     from mfv2a.records import Audio
 
 FAINT_DBFS = -65.0
@@ -117,22 +117,39 @@ def tta(
         delivery=choosing.delivery(channels, provenance),
     )
 
-    def begin(info: Any, sample_rate_hz: int) -> None:
-        talk.say(console.model_line(info, sample_rate_hz))
-        for doubt in wanted.sound.doubts(info):
-            talk.say(doubt)
+    for prompt in prompts or []:
+        if is_file(prompt):
+            talk.say(f"the words {prompt!r} are sounded; what stands in that file: mfv2a tta < {shlex.quote(prompt)}")
+    teller = _Teller(talk, wanted, as_json=as_json)
+    make_sounds(read_prompts(prompts or []), wanted, begin=teller.begin, done=teller.done, failed=teller.failed)
+    raise typer.Exit(3 if teller.failures else 0)
 
-    def done(take: Take, audio: Audio, facts: dict[str, Any]) -> None:
-        _show(take, audio, facts, as_json=as_json)
-        talk.say(
+
+class _Teller:
+    """Tells of sounds as they are made, and counts those that could not be."""
+
+    def __init__(self, talk: console.Talk, wanted: TtaOptions, *, as_json: bool) -> None:
+        self._talk, self._wanted, self._as_json = talk, wanted, as_json
+        self.failures = 0
+
+    def begin(self, info: Any, sample_rate_hz: int) -> None:
+        self._talk.say(console.model_line(info, sample_rate_hz))
+        for doubt in self._wanted.sound.doubts(info):
+            self._talk.say(doubt)
+
+    def done(self, take: Take, audio: Audio, facts: dict[str, Any]) -> None:
+        _show(take, audio, facts, as_json=self._as_json)
+        self._talk.say(
             f"{console.printable(take.prompt[:80])}: {audio.duration_s:g} s in {facts['seconds']:.2f} s, "
             f"{facts['rms_dbfs']:.0f} dBFS{choosing.told(facts)}{hint_if_faint(facts['rms_dbfs'])}"
         )
 
-    for prompt in prompts or []:
-        if is_file(prompt):
-            talk.say(f"the words {prompt!r} are sounded; what stands in that file: mfv2a tta < {shlex.quote(prompt)}")
-    make_sounds(read_prompts(prompts or []), wanted, begin=begin, done=done)
+    def failed(self, take: Take, error: MediaError | SoundError) -> None:
+        self.failures += 1
+        if isinstance(error, SoundError):  # it names no file
+            number = f", take {take.variant + 1}" if self._wanted.variants > 1 else ""
+            error = SoundError(f"{take.prompt[:80]}{number}: {error}", hint=error.hint)
+        self._talk.error(error)
 
 
 def hint_if_faint(rms_dbfs: float) -> str:

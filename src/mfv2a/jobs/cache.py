@@ -1,7 +1,8 @@
 """What was seen in a video, kept on disk: the same clip with another prompt, seed or step count is not decoded again.
 
 An entry is known by what decides it: the bytes of the video, how far its features reach, the encoders and the way
-frames are made for them. Entries appear whole or not at all; several runs may share a folder.
+frames are made for them. Entries appear whole or not at all, and say by a digest what they hold, so that one that a
+disk has spoiled is known; several runs may share a folder.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,8 @@ from mfv2a.media.temporary import part_path
 from mfv2a.records import Reused
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mfv2a.pipeline import Pipeline
     from mfv2a.records import VideoInfo
 
@@ -41,7 +44,7 @@ LOOK_SHARE = 0.02  # so much of the bound is added before it is looked what othe
 STALE_S = 86400.0  # what was begun so long ago has lost its writer
 KEPT_SHARE = 0.9  # of the bound, after a clearing
 SUFFIX = ".seen.safetensors"
-_FACTS = "facts"
+_FACTS, _DIGEST = "facts", "digest"
 
 
 class FeatureCache:
@@ -109,7 +112,10 @@ class FeatureCache:
         return hashlib.sha256(json.dumps({**self._common, **own}, sort_keys=True).encode()).hexdigest()
 
     def get(self, key: str) -> list[Shot] | None:
-        """What was seen, on the pipeline's device, or None if it is not here. A damaged entry is removed."""
+        """What was seen, on the pipeline's device, or None if it is not here.
+
+        A damaged entry is removed, and so is one that states no digest.
+        """
         from safetensors import SafetensorError, safe_open
 
         from mfv2a.pipeline import Seen
@@ -118,9 +124,12 @@ class FeatureCache:
         try:
             with suppress(OSError):
                 os.utime(path)  # the time of last use; it may be another user's
-            with safe_open(path, framework="pt", device=str(self._device)) as file:
-                facts = json.loads(file.metadata()[_FACTS])
+            with safe_open(path, framework="pt") as file:
+                stated = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            if _digest(stated[_FACTS], tensors) != stated[_DIGEST]:
+                raise ValueError("does not hold what was written")
+            facts = json.loads(stated[_FACTS])
             if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
                 raise ValueError("holds what is no number")
             return [
@@ -130,8 +139,8 @@ class FeatureCache:
                         confidence=float(each["confidence"]),
                         recognized=tuple(each["recognized"]),
                         strikes_s=tuple(each["strikes_s"]),
-                        clip=tensors.get(f"clip{tail}"),
-                        sync=tensors.get(f"sync{tail}"),
+                        clip=self._placed(tensors.get(f"clip{tail}")),
+                        sync=self._placed(tensors.get(f"sync{tail}")),
                         reused=tuple(Reused(**reused) for reused in each.get("reused", ())),
                     ),
                 )
@@ -142,7 +151,7 @@ class FeatureCache:
         except OSError as error:
             log.debug("%s: %s", path, error)
             return None
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
             log.debug("%s: %s; it is made again", path, error)
             with suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -159,10 +168,9 @@ class FeatureCache:
             for tail, shot in zip(_tails(), shots, strict=False)
             for name, tensor in (("clip", shot.seen.clip), ("sync", shot.seen.sync))
         }
-        data = save(
-            {name: tensor.cpu().contiguous() for name, tensor in found.items() if tensor is not None},
-            {_FACTS: json.dumps(facts)},
-        )
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in found.items() if tensor is not None}
+        told = json.dumps(facts)
+        data = save(tensors, {_FACTS: told, _DIGEST: _digest(told, tensors)})
         if len(data) > self._most:
             return
         path = self._path(key)
@@ -177,6 +185,9 @@ class FeatureCache:
             self._tell(error)
             return
         self._make_room(len(data))
+
+    def _placed(self, tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(self._device)
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}{SUFFIX}"
@@ -203,20 +214,20 @@ class FeatureCache:
 
     def _remove_stale(self) -> None:
         """Removes what killed runs left half written."""
-        for part in self._folder.glob("*/.mfv2a-*.part"):
-            with suppress(OSError):
-                if time.time() - part.stat().st_mtime > STALE_S:
-                    part.unlink()
+        with suppress(OSError):  # a folder in it that cannot be listed
+            for part in self._folder.glob("*/.mfv2a-*.part"):
+                with suppress(OSError):
+                    if time.time() - part.stat().st_mtime > STALE_S:
+                        part.unlink()
 
     def _entries(self) -> list[tuple[int, int, Path]]:
-        """Time of last use in ns, bytes and path of all that is here."""
+        """Time of last use in ns, bytes and path of all that is here and can be looked at."""
         found = []
-        for path in self._folder.glob(f"*/*{SUFFIX}"):
-            try:
-                stat = path.stat()
-            except FileNotFoundError:  # another run has just removed it
-                continue
-            found.append((stat.st_mtime_ns, stat.st_size, path))
+        with suppress(OSError):  # a folder in it that cannot be listed
+            for path in self._folder.glob(f"*/*{SUFFIX}"):
+                with suppress(OSError):  # another run has just removed it, or it leads nowhere
+                    stat = path.stat()
+                    found.append((stat.st_mtime_ns, stat.st_size, path))
         return found
 
     def _tell(self, error: OSError) -> None:
@@ -233,6 +244,17 @@ def _facts(shot: Shot) -> dict[str, Any]:
     if seen.reused:
         facts["reused"] = [asdict(reused) for reused in seen.reused]
     return facts | ({"start_s": shot.start_s} if shot.start_s else {})
+
+
+def _digest(facts: str, tensors: Mapping[str, Tensor]) -> str:
+    """What stands for all that an entry holds: 32 hex digits. The tensors are on the CPU."""
+    import torch
+
+    digest = hashlib.blake2b(facts.encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _tails() -> Iterator[str]:

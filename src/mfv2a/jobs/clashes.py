@@ -1,4 +1,4 @@
-"""Outputs that would meet: two of one name, or one over an input. Refused before anything is made.
+"""Files that would meet: two outputs of one name, or one over an input. Refused before anything is made.
 
 What a video becomes is only known once it has been opened, since its container may not stay. So the names of all are
 looked at first, and only those videos are opened whose outputs could meet. This module opens none itself.
@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.discover import Discovery, Found, Videos, bare_name
+from mfv2a.jobs.discover import VIDEO_SUFFIXES, Discovery, Found, Videos, bare_name
+from mfv2a.jobs.heartbeat import is_heartbeat
 from mfv2a.jobs.report import absolute
+from mfv2a.jobs.reported import REPORT_NAME, shard_of
+from mfv2a.media.containers import CONTAINERS
+from mfv2a.media.whole import check_apart, check_targets, find_place
 
 if TYPE_CHECKING:
+    from mfv2a.jobs.dub import DubOptions
     from mfv2a.jobs.plan import Item, PlanOptions
 
+ENDS = frozenset(VIDEO_SUFFIXES).union(
+    (".wav", ".onsets.csv", ".onsets.edl"), *(c.suffixes for c in CONTAINERS.values())
+)
+"""How the names of outputs end, and of the files beside them."""
 TOLD = 5  # pairs of sources that share an output, in one message
 
 
@@ -106,7 +115,67 @@ def refuse_foreign(discovery: Discovery, options: PlanOptions) -> None:
                 )
 
 
-def _bare_outputs(relative: str, options: PlanOptions) -> Iterator[str]:
+def refuse_heartbeat(path: Path | None, discovery: Discovery, options: DubOptions) -> None:
+    """Refuses a heartbeat that would take the place of another file, or that cannot be written.
+
+    Args:
+        path: of the heartbeat, None for none.
+        discovery: the inputs.
+        options: what decides the outputs.
+
+    Raises:
+        ConfigError: it would; a pipe or a device never does.
+    """
+    if path is None:
+        return
+    try:
+        check_targets(path)
+        check_apart([path], [] if options.prompts is None else [options.prompts])
+        place, is_stream = find_place(path)
+        reason = "" if is_stream else _taken_for(path, place, discovery, options)
+    except ConfigError as error:
+        raise ConfigError(f"--heartbeat: {error}", hint=error.hint) from error
+    except OSError as error:
+        raise ConfigError(f"--heartbeat {path}: {error.strerror or error}", hint="name another file") from error
+    if reason:
+        raise ConfigError(f"--heartbeat {path}: {reason}", hint="name another file")
+
+
+def _taken_for(path: Path, place: Path, discovery: Discovery, options: DubOptions) -> str:
+    """What else a heartbeat's name, which leads to a place, is or will be the name of; "" for nothing.
+
+    Raises:
+        OSError: what is there cannot be read.
+    """
+    here = {_key(str(place)), _key(str(absolute(path)))}
+    if any(_key(os.path.abspath(source)) in here for source, _ in discovery.found.names):  # noqa: PTH100
+        return "that is a video to be dubbed"
+    root = Path(os.path.realpath(options.out))
+    if place.parent == root and _is_ours(place.name):
+        return "mfv2a keeps a file of its own there"
+    if place.is_relative_to(root) and _becomes_output(str(place.relative_to(root)), discovery, options):
+        return "that may become an output"
+    return "" if is_heartbeat(place) else "that is a file, and no heartbeat of an earlier run"
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file of this name in an output folder is one that the tool keeps for itself."""
+    from mfv2a.jobs.gallery import PAGE_NAME
+
+    return name in (REPORT_NAME, PAGE_NAME) or name.startswith(".mfv2a") or shard_of(name) is not None
+
+
+def _becomes_output(relative: str, discovery: Discovery, options: DubOptions) -> bool:
+    """Whether a place in the output tree may be that of an output, or of a file beside one."""
+    bare = {_key(relative[: -len(end)]) for end in ENDS if relative.lower().endswith(end)}
+    if not bare:
+        return False
+    places = (place for _, place in discovery.found.names)
+    stems = itertools.chain.from_iterable({place, os.path.splitext(place)[0]} for place in places)  # noqa: PTH122
+    return any(_key(name) in bare for stem in stems for name in _bare_outputs(stem, options))
+
+
+def _bare_outputs(relative: str, options: PlanOptions | DubOptions) -> Iterator[str]:
     """The names of a video's outputs without their suffix, the plain one first."""
     stem = bare_name(relative)
     for number in range(1, options.variants + 1):

@@ -18,6 +18,7 @@ from mfv2a.jobs.ahead import Ahead
 from mfv2a.jobs.cache import DEFAULT_BYTES
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.choice import ChoiceOptions
+from mfv2a.jobs.clashes import refuse_heartbeat
 from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.folder import check_folder, make_folder
@@ -27,7 +28,7 @@ from mfv2a.jobs.plan import Group, KeepAudio, Planner, PlanOptions, is_here
 from mfv2a.jobs.prompts import Row, match_rows, read_table
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.reported import REPORT_NAME
-from mfv2a.jobs.run import FETCHED_AHEAD, PLANNED_AHEAD, Run, check_heartbeat
+from mfv2a.jobs.run import FETCHED_AHEAD, PLANNED_AHEAD, Run
 from mfv2a.jobs.shards import Shard
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.telling import Listener, Summary
@@ -150,9 +151,9 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         info = describe_model(options.sound.model)
         listener.detail(f"ffmpeg: {find_ffmpeg()}")
         check_folder(options.out)
-        check_heartbeat(options.heartbeat)
         table = None if options.prompts is None else read_table(options.prompts)
         discovery = find_videos(arguments, options.out, () if options.mirror is None else options.mirror.roots)
+        refuse_heartbeat(options.heartbeat, discovery, options)
         rows, notes = ({}, []) if table is None else match_rows(table, discovery.found)
         if options.shard is not None:
             discovery = options.shard.part(discovery)

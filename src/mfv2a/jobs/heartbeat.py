@@ -1,11 +1,13 @@
 """A small file that tells whoever watches a run that it is alive, and where it is.
 
-Written every few seconds under a temporary name and renamed, so that a reader never sees half of it. This module
-does not know what a clip is.
+Written every few seconds, whole, so that a reader never sees half of it; a pipe or a device gets a line each time, and
+nobody who reads it is no reason to wait. This module does not know what a clip is.
 """
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import threading
 import time
@@ -17,22 +19,25 @@ from typing import Any
 
 from mfv2a.errors import StartError
 from mfv2a.jobs.report import encode_json
+from mfv2a.media.whole import put_whole
 
 BEAT_S = 5.0
+_MOST_BYTES = 1 << 20  # that a file which may be a heartbeat is read
+_UNHEARD = frozenset({errno.ENXIO, errno.EPIPE, errno.EAGAIN})  # of a pipe that nobody reads, or reads too slowly
 
 
 class Heartbeat:
     """Writes what a run says of itself, until it ends.
 
     Args:
-        path: the file; its folder must exist.
+        path: the file, a pipe or a device; its folder must exist.
         counts: what to write besides the time: asked in a thread of its own.
         every_s: seconds from one time to the next.
     """
 
     def __init__(self, path: Path, counts: Callable[[], Mapping[str, Any]], *, every_s: float = BEAT_S) -> None:
         self._path, self._counts, self._every_s = path, counts, every_s
-        self._now: dict[str, tuple[str, float]] = {}
+        self._now: dict[tuple[str, int], tuple[str, float]] = {}
         self._began = datetime.now(UTC)
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -60,15 +65,15 @@ class Heartbeat:
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self._try_write("done" if kind is None else "interrupted" if interrupted else "stopped")
 
-    def stage(self, source: Path, stage: str) -> None:
-        """A stage of a clip begins. May be called by several threads."""
+    def stage(self, source: Path, stage: str, variant: int = 1) -> None:
+        """A stage of one take of a clip begins. May be called by several threads."""
         with self._lock:
-            self._now[str(source)] = (stage, time.monotonic())
+            self._now[str(source), variant] = (stage, time.monotonic())
 
-    def settled(self, source: Path) -> None:
-        """A clip is through."""
+    def settled(self, source: Path, variant: int = 1) -> None:
+        """One take of a clip is through."""
         with self._lock:
-            self._now.pop(str(source), None)
+            self._now.pop((str(source), variant), None)
 
     def _beat(self) -> None:
         while not self._ended.wait(self._every_s):
@@ -81,8 +86,13 @@ class Heartbeat:
     def _write(self, state: str) -> None:
         with self._lock:
             now = [
-                {"source": source, "stage": stage, "seconds": round(time.monotonic() - since_s, 1)}
-                for source, (stage, since_s) in self._now.items()
+                {
+                    "source": source,
+                    "variant": variant,
+                    "stage": stage,
+                    "seconds": round(time.monotonic() - since_s, 1),
+                }
+                for (source, variant), (stage, since_s) in self._now.items()
             ]
         record = {
             "state": state,
@@ -92,9 +102,26 @@ class Heartbeat:
             **self._counts(),
             "clips": now,
         }
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         try:
-            part.write_bytes(encode_json(record))
-            part.replace(self._path)
-        finally:
-            part.unlink(missing_ok=True)
+            put_whole(self._path, encode_json(record), waits=False)
+        except OSError as error:
+            if error.errno not in _UNHEARD:
+                raise
+
+
+def is_heartbeat(path: Path) -> bool:
+    """Whether a file may be replaced by a heartbeat: it is one, empty, or not there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES)
+    except FileNotFoundError:
+        return True
+    try:
+        record = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return False
+    return not data or (isinstance(record, dict) and {"state", "began", "pid", "clips"} <= record.keys())

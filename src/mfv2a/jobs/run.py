@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mfv2a.errors import ConfigError, StartError
+from mfv2a.errors import StartError
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
@@ -167,7 +167,7 @@ class Run:
             self._summary.add(result)
             self._settled += 1
         if self._heart is not None:
-            self._heart.settled(result.source)
+            self._heart.settled(result.source, result.settings.get("variant", 1))
         self._summary.replaced += result.status == "ok" and result.output in self._there
         self._stale += left_beside(result, self._report)
         record = self._report.append(result)
@@ -188,7 +188,7 @@ class Run:
             for path in item.files:
                 self._lock.claim(path, item.source)
         if self._heart is not None:
-            self._heart.stage(item.source, stage)
+            self._heart.stage(item.source, stage, item.variant)
         self._listener.stage(item, stage)
 
     def _counts(self) -> dict[str, Any]:
@@ -232,13 +232,3 @@ def start_batch(groups: Iterator[list[Item]], options: DubOptions, begin: Any, t
         replace(options, sound=replace(options.sound, device=devices[0])), begin, cores=cores, most=sum(map(len, first))
     )
     return started.batch(started.expected(chain(first, groups)), tell)
-
-
-def check_heartbeat(path: Path | None) -> None:
-    """Refuses a heartbeat file that can never be written, before anything runs.
-
-    Raises:
-        ConfigError: its folder is not there.
-    """
-    if path is not None and not path.absolute().parent.is_dir():
-        raise ConfigError(f"--heartbeat {path}: its folder is not there", hint="make the folder, or name another file")

@@ -60,11 +60,16 @@ def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
         names = (target.with_stem(f"{target.stem}-{n:0{width}}") for n in itertools.count(1))
         return list(itertools.islice(_free(names, others), len(prompts)))
     taken: dict[Path, None] = {}
-    for prompt in prompts:
-        stem = slug(prompt)
-        names = (target / f"{stem}{'' if n == 1 else f'-{n}'}.wav" for n in itertools.count(1))
-        taken[next(path for path in _free(names, others) if path not in taken)] = None
+    free: dict[str, Iterator[Path]] = {}  # of each stem, the names that have not been looked at yet
+    for stem in map(slug, prompts):
+        left = free.setdefault(stem, _free(_numbered(target, stem), others))
+        taken[next(path for path in left if path not in taken)] = None
     return list(taken)
+
+
+def _numbered(folder: Path, stem: str) -> Iterator[Path]:
+    """NAME.wav, NAME-2.wav and so on."""
+    return (folder / f"{stem}{'' if n == 1 else f'-{n}'}.wav" for n in itertools.count(1))
 
 
 def _free(names: Iterable[Path], others: Others) -> Iterator[Path]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from mfv2a.jobs.drafts import Candidate, Draft, Shot, Takes, join_curves
 from mfv2a.jobs.jury import Jury
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.seed import candidate_seed
+from mfv2a.jobs.shared import Shared
 from mfv2a.jobs.shots import see_shots, sound_of_shots, works_of_shots
 from mfv2a.jobs.sight import see_video
 from mfv2a.jobs.sound import SoundOptions
@@ -35,40 +35,6 @@ from mfv2a.records import ItemResult
 if TYPE_CHECKING:
     from mfv2a.jobs.cache import FeatureCache
     from mfv2a.pipeline import Pipeline
-
-Made = TypeVar("Made")
-
-
-class Shared(Generic[Made]):
-    """What is made once for several items of one video: kept until the last of them has taken it.
-
-    Items of one video wait for each other; those of others do not.
-    """
-
-    def __init__(self, items: Iterable[Item] = ()) -> None:
-        self._takers: dict[Path, int] = {}
-        self._turns: dict[Path, Turn] = {}
-        self._kept: dict[Path, Made] = {}
-        self.expect(items)
-
-    def expect(self, items: Iterable[Item]) -> None:
-        """Says which items will come, all of one video at once."""
-        for source, number in Counter(item.source for item in items).items():
-            if number > 1:
-                self._takers[source] = number
-                self._turns[source] = Turn()
-
-    def take(self, item: Item, make: Callable[[], Made]) -> Made:
-        """The thing for an item: made now, unless an item of the same video has made it."""
-        turn = self._turns.get(item.source)
-        if turn is None:
-            return make()
-        with turn:
-            self._takers[item.source] -= 1
-            made = self._kept.pop(item.source) if item.source in self._kept else make()
-            if self._takers[item.source] > 0:
-                self._kept[item.source] = made
-            return made
 
 
 class DubStages:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mfv2a.errors import ConfigError, MediaError, StartError
+from mfv2a.errors import ConfigError, MediaError, SoundError
 from mfv2a.jobs.choice import ChoiceOptions
-from mfv2a.jobs.delivery import Channels, DeliveryOptions
-from mfv2a.jobs.faults import MEMORY_HINT, is_out_of_memory
+from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.seed import clip_seed
-from mfv2a.jobs.sound import SoundOptions, level_dbfs
+from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.sound_names import file_rate, name_sounds
 from mfv2a.records import Audio
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mfv2a.jobs.drafts import Draft, Takes
-    from mfv2a.jobs.track import Track
-    from mfv2a.pipeline import Work
 
 STDOUT = "-"
 MIN_DURATION_S, MAX_DURATION_S = 0.01, 600.0
@@ -86,20 +75,25 @@ def make_sounds(
     *,
     begin: Callable[[Any, int], None],
     done: Callable[[Take, Audio, dict[str, Any]], None],
+    failed: Callable[[Take, MediaError | SoundError], None] | None = None,
 ) -> None:
-    """Makes a sound of each prompt and take.
+    """Makes a sound of each prompt and take; one that fails is told, and the others go on.
 
     Args:
         prompts: what should be heard.
         options: what to do.
         begin: is told the model's description and the sample rate of the files, in Hz.
         done: gets each take, its sound and its facts once its file, if it has one, is written.
+        failed: gets each take of which no sound or no file could be made, and why; None: the first such error is
+            raised.
 
     Raises:
         ConfigError: something that cannot work, found before anything was made.
-        MediaError: a file could not be written.
+        MediaError: a folder could not be made or written to; without `failed`, a file could not be written.
+        SoundError: without `failed`, the model made what is no sound.
         StartError: the model could not be loaded, or the disk is full.
     """
+    from mfv2a.jobs.sound_maker import SoundMaker
     from mfv2a.loader import describe_model
 
     takes = plan_takes(prompts, options)
@@ -109,118 +103,15 @@ def make_sounds(
     options.sound.check(info, pictures=False)
     rate_hz = file_rate(takes[0].path, options.sound.rate_hz(info), asked=options.sound.sample_rate_hz != "model")
     begin(info, rate_hz)
-    maker = _Maker(options, rate_hz)
+    maker = SoundMaker(options, rate_hz)
     for group in _groups(takes, max(1, options.sound.batch_size // options.choice.candidates)):
-        for take, audio, facts in maker.make(group):
-            done(take, audio, facts)
-
-
-class _Maker:
-    """Takes -> sounds and files, a group at a time.
-
-    Args:
-        options: what to do.
-        rate_hz: of the files.
-    """
-
-    def __init__(self, options: TtaOptions, rate_hz: int) -> None:
-        from mfv2a.jobs.jury import Jury
-
-        self._options, self._rate_hz = options, rate_hz
-        self._pipeline = options.sound.load()
-        self._jury = Jury(options.choice) if options.choice.listens else None
-        info = self._pipeline.info
-        self._settings = {
-            **options.sound.settings(info),
-            **options.choice.settings(),
-            **options.delivery.settings(),
-        }
-
-    def make(self, group: Sequence[Take]) -> Iterator[tuple[Take, Audio, dict[str, Any]]]:
-        """Draws the sounds of a group together, and those that are refused again; each is given once it is written."""
-        start = time.perf_counter()
-        waiting = [(take, self._prepare(take)) for take in group]
-        spent_s = dict.fromkeys(group, (time.perf_counter() - start) / len(group))
-        while waiting:
-            start = time.perf_counter()
-            works = [work for _, draft in waiting for work in draft.to_draw()]
-            latents = iter(self._sample(works))
-            shared_s = (time.perf_counter() - start) / len(waiting)
-            again = []
-            for take, draft in waiting:
-                start = time.perf_counter()
-                content = self._hear(take, draft, draft.takes(latents))
-                spent_s[take] += shared_s + time.perf_counter() - start
-                if not content:
-                    again.append((take, draft))
-                    continue
-                start = time.perf_counter()
-                audio, facts = self._write(take, draft)
-                facts["seconds"] = round(spent_s[take] + time.perf_counter() - start, 4)
-                yield take, audio, facts
-            waiting = again
-
-    def _sample(self, works: Sequence[Work]) -> list[Tensor]:
-        """Their latents, with half the batch while memory is short."""
-        sampler = self._options.sound.sampler()
-        while True:
-            try:
-                return self._pipeline.sample(works, sampler)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                if sampler.batch_size <= 1:
-                    raise StartError("not enough memory for one sound", hint=MEMORY_HINT) from error
-            sampler = replace(sampler, batch_size=sampler.batch_size // 2)
-
-    def _prepare(self, take: Take) -> Draft:
-        from mfv2a.jobs.drafts import Draft
-
-        work = self._pipeline.prepare(
-            None,
-            prompt=take.prompt,
-            negative_prompt=self._options.sound.negative_prompt,
-            duration_s=self._options.duration_s,
-            seed=take.seed,
-        )
-        number = self._options.choice.candidates
-        return Draft(works=(work,), duration_s=work.duration_s, seed=take.seed, candidates=number)
-
-    def _hear(self, take: Take, draft: Draft, takes: Takes) -> bool:
-        """Makes the sounds of one round; whether the best of them may stay."""
-        from mfv2a.jobs.drafts import Candidate
-        from mfv2a.jobs.seed import candidate_seed
-
-        choice = self._options.choice
-        for number, (latent,) in zip(draft.numbers(), takes, strict=True):
-            audio = self._pipeline.decode(draft.works[0], latent, sample_rate_hz=self._rate_hz)
-            candidate = Candidate(number=number, seed=candidate_seed(draft.seed, number), audio=audio)
-            if self._jury is None:
-                draft.kept = [candidate]
+        for take, made in maker.make(group):
+            if not isinstance(made, Exception):
+                done(take, *made)
+            elif failed is None:
+                raise made
             else:
-                verdict = self._jury.judge(audio, [take.prompt])
-                draft.keep(replace(candidate, verdict=verdict), choice.kept)
-        draft.drawn += draft.candidates
-        best = draft.kept[0].verdict
-        return best is None or not best.refused or draft.drawn >= choice.rounds * draft.candidates
-
-    def _write(self, take: Take, draft: Draft) -> tuple[Audio, dict[str, Any]]:
-        """Writes the best sound, after the others if they are kept."""
-        from mfv2a.jobs.delivery import provenance
-        from mfv2a.jobs.writing import describe_choice
-
-        sound, delivery = self._options.sound, self._options.delivery
-        paths = [] if take.path is None else [take.path, *self._options.choice.others(take.path)]
-        facts: dict[str, Any] = {"settings": self._settings}
-        for candidate, path in reversed(list(itertools.zip_longest(draft.kept, paths))):
-            statement = provenance(self._pipeline.info, candidate.seed) if delivery.provenance else ""
-            _make_folder(path)
-            track = _level(candidate.audio, sound.loudness_lufs, delivery.channels, path)
-            _write(path, track.audio, statement)
-        if take.path is None:
-            facts["statement"] = statement
-        facts |= {**level_dbfs(track.audio.samples), **track.facts}
-        return track.audio, facts | describe_choice(draft, [path.name for path in paths[1:]])
+                failed(take, made)
 
 
 def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:
@@ -263,30 +154,3 @@ def encode_wav(audio: Audio, statement: str = "") -> bytes:
 
 def _groups(takes: Sequence[Take], size: int) -> list[Sequence[Take]]:
     return [takes[start : start + size] for start in range(0, len(takes), size)]
-
-
-def _level(audio: Audio, loudness_lufs: float | None, channels: Channels, path: Path | None) -> Track:
-    from mfv2a.jobs.track import make_track
-    from mfv2a.media.coding import LOSSY_SUFFIXES, written_peak_dbtp
-
-    peak: Callable[[Audio], float] | None = None
-    if path is not None and path.suffix.lower() in LOSSY_SUFFIXES:
-        peak = partial(written_peak_dbtp, path=path)
-    return make_track(audio, loudness_lufs=loudness_lufs, channels=channels, with_stem=False, coded_peak=peak)
-
-
-def _make_folder(path: Path | None) -> None:
-    try:
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MediaError(
-            path or "-", f"its folder cannot be made: {error.strerror}", hint="choose another -o"
-        ) from error
-
-
-def _write(path: Path | None, audio: Audio, statement: str) -> None:
-    if path is not None:
-        from mfv2a.media.audio import write_audio
-
-        write_audio(path, audio, statement=statement)

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.media.places import USUAL_FPS, Place, even_place
-from mfv2a.media.temporary import part_path
+from mfv2a.media.whole import replace_whole
 
 COLOURS = {"heard": "Blue", "seen": "Red", "cut": "Yellow"}
 """Kind -> colour of its marker."""
@@ -44,7 +42,7 @@ def write_markers(
         path: a name that ends in .csv or .edl.
         markers: in the order of their times.
         fps: frames a second of the timeline; 0 where it is not known.
-        title: of the list.
+        title: of the list; the bytes of a name that is no UTF-8 are escaped.
         places: of each mark, where the video has been looked at; else pictures are taken as evenly spaced.
 
     Raises:
@@ -60,15 +58,10 @@ def write_markers(
         text = edl_text(markers, places, fps=fps, title=title)
     else:
         raise ConfigError(f"{path.name}: marks cannot be written so", hint="name it .csv or .edl")
-    part = part_path(path)
     try:
-        part.write_text(text, encoding="utf-8", newline="")
-        os.replace(part, path)  # noqa: PTH105
+        replace_whole(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise MediaError(path, f"cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def timecode(frame: int, fps: float) -> str:

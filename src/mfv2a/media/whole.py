@@ -35,18 +35,27 @@ def find_place(path: Path) -> tuple[Path, bool]:
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
-def put_whole(path: Path, data: bytes) -> None:
+def put_whole(path: Path, data: bytes, *, waits: bool = True) -> None:
     """Write a file that appears whole or not at all; a device, a pipe or a descriptor gets the bytes as they are.
+
+    Args:
+        path: of the file.
+        data: what it shall hold.
+        waits: for whoever reads a pipe; else nobody who reads, or who reads too slowly, is an error.
 
     Raises:
         OSError: it cannot be written.
     """
     place, is_stream = find_place(path)
     if is_stream:
-        with place.open("ab") as file:
+        with open(place, "ab", opener=None if waits else _open_at_once) as file:
             file.write(data)
         return
     replace_whole(place, data)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def replace_whole(path: Path, data: bytes) -> None:
