@@ -1,0 +1,86 @@
+"""A listener to latents tells what it learned to tell, and what it tells reaches the generator that listens to it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from mfv2a.data.manifest import write_shard
+from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
+from mfv2a.models.weights import save_network
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+CHANNELS = 4
+SLOW, FAST = 8, 1.3  # frames a radian
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module
+
+
+def features(folder, *, voiced):
+    """Two labels: one whose latents swing slowly, one fast; the other way round in what is voiced."""
+    rng, time = np.random.default_rng(0), np.arange(120)[:, None]
+    folder.mkdir()
+    items = []
+    for k in range(32):
+        slow, fast = (np.sin(time / pace + rng.uniform(0, 6, CHANNELS)) for pace in (SLOW, FAST))
+        arrays = {"latent": fast if k % 2 else slow} | ({"voiced_latent": slow if k % 2 else fast} if voiced else {})
+        facts = {"label": "rain" if k % 2 else "wind", "captions": ["x"], "family": "f"}
+        items.append((arrays, facts | ({"voice": "hum", "voice_captions": ["y"]} if voiced and k % 2 else {})))
+    write_shard(folder, 0, items)
+    return folder
+
+
+def test_a_listener_tells_what_it_has_not_heard_and_is_kept(script, tmp_path):
+    save_network(tmp_path / "g.safetensors", "generator", tiny())
+    words = argparse.Namespace(
+        generator=tmp_path / "g.safetensors", features=[features(tmp_path / "scenes", voiced=True)],
+        sounds=[features(tmp_path / "sounds", voiced=False)], minutes=5.0, steps=40, rate=2e-3, crop_s=2.0,
+        threads=1, seed=0, out=tmp_path / "out",
+    )  # fmt: skip
+    script("learn_listener").learn(words)
+    listener = script("listener").Listener.load(tmp_path / "out" / "listener.safetensors").eval()
+    assert listener.labels == ("rain", "recording: hum", "recording: rain", "recording: wind", "wind")
+    time = torch.arange(62.0)[None, :, None]
+    slow, fast = (torch.sin(time / pace + torch.arange(CHANNELS)) for pace in (SLOW, FAST))
+    told = [listener.labels[k] for k in listener(torch.cat([slow, fast])).logits.argmax(1)]
+    assert told[0] in ("wind", "recording: wind", "recording: hum")
+    assert told[1] in ("rain", "recording: rain")
+
+
+def tiny():
+    return MMAudio(
+        MMAudioConfig(
+            latent_dim=CHANNELS, clip_dim=6, sync_dim=5, text_dim=6, text_len=3, dim=16, num_heads=2,
+            joint_depth=1, fused_depth=1, mlp_ratio=1.0, average=True,
+        )
+    )  # fmt: skip
+
+
+def test_what_is_heard_is_nearer_for_the_true_sound_and_moves_what_is_made(script):
+    Listener, BeingHeard = script("listener").Listener, script("learn_heard").BeingHeard
+    torch.manual_seed(0)
+    listener = Listener(CHANNELS, ["a", "b", "c"]).eval().requires_grad_(False)
+    x = torch.randn(2, 40, CHANNELS)
+    listener.measure(x)
+    made = torch.stack([x + 0.5 * torch.randn_like(x), x + 0.5 * torch.randn_like(x)]).requires_grad_()
+    here = SimpleNamespace(listener=listener)
+    score, labels = BeingHeard.listen(here, made, x)
+    far, farther = BeingHeard.listen(here, torch.randn(2, *x.shape) * 3, x)
+    same = BeingHeard.listen(here, torch.stack([x, x]), x)
+    assert score.shape == labels.shape == (2,)
+    assert (score < far).all()
+    assert (labels < farther).all()
+    assert torch.allclose(torch.stack(same), torch.zeros(2, 2), atol=1e-3)
+    (score + labels).sum().backward()
+    assert made.grad.isfinite().all()
+    assert made.grad.abs().amax((2, 3)).min() > 0
