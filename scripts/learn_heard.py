@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from learning import add_common, load_generator, start
+from learning import add_common, add_rows, load_generator, start
 from listener import Listener
 from torch import Tensor
 from two_draws import KEPT_WEIGHT, TwoDraws
@@ -97,11 +97,7 @@ def main() -> None:
     parser.add_argument("--labels", type=float, default=0.1, help="weight of the labels it tells")
     parser.add_argument("--true-seen", type=float, default=0.75, help="share of rows with a picture that learn")
     parser.add_argument("--true-recorded", type=float, default=0.5, help="share of recordings that learn")
-    parser.add_argument(
-        "--sounds-share", type=float, default=1.0, help="share of a folder of recordings; scenes have 2"
-    )
-    parser.add_argument("--noise", type=float, default=0.2, help="most noise in scenes' captions, of the tokens' size")
-    parser.add_argument("--batch", type=int, default=48)
+    add_rows(parser, sounds_share=1.0, noise=0.2, batch=48)
     start(BeingHeard, parser.parse_args())
 
 

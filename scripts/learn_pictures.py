@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from learning import add_common, load_generator, start
+from learning import add_common, add_rows, load_generator, start
 from torch import Tensor
 from two_draws import KEPT_WEIGHT, TwoDraws
 
@@ -51,11 +51,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--teacher", type=Path, help="what words alone are kept as; the weights themselves if left out")
     add_common(parser, minutes=45.0, rate=1.5e-4, crop_s=3.0, threads=1)
-    parser.add_argument(
-        "--sounds-share", type=float, default=0.7, help="share of a folder of recordings; scenes have 2"
-    )
-    parser.add_argument("--noise", type=float, default=0.2, help="most noise in scenes' captions, of the tokens' size")
-    parser.add_argument("--batch", type=int, default=32)
+    add_rows(parser, sounds_share=0.7, noise=0.2, batch=32)
     start(Pictures, parser.parse_args())
 
 

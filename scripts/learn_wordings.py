@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from learning import Learning, Rows, add_common, start, vary
+from learning import Learning, Rows, add_common, add_rows, start, vary
 from torch import Tensor
 
 from mfv2a.data.batch import drop_conditions
@@ -77,11 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Teach a generator other wordings.")
     parser.add_argument("weights", type=Path)
     add_common(parser, minutes=20.0, rate=2e-4, crop_s=4.0, threads=2)
-    parser.add_argument(
-        "--sounds-share", type=float, default=0.5, help="share of a folder of recordings; scenes have 2"
-    )
-    parser.add_argument("--noise", type=float, default=0.3, help="most noise in scenes' captions, of the tokens' size")
-    parser.add_argument("--batch", type=int, default=64)
+    add_rows(parser, sounds_share=0.5, noise=0.3, batch=64)
     start(Wordings, parser.parse_args())
 
 

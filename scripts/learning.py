@@ -273,3 +273,14 @@ def add_common(parser: ArgumentParser, *, minutes: float, rate: float, crop_s: f
         "--precision", choices=("float32", "bfloat16"), default="float32", help="bfloat16 where it is multiplied itself"
     )
     parser.add_argument("--out", type=Path, required=True)
+
+
+def add_rows(parser: ArgumentParser, *, sounds_share: float, noise: float, batch: int) -> None:
+    """The options of scripts whose rows are scenes and recordings together, with the defaults of one."""
+    parser.add_argument(
+        "--sounds-share", type=float, default=sounds_share, help="share of a folder of recordings; scenes have 2"
+    )
+    parser.add_argument(
+        "--noise", type=float, default=noise, help="most noise in scenes' captions, of the tokens' size"
+    )
+    parser.add_argument("--batch", type=int, default=batch)

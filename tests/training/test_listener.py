@@ -1,9 +1,10 @@
-"""A listener to latents tells what it learned to tell, and what it tells reaches the generator that listens to it."""
+"""The scripts that teach a finished generator: a listener tells what it learned to tell, which reaches what is made."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from mfv2a.data.manifest import write_shard
+from mfv2a.errors import DivergenceError
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.weights import save_network
 
@@ -84,3 +86,25 @@ def test_what_is_heard_is_nearer_for_the_true_sound_and_moves_what_is_made(scrip
     (score + labels).sum().backward()
     assert made.grad.isfinite().all()
     assert made.grad.abs().amax((2, 3)).min() > 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_loss_that_is_no_number_ends_a_script_and_leaves_what_was_saved(script, precision, tmp_path, monkeypatch):
+    learning = script("learning")
+    monkeypatch.setattr(learning, "SAVED_EVERY", 1)
+
+    class Spoiled(learning.Learning):
+        def loss(self, step):
+            total = sum(weight.square().sum() for weight in self.student.parameters())
+            return total * (math.nan if step == 2 else 1.0), {}
+
+    save_network(tmp_path / "g.safetensors", "generator", tiny())
+    words = argparse.Namespace(
+        weights=tmp_path / "g.safetensors", minutes=5.0, rate=1e-3, threads=1, seed=0, precision=precision,
+        out=tmp_path / "out",
+    )  # fmt: skip
+    with pytest.raises(DivergenceError, match="step 2"):
+        Spoiled(words, "spoiled").run()
+    kept, facts = learning.load_generator(tmp_path / "out" / "final.safetensors")
+    assert facts["spoiled"]["steps"] == 2
+    assert all(weight.isfinite().all() for weight in kept.parameters())
