@@ -6,7 +6,8 @@
 Of most rows two sounds are made in one step each. The energy score draws them to the true one and apart from each
 other, as in `learn_pictures.py`, but its distance is of latents and of the features of a listener
 (`learn_listener.py`), which hold what sounds are told by; and the labels that the listener tells of what is made are
-to be those that it tells of the true sound. The other rows are to be what the weights made before.
+to be those that it tells of the true sound. The other rows are to be what the weights made before, or what
+those of `--kept` make.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from learning import add_common, add_rows, load_generator, start
 from listener import Listener
 from torch import Tensor
-from two_draws import KEPT_WEIGHT, TwoDraws
+from two_draws import KEPT_WEIGHT, TEXT_LOST, TwoDraws
 
 from mfv2a.flow.objective import energy_score, sequence_distance
 from mfv2a.training.step import bind_conditions
@@ -34,13 +35,15 @@ class BeingHeard(TwoDraws):
     """
 
     def __init__(self, words: argparse.Namespace) -> None:
-        super().__init__(words, "heard", load_generator(words.weights)[0])
+        super().__init__(words, "heard", load_generator(words.kept or words.weights)[0], words.text_lost)
         self.listener = Listener.load(words.listener).eval().requires_grad_(False)
         self.tested = [self.rows.batch("held_out", step) for step in TESTED]
 
-    def share(self, seen: Tensor) -> Tensor:
-        """Rows with a picture learn, and recordings."""
-        return torch.where(seen, self.words.true_seen, self.words.true_recorded)
+    def share(self, seen: Tensor, told: Tensor) -> Tensor:
+        """Rows with a picture learn, and recordings; those with a picture alone as much as is asked for."""
+        words = self.words
+        pictures = torch.where(told, words.true_seen, words.true_seen if words.true_mute is None else words.true_mute)
+        return torch.where(seen, pictures, words.true_recorded)
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """The energy score and the labels' divergence of rows that learn, the squares of those that are kept."""
@@ -96,6 +99,9 @@ def main() -> None:
     parser.add_argument("--listened", type=float, default=1.0, help="weight of the listener's features beside latents")
     parser.add_argument("--labels", type=float, default=0.1, help="weight of the labels it tells")
     parser.add_argument("--true-seen", type=float, default=0.75, help="share of rows with a picture that learn")
+    parser.add_argument("--true-mute", type=float, help="of those of them without a caption; as many if left out")
+    parser.add_argument("--text-lost", type=float, default=TEXT_LOST, help="share of rows with a picture, no caption")
+    parser.add_argument("--kept", type=Path, help="what the others are kept as; the weights themselves if left out")
     parser.add_argument("--true-recorded", type=float, default=0.5, help="share of recordings that learn")
     add_rows(parser, sounds_share=1.0, noise=0.2, batch=48)
     start(BeingHeard, parser.parse_args())

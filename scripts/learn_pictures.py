@@ -33,7 +33,7 @@ class Pictures(TwoDraws):
     def __init__(self, words: argparse.Namespace) -> None:
         super().__init__(words, "pictures", load_generator(words.teacher or words.weights)[0])
 
-    def share(self, seen: Tensor) -> Tensor:
+    def share(self, seen: Tensor, told: Tensor) -> Tensor:
         """Rows with a picture learn."""
         return TRUE_SHARE * seen
 

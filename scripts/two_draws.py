@@ -43,15 +43,16 @@ class TwoDraws(Learning):
         words: of the command line.
         what: it learns, a name for the facts beside the weights.
         source: what the others are kept as.
+        text_lost: the share of rows with a picture that have no caption.
     """
 
-    def __init__(self, words: Namespace, what: str, source: MMAudio) -> None:
+    def __init__(self, words: Namespace, what: str, source: MMAudio, text_lost: float = TEXT_LOST) -> None:
         super().__init__(words, what)
-        self.source, self.rows = source, Rows(words)
+        self.source, self.rows, self.text_lost = source, Rows(words), text_lost
 
     @abstractmethod
-    def share(self, seen: Tensor) -> Tensor:
-        """The share of rows that learn from true sounds, of rows with a picture and without [B]."""
+    def share(self, seen: Tensor, told: Tensor) -> Tensor:
+        """The share of rows that learn from true sounds, by whether they have a picture and a caption [B]."""
 
     def make(self, step: int) -> Drawn:
         """Draw the rows of a step and what the student makes of them."""
@@ -76,7 +77,8 @@ class TwoDraws(Learning):
         text = vary(first.text, second.text, self.words.noise * seen, self.generator)
         chance = torch.rand(3, count, generator=self.generator)
         blind = seen & (chance[0] < PICTURE_LOST)
-        mute = seen & ~blind & (chance[1] < TEXT_LOST)
-        kept = {"has_video": seen & ~blind, "has_text": first.has_text & ~mute}
-        true = ~blind & (chance[2] < self.share(seen))
+        mute = seen & ~blind & (chance[1] < self.text_lost)
+        told = first.has_text & ~mute
+        kept = {"has_video": seen & ~blind, "has_text": told}
+        true = ~blind & (chance[2] < self.share(seen, told))
         return replace(known, **kept), replace(first, text=text, **kept), true

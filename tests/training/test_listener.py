@@ -28,7 +28,7 @@ def script(monkeypatch):
     return importlib.import_module
 
 
-def features(folder, *, voiced):
+def features(folder, *, voiced, seen=False):
     """Two labels: one whose latents swing slowly, one fast; the other way round in what is voiced."""
     rng, time = np.random.default_rng(0), np.arange(120)[:, None]
     folder.mkdir()
@@ -36,6 +36,7 @@ def features(folder, *, voiced):
     for k in range(32):
         slow, fast = (np.sin(time / pace + rng.uniform(0, 6, CHANNELS)) for pace in (SLOW, FAST))
         arrays = {"latent": fast if k % 2 else slow} | ({"voiced_latent": slow if k % 2 else fast} if voiced else {})
+        arrays |= {"sync": np.zeros((96, 5), np.float32)} if seen else {}
         facts = {"label": "rain" if k % 2 else "wind", "captions": ["x"], "family": "f"}
         items.append((arrays, facts | ({"voice": "hum", "voice_captions": ["y"]} if voiced and k % 2 else {})))
     write_shard(folder, 0, items)
@@ -86,6 +87,25 @@ def test_what_is_heard_is_nearer_for_the_true_sound_and_moves_what_is_made(scrip
     (score + labels).sum().backward()
     assert made.grad.isfinite().all()
     assert made.grad.abs().amax((2, 3)).min() > 0
+
+
+@pytest.mark.parametrize(("mute", "learns"), [(None, True), (1.0, True), (0.0, False)])
+def test_rows_without_a_caption_learn_as_asked_and_are_kept_otherwise(script, tmp_path, mute, learns):
+    save_network(tmp_path / "g.safetensors", "generator", tiny())
+    script("listener").Listener(CHANNELS, ["a"]).save(tmp_path / "listener.safetensors")
+    words = argparse.Namespace(
+        weights=tmp_path / "g.safetensors", kept=None, listener=tmp_path / "listener.safetensors",
+        features=[features(tmp_path / "scenes", voiced=False, seen=True)], sounds=None, sounds_share=1.0, known=1,
+        batch=16, noise=0.0, crop_s=2.0, threads=1, seed=0, out=tmp_path / "out",
+        true_seen=1.0, true_mute=mute, true_recorded=1.0, text_lost=0.5,
+    )  # fmt: skip
+    rows, _, true = script("learn_heard").BeingHeard(words).draw(0)
+    seen, mute_rows = rows.has_video, rows.has_video & ~rows.has_text
+    assert 0 < mute_rows.sum() < seen.sum() < 16
+    assert not true[~seen].any()
+    assert true[seen & rows.has_text].all()
+    assert true[mute_rows].all() == learns
+    assert true[mute_rows].any() == learns
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
