@@ -153,13 +153,19 @@ def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
 
     Returns:
         by measure: a, b, difference (a - b), low, high, and share_a_better of the draws, None where no way is better
-        or the draws tell nothing (see `bootstrap.telling`); draws in which both are equal count half.
+        or the draws tell nothing (see `bootstrap.telling`); draws in which both are equal count half. Draws of
+        distances between sets, which are biased, are moved so that their mean is the difference.
     """
     compared = {}
     for name in first:
         a, b = first[name], second[name]
         difference, drawn = a.value - b.value, telling(a.drawn - b.drawn, min(a.clips, b.clips))
-        low, high = normal_interval(difference, drawn) if name.startswith(SETS) else percentiles(drawn)
+        if name.startswith(SETS):
+            low, high = normal_interval(difference, drawn)
+            # The draws are biased, the interval lies around the difference: what is counted must lie there, too.
+            drawn = drawn - drawn.mean() + difference if len(drawn) else drawn
+        else:
+            low, high = percentiles(drawn)
         compared[name] = {
             "a": a.value,
             "b": b.value,
