@@ -5,16 +5,7 @@ import pytest
 import torch
 
 from mfv2a.errors import ConfigError
-from mfv2a.evaluation.bootstrap import (
-    draw_weights,
-    drawn_frechet,
-    drawn_inception,
-    drawn_kernel,
-    mean_estimate,
-    percentiles,
-    ratio_estimate,
-    telling,
-)
+from mfv2a.evaluation.bootstrap import draw_weights, mean_estimate, percentiles, ratio_estimate, telling
 from mfv2a.evaluation.metrics import (
     frechet_distance,
     inception_score,
@@ -23,6 +14,7 @@ from mfv2a.evaluation.metrics import (
     sigmoid,
     softmax,
 )
+from mfv2a.evaluation.set_draws import drawn_frechet, drawn_inception, drawn_kernel
 from mfv2a.training import validation
 
 
@@ -105,6 +97,31 @@ def test_the_quick_way_goes_the_slow_one_where_rows_are_few():
     np.testing.assert_allclose(drawn_frechet(first, first + 1, weights, weights, quick=True), slow, rtol=1e-9)
 
 
+def test_rows_of_one_true_sound_are_no_pair_of_a_kernel_distance():
+    first, second = rows(9, 4), rows(7, 4, 1, shift=0.5)
+    once = draw_weights(9, 6, 0), draw_weights(7, 6, 1)
+    owners = np.tile(np.arange(9), 3), np.repeat(np.arange(7), 2)
+    often = drawn_kernel(
+        first[owners[0]], second[owners[1]], once[0][:, owners[0]], once[1][:, owners[1]], owners
+    )  # fmt: skip
+    np.testing.assert_allclose(often, drawn_kernel(first, second, *once))
+    held = np.ones((1, 3)), np.ones((1, 7))
+    assert np.isnan(drawn_kernel(first[:3], second, *held, (np.zeros(3, int), np.arange(7))))
+
+
+def test_pieces_of_clips_that_are_alike_leave_the_kernel_distance_unbiased():
+    owners = np.repeat(np.arange(20), 6)
+
+    def clips(seed):
+        return rows(20, 4, seed)[owners] + 0.3 * rows(120, 4, 1000 + seed)
+
+    every = np.ones((1, 120))
+    alike = [
+        drawn_kernel(clips(seed), clips(500 + seed), every, every, (owners, owners))[0] for seed in range(200)
+    ]  # fmt: skip
+    assert abs(np.mean(alike)) < 3 * np.std(alike) / np.sqrt(len(alike))
+
+
 def test_a_draw_of_one_clip_alone_has_no_distance():
     first, weights = rows(3, 2), np.array([[3.0, 0, 0]])
     assert np.isnan(drawn_frechet(first, first, weights, np.ones((1, 3))))
@@ -172,6 +189,16 @@ def test_clips_without_a_score_are_left_out_and_counted():
     assert (estimate.value, estimate.clips, estimate.undefined) == (2.0, 6, 2)
     assert 1.0 <= estimate.low <= estimate.high <= 3.0
     assert mean_estimate(np.full(4, np.nan), draw_weights(4, 10, 0)) is None
+
+
+def test_clips_of_one_true_sound_are_drawn_together_and_count_once():
+    scores, owners = np.random.default_rng(0).normal(size=12), np.tile(np.arange(12), 5)
+    one = mean_estimate(scores, draw_weights(12, 300, 0))
+    five = mean_estimate(scores[owners], draw_weights(60, 300, 0, owners=owners), owners=owners)
+    assert (five.low, five.high) == (pytest.approx(one.low), pytest.approx(one.high))
+    assert (five.clips, five.units) == (60, 12)
+    few = owners[owners < 4]
+    assert mean_estimate(scores[few], draw_weights(20, 300, 0, owners=few), owners=few).low is None
 
 
 def test_few_clips_and_draws_without_a_figure_tell_no_interval():

@@ -433,6 +433,40 @@ def test_few_clips_make_no_system_surely_better(tmp_path: Path, clips: int) -> N
     assert {(row["low"], row["high"]) for row in single["measures"].values()} == {(None, None)}
 
 
+def test_captions_of_one_true_sound_make_no_interval_narrower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mfv2a.cli.figures import print_figures
+
+    monkeypatch.setattr(evaluate_folder, "load_judges", lambda wanted, device: Judges(sounds=[StandIn()]))
+    lines = ["audiocap_id,youtube_id,start_time,caption"]
+    for seed in range(6):
+        wave = burst(seed, level=0.1 + 0.05 * seed)
+        name = f"clip{seed:07d}"
+        write(tmp_path / "true" / f"{name}_000001.wav", wave)
+        write(tmp_path / "one" / f"{name}_000001.wav", (0.3 + 0.1 * seed) * wave)
+        for caption in range(4):
+            lines.append(f"{100 * caption + seed + 1000},{name},1,caption {caption}")
+            write(tmp_path / "each" / f"{100 * caption + seed + 1000}.wav", (0.3 + 0.1 * seed) * wave)
+    listing = tmp_path / "audiocaps.csv"
+    listing.write_text("\n".join(lines))
+    names = ("loudness_difference", "kernel_panns", "frechet_panns")
+    found = [
+        run(FolderOptions(generated=(tmp_path / name,), reference=tmp_path / "true", listing=listing, measures=names))[
+            0
+        ]
+        for name in ("one", "each")
+    ]
+    assert [(report["pairs"], report["true_sounds"]) for report in found] == [(6, 6), (24, 6)]
+    for name in names[:2]:
+        one, each = (report["measures"][name] for report in found)
+        assert [each[key] for key in ("value", "low", "high")] == [
+            pytest.approx(one[key], rel=1e-3, abs=1e-6) for key in ("value", "low", "high")
+        ]
+    print_figures(found[1])
+    assert "24 clips (6 true sounds)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_draws_that_memory_cannot_hold_are_refused_before_a_clip_is_read(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def test_sounds_made_a_caption_of_audiocaps_are_clips_of_their_own(tmp_path: Pat
             ("1034", "1034.wav", ("a dog barks",)), ("2035", "2035.wav", ("barking",)),
         ]  # fmt: skip
         assert [pair.reference.name for pair in found.pairs] == (list(true) * 2)[:2]
+        assert {pair.true_sound for pair in found.pairs} == {"abcdefghijk_000005"}
         assert (found.unclear, found.listed) == ((), 3)
         assert found.alone == {"generated": (), "reference": ()}
         assert found.missing == {"generated": ("zzzzzzzzzzz_000007",), "reference": ("zzzzzzzzzzz_000007",)}

@@ -10,7 +10,7 @@ from mfv2a.jobs.figures import compare
 
 
 def estimate(value: float, drawn: np.ndarray) -> Estimate:
-    return Estimate(value=value, low=None, high=None, clips=40, undefined=0, drawn=drawn)
+    return Estimate(value=value, low=None, high=None, clips=40, undefined=0, drawn=drawn, units=40)
 
 
 @pytest.mark.parametrize(("name", "sign"), [("frechet_yamnet", 1), ("kernel_yamnet", 1), ("inception_yamnet", -1)])

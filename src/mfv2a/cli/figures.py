@@ -29,7 +29,9 @@ def print_figures(report: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     two = len(report["generated"]) == 2
-    title = f"{report['pairs']} clips of {' and '.join(report['generated'])} against {report['reference']}"
+    clips, sounds = report["pairs"], report.get("true_sounds", report["pairs"])
+    told = f"{clips} clips" if sounds == clips else f"{clips} clips ({sounds} true sounds)"
+    title = f"{told} of {' and '.join(report['generated'])} against {report['reference']}"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("measure", no_wrap=True)
     heads = ("A", "B", "A - B", "95 %", "A better") if two else ("figure", "95 %")

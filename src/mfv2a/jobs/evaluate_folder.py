@@ -131,9 +131,7 @@ def evaluate_folders(options: FolderOptions, watcher: Watcher) -> dict[str, Any]
         **describe_program(),
         "reference": str(options.reference),
         "generated": [str(folder) for folder in options.generated],
-        "pairs": len(scores.pairs),
-        "shortened": len({name for names in (*scores.shorter, *scores.longer) for name in names}),
-        "lengths": _lengths(scores),
+        **_counts(scores),
         "failed": [{"path": str(error.path), "error": str(error)} for error in failed],
         "unpaired": {role: list(names) for role, names in pairing.alone.items()},
         "listed": pairing.listed,
@@ -169,10 +167,15 @@ def _roles(scores: Scores) -> Sequence[str]:
     return ("generated",) if len(scores.systems) == 1 else ("a", "b")
 
 
-def _lengths(scores: Scores) -> dict[str, dict[str, int]]:
-    """How many generated sounds of each system were filled with silence, how many cut."""
+def _counts(scores: Scores) -> dict[str, Any]:
+    """How many clips and true sounds; of each system how many sounds were filled with silence, how many cut."""
     sides = zip(_roles(scores), scores.shorter, scores.longer, strict=True)
-    return {role: {"shorter": len(shorter), "longer": len(longer)} for role, shorter, longer in sides}
+    return {
+        "pairs": len(scores.pairs),
+        "true_sounds": scores.true_sounds,
+        "shortened": len({name for names in (*scores.shorter, *scores.longer) for name in names}),
+        "lengths": {role: {"shorter": len(shorter), "longer": len(longer)} for role, shorter, longer in sides},
+    }
 
 
 def _odd_lengths(scores: Scores) -> Iterator[str]:

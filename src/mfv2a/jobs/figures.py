@@ -9,10 +9,8 @@ import numpy as np
 
 from mfv2a.evaluation.bootstrap import (
     Estimate,
+    Owners,
     draw_weights,
-    drawn_frechet,
-    drawn_inception,
-    drawn_kernel,
     mean_estimate,
     normal_interval,
     percentiles,
@@ -28,13 +26,16 @@ from mfv2a.evaluation.metrics import (
     inception_score,
     softmax,
 )
+from mfv2a.evaluation.set_draws import drawn_frechet, drawn_inception, drawn_kernel
 from mfv2a.jobs.judges import Missing
 from mfv2a.jobs.measure import Scores, System
 
 SET_DRAWS = 200
 """Draws of a distance between sets, which takes far longer than a mean."""
 SETS = ("frechet_", "kernel_", "inception_")
-FEW = Missing("of too few clips", "a distance between sets needs 2 clips, an inception score in ten parts 20")
+FEW = Missing(
+    "of too few clips", "a distance between sets needs 2 true sounds, an inception score in ten parts 20 clips"
+)
 ODD = Missing("its judge gave numbers that are none", "see which clips have no score of it in --per-clip")
 NO_SCORE = Missing("defined for none of the clips", "see the README for what each measure needs")
 
@@ -49,7 +50,7 @@ def estimate_all(
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Figures], dict[str, Missing]]:
-    """Figures of each system, all over the same draws of clips.
+    """Figures of each system, all over the same draws of true sounds, each with all its clips.
 
     Where there are two systems, a measure is of the clips for which both have a score.
 
@@ -64,7 +65,8 @@ def estimate_all(
         figures by measure of each system, and why a measure has none.
     """
     clips = len(scores.pairs)
-    weights = draw_weights(clips, draws, seed)
+    owners = scores.owners
+    weights = draw_weights(clips, draws, seed, owners=owners)
     figures: list[Figures] = [{} for _ in scores.systems]
     left_out: dict[str, Missing] = {}
     found: list[Estimate | Missing]
@@ -77,9 +79,9 @@ def estimate_all(
                 say(f"{judge}: distances of {clips} clips, and of {min(draws, SET_DRAWS)} draws of them")
             found = [_set_figure(name, system, scores, weights) for system in scores.systems]
         elif name == "onset_f1_pooled":
-            found = [_pooled_f1(system, weights) for system in scores.systems]
+            found = [_pooled_f1(system, weights, owners) for system in scores.systems]
         else:
-            found = _means(name, scores.systems, weights)
+            found = _means(name, scores.systems, weights, owners)
         missing = [each for each in found if isinstance(each, Missing)]
         if missing:
             left_out[name] = missing[0]
@@ -89,50 +91,51 @@ def estimate_all(
     return figures, left_out
 
 
-def _means(name: str, systems: Sequence[System], weights: Doubles) -> list[Estimate | Missing]:
+def _means(name: str, systems: Sequence[System], weights: Doubles, owners: Owners) -> list[Estimate | Missing]:
     columns = np.array([[_number(row.get(name)) for row in system.scores] for system in systems])
     columns[:, ~np.isfinite(columns).all(axis=0)] = np.nan
-    return [mean_estimate(column, weights) or NO_SCORE for column in columns]
+    return [mean_estimate(column, weights, owners=owners) or NO_SCORE for column in columns]
 
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _pooled_f1(system: System, weights: Doubles) -> Estimate | Missing:
+def _pooled_f1(system: System, weights: Doubles, owners: Owners) -> Estimate | Missing:
     hits = np.array([2.0 * match.hits for match in system.matches])
     total = np.array([float(match.n_found + match.n_true) for match in system.matches])
-    return ratio_estimate(hits, total, weights) or NO_SCORE
+    return ratio_estimate(hits, total, weights, owners=owners) or NO_SCORE
 
 
 def _set_figure(name: str, system: System, scores: Scores, weights: Doubles) -> Estimate | Missing:
     kind, _, judge = name.rpartition("_")
     ours, theirs = system.heard[judge], scores.reference[judge]
-    few = weights[:SET_DRAWS]
+    few, units = weights[:SET_DRAWS], scores.true_sounds
     if kind.startswith("inception"):
-        return _inception(kind, ours, few)
-    if len(ours) < 2:
+        return _inception(kind, ours, few, units)
+    if units < 2:
         return FEW
-    (first, owner), (second, other) = _rows(ours), _rows(theirs)
+    (first, clip), (second, other) = _rows(ours), _rows(theirs)
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         return ODD
     every = np.ones((1, len(ours)))  # the figure itself is a draw that holds each clip once
     if kind == "frechet":
-        value = drawn_frechet(first, second, every[:, owner], every[:, other])[0]
-        draws = drawn_frechet(first, second, few[:, owner], few[:, other], quick=True)
-        return set_estimate(float(value), draws, len(ours), least=0.0)
+        value = drawn_frechet(first, second, every[:, clip], every[:, other])[0]
+        draws = drawn_frechet(first, second, few[:, clip], few[:, other], quick=True)
+        return set_estimate(float(value), draws, len(ours), units=units, least=0.0)
     every = np.concatenate([every, few])
-    value, *rest = drawn_kernel(first, second, every[:, owner], every[:, other])
-    return set_estimate(float(value), np.array(rest), len(ours))
+    owners = scores.owners[clip], scores.owners[other]
+    value, *rest = drawn_kernel(first, second, every[:, clip], every[:, other], owners)
+    return set_estimate(float(value), np.array(rest), len(ours), units=units)
 
 
 def _rows(heard: Sequence[Heard]) -> tuple[Doubles, Any]:
     """Embeddings of all clips [K, D], and the clip of each row [K]."""
-    owner = np.repeat(np.arange(len(heard)), [len(each.embeddings) for each in heard])
-    return np.concatenate([each.embeddings for each in heard]).astype(np.float64), owner
+    clip = np.repeat(np.arange(len(heard)), [len(each.embeddings) for each in heard])
+    return np.concatenate([each.embeddings for each in heard]).astype(np.float64), clip
 
 
-def _inception(kind: str, heard: Sequence[Heard], weights: Doubles) -> Estimate | Missing:
+def _inception(kind: str, heard: Sequence[Heard], weights: Doubles, units: int) -> Estimate | Missing:
     parts = SPLITS if kind == "inception_10" else 1
     if len(heard) < 2 * parts:
         return FEW
@@ -141,7 +144,7 @@ def _inception(kind: str, heard: Sequence[Heard], weights: Doubles) -> Estimate 
         return ODD
     # The draws of the score in ten parts would be of a tenth of the clips each: it is given without an interval.
     drawn = drawn_inception(softmax(logits), weights) if parts == 1 else np.zeros(0)
-    return set_estimate(inception_score(logits, splits=parts), drawn, len(heard), least=1.0)
+    return set_estimate(inception_score(logits, splits=parts), drawn, len(heard), units=units, least=1.0)
 
 
 def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
@@ -159,7 +162,7 @@ def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
     compared = {}
     for name in first:
         a, b = first[name], second[name]
-        difference, drawn = a.value - b.value, telling(a.drawn - b.drawn, min(a.clips, b.clips))
+        difference, drawn = a.value - b.value, telling(a.drawn - b.drawn, min(a.units, b.units))
         if name.startswith(SETS):
             low, high = normal_interval(difference, drawn)
             # The draws are biased, the interval lies around the difference: what is counted must lie there, too.

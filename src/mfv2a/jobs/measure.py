@@ -118,6 +118,17 @@ class Scores:
     durations_s: list[float] = field(default_factory=list)
 
     @property
+    def owners(self) -> NDArray[np.intp]:
+        """The true sound of each clip [K], numbered from 0; clips of several captions of one share it."""
+        names = {name: number for number, name in enumerate(dict.fromkeys(map(_true_sound, self.pairs)))}
+        return np.array([names[_true_sound(pair)] for pair in self.pairs], np.intp)
+
+    @property
+    def true_sounds(self) -> int:
+        """How many true sounds the clips are of."""
+        return len(set(map(_true_sound, self.pairs)))
+
+    @property
     def shorter(self) -> list[list[str]]:
         """By system the clips whose generated sound ends more than 0.1 s before the true one."""
         return [self._named(system, 1.0) for system in self.systems]
@@ -130,6 +141,10 @@ class Scores:
     def _named(self, system: System, sign: float) -> list[str]:
         lengths = zip(self.pairs, self.durations_s, system.files_s, strict=True)
         return [pair.key for pair, true_s, made_s in lengths if sign * (true_s - made_s) > _ALIKE_S]
+
+
+def _true_sound(pair: Pair) -> str:
+    return pair.true_sound or pair.key
 
 
 def measure_pairs(

@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from mfv2a.data.listing import MediaItem, match_files, read_listing
@@ -30,6 +30,8 @@ class Pair:
         key: what both are called.
         reference: file of the true sound.
         generated: file of each system's sound, in the order of the systems.
+        true_sound: name of the true sound, which pairs share whose sounds were made for its captions one by one; "" for
+            the key.
         picture: a file with the picture, the reference's if it has one; None where there is none.
         picture_start_s: where in that file the clip begins.
         captions: what is heard, in words: of the list, else beside the true sound, else the list's label.
@@ -39,6 +41,7 @@ class Pair:
     key: str
     reference: Path
     generated: tuple[Path, ...]
+    true_sound: str = ""
     picture: Path | None = None
     picture_start_s: float = 0.0
     captions: tuple[str, ...] = ()
@@ -190,7 +193,10 @@ def _by_list(clips: Sequence[Mapping[str, _Clip]], items: Sequence[MediaItem]) -
         several |= {item for item, clip in each.items() if claims[id(clip)] > 1}
     found = [item for item in rows if item not in several and all(item in each for each in matched)]
     used = [{id(each[item]) for item in found} for each in matched]
-    pairs = [_pair(_title(item), [each[item] for each in matched], item) for item in found]
+    pairs = [
+        replace(_pair(_title(item), [each[item] for each in matched], item), true_sound=_title(whole.get(item, item)))
+        for item in found
+    ]
     return _Listed(
         pairs=sorted(pairs, key=lambda pair: pair.key),
         alone=[
