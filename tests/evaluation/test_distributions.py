@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mfv2a.errors import ConfigError
-from mfv2a.evaluation.bootstrap import draw_weights, mean_estimate, percentiles, ratio_estimate, telling
+from mfv2a.evaluation.bootstrap import draw_weights, mean_estimate, percentiles, ratio_estimate, reach, telling
 from mfv2a.evaluation.metrics import (
     frechet_distance,
     inception_score,
@@ -183,6 +183,24 @@ def test_intervals_of_a_mean_hold_the_truth_as_often_as_they_say():
     assert 0.88 < held / 200 < 0.99
 
 
+@pytest.mark.parametrize("clips", [5, 8, 15])
+def test_intervals_of_few_clips_hold_the_truth_nearly_as_often_as_they_say(clips):
+    held = 0
+    for seed in range(400):
+        estimate = mean_estimate(
+            np.random.default_rng(seed).normal(3.0, 1.0, clips), draw_weights(clips, 1000, seed)
+        )  # fmt: skip
+        held += estimate.low < 3.0 < estimate.high
+    assert 0.91 < held / 400 < 0.98
+
+
+def test_an_interval_reaches_as_far_as_students():
+    stats = pytest.importorskip("scipy.stats")
+    for clips in (5, 6, 12, 103, 10_000):
+        wanted = stats.t.ppf(0.975, clips - 1) * (clips / (clips - 1)) ** 0.5
+        assert reach(clips) == pytest.approx(wanted, abs=1e-3)
+
+
 def test_clips_without_a_score_are_left_out_and_counted():
     scores = np.array([1.0, np.nan, 3.0, np.nan, 1.0, 3.0, 1.0, 3.0])
     estimate = mean_estimate(scores, draw_weights(8, 500, 0))
@@ -228,4 +246,4 @@ def test_draws_are_the_same_for_the_same_seed_and_hold_as_many_clips_as_there_ar
     assert (weights.sum(axis=1) == 7).all()
     assert (weights == draw_weights(7, 50, 3)).all()
     assert (weights != draw_weights(7, 50, 4)).any()
-    assert percentiles(np.array([np.nan, 1.0])) == (None, None)
+    assert percentiles(np.array([np.nan, 1.0]), 7) == (None, None)

@@ -2,18 +2,22 @@
 
 A draw is a row of weights: how often it holds each clip. Clips of one true sound are not independent: the true sounds
 are drawn, each with all its clips, and it is they that are counted. Means get percentile intervals. Distances between
-sets are biased in a resample (a clip drawn twice has a twin), so theirs are the figure plus and minus 1.96 standard
-errors. Fewer than five true sounds tell nothing of others, and neither do draws of which more than a twentieth have no
-figure.
+sets are biased in a resample (a clip drawn twice has a twin), so theirs are the figure plus and minus some standard
+errors. Both are as much wider for few true sounds as Student's intervals are: draws vary less than what they are drawn
+from, and how much that varies is not known. Fewer than five true sounds tell nothing of others, and neither do draws of
+which more than a twentieth have no figure.
 Knows arrays of scores and embeddings, nan where a clip has no score; not what they measure.
 
 Sources: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13; Davison & Hinkley, "Bootstrap
-Methods and their Application", 1997, section 3.8 (groups drawn whole).
+Methods and their Application", 1997, section 3.8 (groups drawn whole); Hesterberg, "What Teachers Should Know About the
+Bootstrap", 2014, arXiv 1411.5279, section 5.3 (few clips).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +27,6 @@ from mfv2a.evaluation.metrics import Doubles
 LEVEL = 0.95
 FEWEST_UNITS = 5
 _MOST_UNDEFINED = 0.05
-_NORMAL = 1.959964
 
 Owners = NDArray[np.intp]
 
@@ -120,7 +123,7 @@ def _ratio_estimate(
     sums = weights @ below
     drawn = np.divide(weights @ above, sums, out=np.full(len(weights), np.nan), where=sums > 0)
     units = int(defined.sum()) if owners is None else len(np.unique(owners[defined]))
-    low, high = percentiles(telling(drawn, units))
+    low, high = percentiles(telling(drawn, units), units)
     return Estimate(
         value=float(above.sum()) / total,
         low=low,
@@ -147,12 +150,41 @@ def telling(drawn: Doubles, units: int) -> Doubles:
     return known if can_tell else known[:0]
 
 
-def percentiles(drawn: Doubles) -> tuple[float | None, float | None]:
-    """Ends of the 95 % interval of what was drawn [B], nan left out."""
+def reach(units: int) -> float:
+    """How many standard deviations of the draws of a mean its 95 % interval reaches to either side.
+
+    sqrt(K / (K - 1)) t, with the 97.5 % quantile t of Student's distribution with K - 1 degrees of freedom: the
+    deviation of draws lacks the factor. The quantile is by four terms, from five on within 0.001.
+
+    Args:
+        units: K true sounds, at least 2.
+
+    Sources: Hesterberg 2014, section 5.3; Abramowitz & Stegun, "Handbook of Mathematical Functions", 26.7.5.
+    """
+    n, x = float(units - 1), NormalDist().inv_cdf((1 + LEVEL) / 2)
+    terms = (
+        (x**3 + x) / 4,
+        (5 * x**5 + 16 * x**3 + 3 * x) / 96,
+        (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
+        (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
+    )
+    return math.sqrt(units / n) * (x + sum(term / n**power for power, term in enumerate(terms, 1)))
+
+
+def percentiles(drawn: Doubles, units: int) -> tuple[float | None, float | None]:
+    """Ends of the 95 % interval of a mean: expanded percentiles, those that a normal distribution has at `reach`.
+
+    Args:
+        drawn: the mean in each draw [B], nan left out.
+        units: of how many true sounds.
+
+    Source: Hesterberg 2014, section 5.3.
+    """
     known = drawn[np.isfinite(drawn)]
-    if len(known) < 2:
+    if len(known) < 2 or units < 2:
         return None, None
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    beyond = NormalDist().cdf(-reach(units))
+    low, high = np.quantile(known, [beyond, 1 - beyond])
     return float(low), float(high)
 
 
@@ -169,15 +201,15 @@ def set_estimate(
         least: the least it can be, where its interval ends.
     """
     units = clips if units is None else units
-    low, high = normal_interval(value, telling(drawn, units))
+    low, high = normal_interval(value, telling(drawn, units), units)
     low = None if low is None else max(low, least)
     return Estimate(value=value, low=low, high=high, clips=clips, undefined=0, drawn=drawn, units=units)
 
 
-def normal_interval(value: float, drawn: Doubles) -> tuple[float | None, float | None]:
-    """A figure plus and minus 1.96 standard deviations of its draws [B], nan left out."""
+def normal_interval(value: float, drawn: Doubles, units: int) -> tuple[float | None, float | None]:
+    """A figure plus and minus `reach` standard deviations of its draws [B], nan left out; of so many true sounds."""
     known = drawn[np.isfinite(drawn)]
-    if len(known) < 2:
+    if len(known) < 2 or units < 2:
         return None, None
-    error = _NORMAL * float(np.std(known, ddof=1))
+    error = reach(units) * float(np.std(known, ddof=1))
     return value - error, value + error

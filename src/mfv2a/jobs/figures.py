@@ -162,13 +162,14 @@ def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
     compared = {}
     for name in first:
         a, b = first[name], second[name]
-        difference, drawn = a.value - b.value, telling(a.drawn - b.drawn, min(a.units, b.units))
+        units = min(a.units, b.units)
+        difference, drawn = a.value - b.value, telling(a.drawn - b.drawn, units)
         if name.startswith(SETS):
-            low, high = normal_interval(difference, drawn)
+            low, high = normal_interval(difference, drawn, units)
             # The draws are biased, the interval lies around the difference: what is counted must lie there, too.
             drawn = drawn - drawn.mean() + difference if len(drawn) else drawn
         else:
-            low, high = percentiles(drawn)
+            low, high = percentiles(drawn, units)
         compared[name] = {
             "a": a.value,
             "b": b.value,
