@@ -47,3 +47,20 @@ def test_times_of_four_settings_are_whole_on_a_narrow_screen(
     text = capsys.readouterr().out
     assert text.count("0.7223") == text.count("1.4212") == 4
     assert "…" not in text
+
+
+@pytest.mark.parametrize(("generated", "word"), [(["one"], "not of this bias"), (["one", "four"], "without interval")])
+def test_a_figure_that_hangs_on_the_number_of_clips_is_told(
+    generated: list[str], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = ROW if len(generated) == 1 else {**ROW, "low": None, "high": None, "share_a_better": None}
+    report = {
+        "lengths": {}, "pairs": 103, "true_sounds": 103, "generated": generated, "reference": "true", "left_out": {},
+        "measures": {"kernel_yamnet": row, "frechet_yamnet": {**row, "biased": True}},
+    }  # fmt: skip
+    print_figures(report)
+    lines = capsys.readouterr().out.splitlines()
+    (told,) = [line for line in lines if "biased" in line]
+    assert told.startswith("frechet_yamnet: biased by the number of clips")
+    assert word in told
+    assert "kernel distance" in told

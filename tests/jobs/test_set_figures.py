@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mfv2a.evaluation.bootstrap import Estimate
-from mfv2a.jobs.figures import compare
+from mfv2a.evaluation.embeddings import Heard
+from mfv2a.jobs.figures import compare, estimate_all
+from mfv2a.jobs.measure import Scores, System
+from mfv2a.jobs.pairing import Pair
 
 
 def estimate(value: float, drawn: np.ndarray) -> Estimate:
@@ -28,3 +33,39 @@ def test_the_share_of_means_counts_the_draws_as_they_are() -> None:
     drawn = np.concatenate([np.full(30, 0.1), np.full(10, -0.1)])
     row = compare({"stoi": estimate(0.5, drawn)}, {"stoi": estimate(0.3, np.zeros(40))})["stoi"]
     assert row["share_a_better"] == 0.75
+
+
+WIDTH = 8
+SET_NAMES = ("frechet_panns", "inception_panns", "kernel_panns")
+
+
+def heard(clips: int, seed: int, scale: float = 1.0) -> list[Heard]:
+    generator = np.random.default_rng(seed)
+    rows = scale * generator.normal(size=(clips, 1, WIDTH)).astype(np.float32)
+    return [Heard(embeddings=row, logits=row[0], top=int(row[0].argmax())) for row in rows]
+
+
+def scores(clips: int, *, captions: int = 1) -> Scores:
+    """Two systems, the second of which makes what is more alike than the true sounds are."""
+    place = Path()
+    pairs = [Pair(key=str(k), reference=place, generated=(), true_sound=str(k // captions)) for k in range(clips)]
+    true = heard(clips // captions, 0)
+    systems = [System(heard={"panns": heard(clips, 1 + k, scale)}) for k, scale in enumerate((1.0, 0.75))]
+    reference = {"panns": [each for each in true for _ in range(captions)]}
+    return Scores(systems=systems, pairs=pairs, reference=reference)
+
+
+@pytest.mark.parametrize(("clips", "captions", "biased"), [(8, 1, True), (9, 1, False), (16, 2, True)])
+def test_of_few_clips_two_systems_are_told_apart_by_the_kernel_distance_alone(
+    clips: int, captions: int, biased: bool
+) -> None:
+    (first, second), left_out = estimate_all(scores(clips, captions=captions), SET_NAMES, draws=50, seed=0)
+    assert left_out == {}
+    told = [biased, biased and captions == 1, False]  # each caption has a sound of its own, whose classes are counted
+    assert [first[name].record()["biased"] for name in SET_NAMES] == told
+    assert all(first[name].low is not None for name in SET_NAMES)
+    for name, without in zip(SET_NAMES, told, strict=True):
+        row = compare(first, second)[name]
+        assert row["biased"] == without
+        assert row["difference"] == first[name].value - second[name].value
+        assert [row[key] is None for key in ("low", "high", "share_a_better")] == [without] * 3

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDEST = 1000
+BIASED = {
+    False: "biased by the number of clips; compare at the same number alone. The interval is of drawing clips again, "
+    "not of this bias. The kernel distance has none.",
+    True: "biased by the number of clips, so without interval and share. Compare few clips by the kernel distance.",
+}
+"""What is said of such figures: of one system, and of two."""
 ARROWS = {"higher": "high", "lower": "low", "": ""}
 
 
@@ -45,6 +51,8 @@ def print_figures(report: Mapping[str, Any]) -> None:
         )
         table.add_row(name, *cells, row["unit"], ARROWS[row["better"]], str(row["clips"]))
     print_whole(table)
+    if biased := [name for name, row in report["measures"].items() if row.get("biased")]:
+        Console().print(f"{', '.join(biased)}: {BIASED[two]}", soft_wrap=True, highlight=False)
     for role, found in report["lengths"].items():
         if found["shorter"] or found["longer"]:
             told = f"{role}: {found['shorter']} of {report['pairs']} shorter than the true sound, filled with silence; "

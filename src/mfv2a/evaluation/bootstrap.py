@@ -42,6 +42,8 @@ class Estimate:
         undefined: how many clips have no score of it.
         drawn: the figure in each draw [B]; nan for a draw that holds no clip with a score.
         units: how many true sounds the clips are of, which is what is drawn.
+        biased: it hangs on the number of clips, which the interval does not hold: it may be compared at the same number
+            alone, and of two systems it favours the narrower.
     """
 
     value: float
@@ -51,6 +53,7 @@ class Estimate:
     undefined: int
     drawn: Doubles
     units: int
+    biased: bool = False
 
     def record(self) -> dict[str, float | int | None]:
         """As JSON takes it."""
@@ -60,6 +63,7 @@ class Estimate:
             "high": self.high,
             "clips": self.clips,
             "undefined": self.undefined,
+            "biased": self.biased,
         }
 
 
@@ -189,7 +193,13 @@ def percentiles(drawn: Doubles, units: int) -> tuple[float | None, float | None]
 
 
 def set_estimate(
-    value: float, drawn: Doubles, clips: int, *, units: int | None = None, least: float = -np.inf
+    value: float,
+    drawn: Doubles,
+    clips: int,
+    *,
+    units: int | None = None,
+    least: float = -np.inf,
+    biased: bool = False,
 ) -> Estimate:
     """A figure of a whole set, with the standard error of its draws.
 
@@ -199,11 +209,12 @@ def set_estimate(
         clips: how many there are.
         units: of how many true sounds; None where each clip has its own.
         least: the least it can be, where its interval ends.
+        biased: see `Estimate`.
     """
     units = clips if units is None else units
     low, high = normal_interval(value, telling(drawn, units), units)
     low = None if low is None else max(low, least)
-    return Estimate(value=value, low=low, high=high, clips=clips, undefined=0, drawn=drawn, units=units)
+    return Estimate(value=value, low=low, high=high, clips=clips, undefined=0, drawn=drawn, units=units, biased=biased)
 
 
 def normal_interval(value: float, drawn: Doubles, units: int) -> tuple[float | None, float | None]:

@@ -122,7 +122,9 @@ def _set_figure(name: str, system: System, scores: Scores, weights: Doubles) -> 
     if kind == "frechet":
         value = drawn_frechet(first, second, every[:, clip], every[:, other])[0]
         draws = drawn_frechet(first, second, few[:, clip], few[:, other], quick=True)
-        return set_estimate(float(value), draws, len(ours), units=units, least=0.0)
+        once = np.isin(other, np.unique(scores.owners, return_index=True)[1])  # rows of each true sound once
+        biased = min(len(first), int(once.sum())) <= first.shape[1]
+        return set_estimate(float(value), draws, len(ours), units=units, least=0.0, biased=biased)
     every = np.concatenate([every, few])
     owners = scores.owners[clip], scores.owners[other]
     value, *rest = drawn_kernel(first, second, every[:, clip], every[:, other], owners)
@@ -144,7 +146,8 @@ def _inception(kind: str, heard: Sequence[Heard], weights: Doubles, units: int) 
         return ODD
     # The draws of the score in ten parts would be of a tenth of the clips each: it is given without an interval.
     drawn = drawn_inception(softmax(logits), weights) if parts == 1 else np.zeros(0)
-    return set_estimate(inception_score(logits, splits=parts), drawn, len(heard), units=units, least=1.0)
+    value, biased = inception_score(logits, splits=parts), len(logits) // parts <= logits.shape[1]
+    return set_estimate(value, drawn, len(heard), units=units, least=1.0, biased=biased)
 
 
 def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
@@ -156,14 +159,19 @@ def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
 
     Returns:
         by measure: a, b, difference (a - b), low, high, and share_a_better of the draws, None where no way is better
-        or the draws tell nothing (see `bootstrap.telling`); draws in which both are equal count half. Draws of
-        distances between sets, which are biased, are moved so that their mean is the difference.
+        or the draws tell nothing (see `bootstrap.telling`); where the figures are biased all three are None. Draws in
+        which both are equal count half. Draws of distances between sets, which are biased, are moved so that their mean
+        is the difference.
+
+    Sources: Chong & Forsyth, "Effectively Unbiased FID and Inception Score", arXiv 1911.07023; Gui et al., "Adapting
+    Frechet Audio Distance for Generative Music Evaluation", arXiv 2311.01616: of few rows both hang on their number,
+    for each system in its own way, so that the sign of a difference may be that of the bias.
     """
     compared = {}
     for name in first:
         a, b = first[name], second[name]
-        units = min(a.units, b.units)
-        difference, drawn = a.value - b.value, telling(a.drawn - b.drawn, units)
+        units, biased = min(a.units, b.units), a.biased or b.biased
+        difference, drawn = a.value - b.value, telling(a.drawn - b.drawn, 0 if biased else units)
         if name.startswith(SETS):
             low, high = normal_interval(difference, drawn, units)
             # The draws are biased, the interval lies around the difference: what is counted must lie there, too.
@@ -179,6 +187,7 @@ def compare(first: Figures, second: Figures) -> dict[str, dict[str, Any]]:
             "share_a_better": _share_better(drawn, find_measure(name).better),
             "clips": a.clips,
             "undefined": a.undefined,
+            "biased": biased,
         }
     return compared
 
