@@ -56,6 +56,18 @@ def test_named_columns_are_read_from_csv_tsv_and_jsonl_alike(write):
     assert read_listing(many)[0].captions == ("x", "y")
 
 
+def test_a_quotation_mark_in_a_tsv_is_one_and_swallows_no_row(write):
+    rows = 'file\tcaption\na.wav\t"Stop" he says\nb.wav\t"rain\nc.wav\tsay ""hi""\n'
+    items = read_listing(write("list.tsv", rows))
+    assert [item.captions for item in items] == [('"Stop" he says',), ('"rain',), ('say ""hi""',)]
+
+
+@pytest.mark.parametrize("rest", ['b.wav,"rain\nc.wav,wind\nd.wav,sea\n', 'b.wav,"rain\non tin"\nc.wav,wind\n'])
+def test_a_field_of_a_csv_that_goes_on_over_its_line_is_refused(write, rest):
+    with pytest.raises(ConfigError, match=r"list\.csv, row 3: a field goes on"):
+        read_listing(write("list.csv", "file,caption\na.wav,dog\n" + rest))
+
+
 def test_other_words_for_the_columns_are_known(write):
     assert read_listing(write("list.csv", "path,prompt,seed\na/one.mp4,rain,3\n")) == [
         MediaItem(id="one", file="a/one.mp4", captions=("rain",))

@@ -56,6 +56,8 @@ class MediaItem:
 def read_listing(path: Path, *, split: str = "") -> list[MediaItem]:
     """Read a list; rows of the same clip become one item with all their captions.
 
+    In a .tsv quotation marks mean nothing; in a .csv a field may stand in them, but not hold a line break.
+
     Args:
         path: .csv, .tsv, .jsonl or .parquet.
         split: only items of this split, all if empty.
@@ -178,11 +180,20 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | Sequence[str]]]
 
 def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | Sequence[str]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+        # Cells between tabs are as they are: a quotation mark is a part of what was said, and opens nothing.
+        tabs = path.suffix == ".tsv"
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.reader(file)
         names: list[str] | None = None
+        ended = 0
         for row in reader:
+            begun, ended = ended + 1, reader.line_num
             if not row:
                 continue
+            if any("\n" in cell or "\r" in cell for cell in row):
+                raise ConfigError(
+                    f"{path}, row {begun}: a field goes on over the end of its line",
+                    hint="close the quotation mark that begins a field in that row, or take the line break out",
+                )
             if names is None:
                 is_vggsound = len(row) == 4 and row[3].strip() in SPLITS and not set(row) & NAMED
                 names = [] if is_vggsound else [word.strip() for word in row]
