@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from mfv2a.jobs.counting import Cost, count, shares
+from made_videos import make_video
+from mfv2a.jobs.bench import BenchOptions, measure
+from mfv2a.jobs.counting import Cost, count, shares, weights_dtype
+from mfv2a.jobs.sound import SoundOptions
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
@@ -45,3 +50,22 @@ def test_shares_are_of_the_peaks() -> None:
     assert found["share_of_memory"] == pytest.approx(0.2)
     assert found["flops_per_byte"] == pytest.approx(25)
     assert shares(Cost(0, 0), 1.0, peaks, "float32")["share_of_compute"] is None
+
+
+def test_stages_are_set_against_the_peak_of_their_own_weights(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "a.mp4", seconds=0.3)
+    sound = SoundOptions(model="tiny", dtype="bfloat16")
+    options = BenchOptions(video=video, sound=sound, repeats=1, warmup=0, counted=True)
+    report = measure(options, begin=lambda *_: None, say=lambda _: None)
+    work, peaks = report["entries"][0]["work"], report["peaks"]["gflop_per_s"]
+    dtypes = {name: row["dtype"] for name, row in work.items()}
+    assert dtypes == {"features": "float32", "sample": "bfloat16", "vae": "float32", "vocoder": "float32"}
+    for row in work.values():
+        if row["gflop_per_s"] is not None:
+            assert row["share_of_compute"] == pytest.approx(row["gflop_per_s"] / peaks[row["dtype"]])
+
+
+def test_most_weights_say_the_dtype_of_a_stage() -> None:
+    small, large = nn.Linear(2, 2), nn.Linear(9, 9).to(torch.bfloat16)
+    assert weights_dtype(small, "no network", large) == "bfloat16"
+    assert weights_dtype(None) == "float32"

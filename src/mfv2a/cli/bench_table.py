@@ -88,7 +88,7 @@ def _print_work(report: Mapping[str, Any]) -> None:
     title = f"Peaks measured here: {compute}; memory {peaks['gbyte_per_s']:.1f} GB/s"
     table = Table(title=title, title_justify="left")
     table.add_column("stage")
-    for head in ("seconds", "GFLOP", "GB", "FLOP/B", "GFLOP/s", "of peak", "GB/s", "of peak"):
+    for head in ("in", "seconds", "GFLOP", "GB", "FLOP/B", "GFLOP/s", "of peak", "GB/s", "of peak"):
         table.add_column(head, justify="right")
     for entry in report["entries"]:
         table.add_section()
@@ -96,6 +96,7 @@ def _print_work(report: Mapping[str, Any]) -> None:
             row = entry["work"][stage]
             table.add_row(
                 f"{stage}, {entry['setting']}",
+                row["dtype"],
                 f"{row['seconds']:.3f}",
                 f"{row['flops'] / 1e9:.2f}",
                 f"{row['bytes'] / 1e9:.3f}",

@@ -8,12 +8,13 @@ without fusion would move: more than the weights alone, and more than memory see
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
@@ -84,23 +85,33 @@ def count(work: Callable[[], Any]) -> tuple[Any, Cost]:
     return found, Cost(flops=int(counter.get_total_flops()), bytes=traffic.bytes)
 
 
-def shares(cost: Cost, seconds: float, peaks: Mapping[str, Any], dtype: str) -> dict[str, float | None]:
+def weights_dtype(*networks: Any) -> str:
+    """The dtype of most weights of some networks, "float32" where there are none; what is no network has none."""
+    sizes = Counter[str]()
+    for network in networks:
+        for weight in network.parameters() if isinstance(network, nn.Module) else ():
+            sizes[str(weight.dtype).removeprefix("torch.")] += weight.numel()
+    return max(sizes, key=sizes.__getitem__, default="float32")
+
+
+def shares(cost: Cost, seconds: float, peaks: Mapping[str, Any], dtype: str) -> dict[str, str | float | None]:
     """A stage's cost against the most that the machine does.
 
     Args:
         cost: of the stage.
         seconds: it took.
         peaks: of `measure_peaks`.
-        dtype: of the networks.
+        dtype: of the stage's weights.
 
     Returns:
-        flops, bytes, gflop_per_s, gbyte_per_s, the share of each peak, and flops a byte; None where nothing was
-        counted or no time passed.
+        dtype, flops, bytes, gflop_per_s, gbyte_per_s, the share of each peak, of compute that of the dtype, and flops a
+        byte; None where nothing was counted or no time passed.
     """
     known = seconds > 0 and cost.bytes > 0
     speed = cost.flops / seconds / 1e9 if known else None
     traffic = cost.bytes / seconds / 1e9 if known else None
     return {
+        "dtype": dtype,
         "flops": cost.flops,
         "bytes": cost.bytes,
         "seconds": seconds,

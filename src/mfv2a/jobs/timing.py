@@ -195,19 +195,22 @@ class Bench:
 
     def count(self, setting: Setting, seconds: dict[str, Any], peaks: dict[str, Any]) -> dict[str, Any]:
         """Operations and bytes of the stages that are networks, against the peaks, by their fastest run."""
-        from mfv2a.jobs.counting import Cost, count, shares
+        from mfv2a.jobs.counting import Cost, count, shares, weights_dtype
         from mfv2a.jobs.sight import see_video
 
         sound, pipeline, info = self.options.sound, self.pipeline, self.info
         costs: dict[str, Cost] = {}
+        dtypes: dict[str, str] = {}
         seen, looked = count(lambda: see_video(info, pipeline, semantics=sound.semantics, reuse=sound.reuse_frames))
         work, prepared = count(lambda: pipeline.prepare(seen, duration_s=info.duration_s, seed=sound.seed))
         costs["features"] = looked + prepared
+        dtypes["features"] = weights_dtype(*vars(pipeline.encoders).values())
         latents, costs["sample"] = count(lambda: pipeline.sample([work], setting.sampler(sound)))
+        dtypes["sample"] = weights_dtype(pipeline.generator)
         mel, costs["vae"] = count(lambda: pipeline.decode_latent(latents[0]))
         _, costs["vocoder"] = count(lambda: pipeline.vocode(mel))
-        dtype = str(pipeline.dtype).removeprefix("torch.")
-        return {name: shares(cost, seconds[name]["fastest"], peaks, dtype) for name, cost in costs.items()}
+        dtypes |= {"vae": weights_dtype(pipeline.vae), "vocoder": weights_dtype(pipeline.vocoder)}
+        return {name: shares(cost, seconds[name]["fastest"], peaks, dtypes[name]) for name, cost in costs.items()}
 
     def sample_together(self, setting: Setting) -> list[dict[str, float]]:
         """How many clips a second the sampler makes, so many at a time; the best of the repeats."""
