@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from made_videos import make_video
 from mfv2a.jobs.bench import BenchOptions, measure
-from mfv2a.jobs.counting import Cost, count, shares, weights_dtype
+from mfv2a.jobs.counting import Cost, Counting, count, shares, weights_dtype
+from mfv2a.jobs.sight import see_video
 from mfv2a.jobs.sound import SoundOptions
+from mfv2a.media.video import probe_video
+from mfv2a.records import FrameRequest
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
@@ -69,3 +75,32 @@ def test_most_weights_say_the_dtype_of_a_stage() -> None:
     small, large = nn.Linear(2, 2), nn.Linear(9, 9).to(torch.bfloat16)
     assert weights_dtype(small, "no network", large) == "bfloat16"
     assert weights_dtype(None) == "float32"
+
+
+def test_what_shrinks_frames_is_counted_as_little_as_its_time_and_the_device_is_waited_for(tmp_path: Path) -> None:
+    waited: list[str] = []
+    layer = nn.Linear(3, 3, bias=False)
+
+    class Looking:
+        def add(self, name: str, frames: np.ndarray) -> None:
+            waited.append("add")
+            layer(torch.zeros(1, 3))
+
+        def seen(self) -> str:
+            waited.append("seen")
+            return "seen"
+
+    def shrink(frames: np.ndarray) -> np.ndarray:
+        return torch.from_numpy(frames).float().mean(dim=(1, 2)).numpy()
+
+    pipeline: Any = SimpleNamespace(
+        frame_requests={"frames": FrameRequest(fps=4.0, size_px=16)},
+        shrinkers={"frames": shrink},
+        look=lambda *_, **__: Looking(),
+    )
+    info, counting = probe_video(make_video(tmp_path / "a.mp4", seconds=1.0)), Counting()
+    with torch.inference_mode():
+        see_video(info, pipeline, turn=counting, synchronize=lambda: waited.append("wait"))
+        _, once = count(lambda: Looking().add("", np.zeros(0)))
+    assert counting.cost == once
+    assert waited[:5] == ["wait", "add", "wait", "seen", "wait"]

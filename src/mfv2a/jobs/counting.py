@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,15 +75,42 @@ def _size(values: Iterable[Any]) -> int:
     return sum(each.numel() * each.element_size() for each in tensors)
 
 
+class Counting:
+    """Counts what runs within it, however often it is entered, one after the other.
+
+    Attributes:
+        cost: of all that ran within it so far.
+    """
+
+    def __init__(self) -> None:
+        self.cost = Cost(0, 0)
+        self._modes = ExitStack()
+
+    def __enter__(self) -> Counting:
+        """Begins to count."""
+        traffic, counter = _TrafficMode(), FlopCounterMode(display=False, custom_mapping=_ALSO)
+        self._modes.callback(lambda: self._add(counter.get_total_flops(), traffic.bytes))
+        self._modes.enter_context(traffic)
+        self._modes.enter_context(counter)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Ends it, and adds what was counted."""
+        self._modes.close()
+
+    def _add(self, flops: int, moved: int) -> None:
+        self.cost += Cost(flops=int(flops), bytes=moved)
+
+
 def count(work: Callable[[], Any]) -> tuple[Any, Cost]:
     """Run something once and count what it costs.
 
     Returns:
         what it gives, and the cost.
     """
-    with _TrafficMode() as traffic, FlopCounterMode(display=False, custom_mapping=_ALSO) as counter:
+    with Counting() as counting:
         found = work()
-    return found, Cost(flops=int(counter.get_total_flops()), bytes=traffic.bytes)
+    return found, counting.cost
 
 
 def weights_dtype(*networks: Any) -> str:

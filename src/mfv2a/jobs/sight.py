@@ -39,6 +39,7 @@ def see_video(
     turn: AbstractContextManager[Any] | None = None,
     seconds: dict[str, float] | None = None,
     begin: Callable[[str], None] = lambda stage: None,
+    synchronize: Callable[[], None] = lambda: None,
 ) -> Seen:
     """Decodes a video once for all that the pipeline asks, and lets its encoders look.
 
@@ -52,6 +53,8 @@ def see_video(
         turn: held while a network runs, for a device that runs one at a time.
         seconds: takes the wall time of "decode", with motion and scaling, and of "features", though they alternate.
         begin: is told when the last frame is decoded, by "features".
+        synchronize: waits for the work that was given to the device, for those who want to know the time of "features"
+            there; else it goes on while the next frames are decoded, and its time is that of whoever waits for it.
 
     Returns:
         What was seen over the whole length of the video.
@@ -67,12 +70,12 @@ def see_video(
         return pipeline.look(info.duration_s, semantics=semantics, reuse=reuse)
 
     try:
-        return _see(info, pipeline, look, threads, device, turn or nullcontext(), seconds, begin)
+        return _see(info, pipeline, look, threads, device, turn or nullcontext(), seconds, begin, synchronize)
     except MediaError:
         if device == "cpu" or decode_device == "cuda":
             raise
         log.warning("%s: could not be decoded on the GPU; the processor tries", info.path)
-    return _see(info, pipeline, look, threads, "cpu", turn or nullcontext(), seconds, begin)
+    return _see(info, pipeline, look, threads, "cpu", turn or nullcontext(), seconds, begin, synchronize)
 
 
 def _see(
@@ -84,6 +87,7 @@ def _see(
     turn: AbstractContextManager[Any],
     seconds: dict[str, float] | None,
     begin: Callable[[str], None],
+    synchronize: Callable[[], None],
 ) -> Seen:
     """`see_video` on one device."""
     start, meter, looking_s = time.perf_counter(), MotionMeter(), 0.0
@@ -95,10 +99,12 @@ def _see(
         before = time.perf_counter()
         with turn:
             look.add(name, wanted)
+            synchronize()
         looking_s += time.perf_counter() - before
 
     with turn:
         look = make_look()
+        synchronize()
     looking_s = time.perf_counter() - start
     sinks = {name: partial(take, name) for name in pipeline.frame_requests}
     decode_video(info.path, pipeline.frame_requests, info=info, on_frames=sinks, threads=threads, device=device)
@@ -106,6 +112,7 @@ def _see(
     before = time.perf_counter()
     with turn:
         seen: Seen = look.seen()
+        synchronize()
     end = time.perf_counter()
     looking_s += end - before
     if seconds is not None:

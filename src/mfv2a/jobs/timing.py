@@ -179,7 +179,14 @@ class Bench:
         rate_hz = sound.rate_hz(pipeline.info)
         plan = plan_mux(info, "auto")
         seed = clip_seed(sound.seed, content_key(info.path))
-        seen = see_video(info, pipeline, semantics=sound.semantics, reuse=sound.reuse_frames, seconds=watch.seconds)
+        seen = see_video(
+            info,
+            pipeline,
+            semantics=sound.semantics,
+            reuse=sound.reuse_frames,
+            seconds=watch.seconds,
+            synchronize=self.synchronize,
+        )
         with watch.stage("features"):
             work = pipeline.prepare(seen, negative_prompt=sound.negative_prompt, duration_s=info.duration_s, seed=seed)
         with watch.stage("sample"):
@@ -195,15 +202,16 @@ class Bench:
 
     def count(self, setting: Setting, seconds: dict[str, Any], peaks: dict[str, Any]) -> dict[str, Any]:
         """Operations and bytes of the stages that are networks, against the peaks, by their fastest run."""
-        from mfv2a.jobs.counting import Cost, count, shares, weights_dtype
+        from mfv2a.jobs.counting import Cost, Counting, count, shares, weights_dtype
         from mfv2a.jobs.sight import see_video
 
         sound, pipeline, info = self.options.sound, self.pipeline, self.info
         costs: dict[str, Cost] = {}
         dtypes: dict[str, str] = {}
-        seen, looked = count(lambda: see_video(info, pipeline, semantics=sound.semantics, reuse=sound.reuse_frames))
+        looked = Counting()  # while the encoders look: what shrinks the frames counts as decoding, as its time does
+        seen = see_video(info, pipeline, semantics=sound.semantics, reuse=sound.reuse_frames, turn=looked)
         work, prepared = count(lambda: pipeline.prepare(seen, duration_s=info.duration_s, seed=sound.seed))
-        costs["features"] = looked + prepared
+        costs["features"] = looked.cost + prepared
         dtypes["features"] = weights_dtype(*vars(pipeline.encoders).values())
         latents, costs["sample"] = count(lambda: pipeline.sample([work], setting.sampler(sound)))
         dtypes["sample"] = weights_dtype(pipeline.generator)
