@@ -180,7 +180,29 @@ def test_loudness_is_of_the_channels_as_they_are(tmp_path: Path) -> None:
     )
     run(options)
     clips = [json.loads(line) for line in listed.read_text().splitlines()]
-    assert [clip["scores"]["loudness_difference"] for clip in clips] == [pytest.approx(-3.01, abs=0.02)] * 2
+    assert [clip["scores"]["loudness_difference"] for clip in clips] == [pytest.approx(0.0, abs=0.02)] * 2
+
+
+@pytest.mark.parametrize(("true", "made"), [(1, 2), (2, 1), (1, 1), (2, 2)])
+def test_a_sound_is_as_loud_as_its_copy_in_stereo(tmp_path: Path, true: int, made: int) -> None:
+    for name, channels in (("true", true), ("made", made)):
+        write(tmp_path / name / "a.wav", np.repeat(burst(0)[:, None], channels, axis=1))
+    options = FolderOptions(
+        generated=(tmp_path / "made",), reference=tmp_path / "true", measures=("loudness_difference",)
+    )
+    figure = run(options)[0]["measures"]["loudness_difference"]
+    assert figure["value"] == pytest.approx(0.0, abs=0.02)
+
+
+def test_each_of_two_systems_is_set_against_the_true_sound_by_its_own_channels(tmp_path: Path) -> None:
+    write(tmp_path / "true" / "a.wav", burst(0))
+    for name, channels in (("one", 1), ("two", 2)):
+        write(tmp_path / name / "a.wav", np.repeat(0.5 * burst(0)[:, None], channels, axis=1))
+    folders = tmp_path / "one", tmp_path / "two"
+    options = FolderOptions(generated=folders, reference=tmp_path / "true", measures=("loudness_difference",))
+    figure = run(options)[0]["measures"]["loudness_difference"]
+    assert figure["a"] == pytest.approx(20 * np.log10(0.5), abs=0.02)
+    assert figure["b"] == pytest.approx(figure["a"], abs=0.02)
 
 
 def test_only_measures_that_are_wanted_are_in_a_clips_scores(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from mfv2a.evaluation.pairs import (
 )
 from mfv2a.jobs.judges import Judges
 from mfv2a.jobs.pairing import Pair
-from mfv2a.media.loudness import measure_channels_lufs
+from mfv2a.media.loudness import measure_channels_lufs, measure_lufs
 from mfv2a.media.resampling import resample
 from mfv2a.media.tracks import read_on_clock
 from mfv2a.records import Audio
@@ -61,12 +61,14 @@ class Sound:
         wave: [S].
         rate_hz: of the wave.
         lufs: loudness of all its channels, None where it was not asked for.
+        channels: how many it had before it was mixed to mono.
         file_s: length of the file's sound, before it was cut or filled.
     """
 
     wave: Wave
     rate_hz: int
     lufs: float | None = None
+    channels: int = 1
     file_s: float = 0.0
     _others: dict[int, Wave] = field(default_factory=dict)
 
@@ -74,6 +76,17 @@ class Sound:
     def duration_s(self) -> float:
         """Length in seconds."""
         return len(self.wave) / self.rate_hz
+
+    def lufs_beside(self, other: Sound) -> float | None:
+        """Loudness as it is compared with another sound: a mono one beside a stereo one is heard from both sides.
+
+        BS.1770 adds channels up, so a mono sound would else be 3 LU below the same in stereo.
+
+        Source: FFmpeg, ebur128, option `dualmono`.
+        """
+        if self.lufs is None or (self.channels, other.channels) != (1, 2):
+            return self.lufs
+        return measure_lufs(np.stack([self.wave, self.wave], axis=1), self.rate_hz)
 
     def at(self, rate_hz: int) -> Wave:
         """The wave at another rate, resampled once."""
@@ -211,7 +224,7 @@ def _fitted(audio: Audio, duration_s: float, *, start_s: float = 0.0, loudness: 
     channels[: len(stretch)] = stretch
     lufs = measure_channels_lufs(channels, rate_hz) if loudness else None
     wave = np.ascontiguousarray(channels.mean(axis=1), np.float32)
-    return Sound(wave, rate_hz, lufs=lufs, file_s=len(audio.samples) / rate_hz)
+    return Sound(wave, rate_hz, lufs=lufs, channels=channels.shape[1], file_s=len(audio.samples) / rate_hz)
 
 
 def _paired_scores(generated: Sound, reference: Sound, wanted: frozenset[str]) -> tuple[Score, OnsetMatch | None]:
@@ -221,9 +234,10 @@ def _paired_scores(generated: Sound, reference: Sound, wanted: frozenset[str]) -
     match = onset_agreement(ours, theirs, RATE_HZ) if _HITS & wanted else None
     scores: Score = {} if match is None else {"onset_f1": match.f1 if match.n_true else None}
     scores |= {name: measure(ours, theirs, RATE_HZ) for name, measure in _OF_WAVES.items() if name in wanted}
-    if generated.lufs is not None and reference.lufs is not None:
-        is_known = math.isfinite(generated.lufs) and math.isfinite(reference.lufs)
-        above = generated.lufs - reference.lufs if is_known else None
+    ours_lufs, theirs_lufs = generated.lufs_beside(reference), reference.lufs_beside(generated)
+    if ours_lufs is not None and theirs_lufs is not None:
+        is_known = math.isfinite(ours_lufs) and math.isfinite(theirs_lufs)
+        above = ours_lufs - theirs_lufs if is_known else None
         scores |= {"loudness_difference": above, "loudness_error": None if above is None else abs(above)}
     return {name: finite(value) for name, value in scores.items() if name in wanted}, match
 
