@@ -118,6 +118,27 @@ def test_a_row_that_names_a_file_goes_by_its_path_and_says_where_the_clip_begins
     assert (pair.start_s, pair.duration_s, pair.captions, pair.picture_start_s) == (2.5, 4.0, ("rain",), 2.5)
 
 
+def test_a_dot_in_a_name_without_a_suffix_is_a_part_of_it(tmp_path: Path) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text("file,caption\nclip_1.5,rain\nclip_2.0.WAV,wind\nsub/c.mkv,sea\nclip_2.mp4,dog\n")
+    names = ("clip_1.5", "clip_2.0", "sub/c", "clip_1", "clip_2")
+    made, true = (lay(tmp_path / name, *(f"{each}.wav" for each in names)) for name in ("made", "true"))
+    found = pair_folders([made], true, listing=listing)
+    assert {pair.captions: pair.reference.relative_to(true).as_posix() for pair in found.pairs} == {
+        ("rain",): "clip_1.5.wav", ("wind",): "clip_2.0.wav", ("sea",): "sub/c.wav", ("dog",): "clip_2.wav",
+    }  # fmt: skip
+    assert found.alone == {"generated": ("clip_1",), "reference": ("clip_1",)}
+
+
+@pytest.mark.parametrize("name", [".", "..", "/", "sub/.."])
+def test_a_list_that_names_no_file_is_refused(tmp_path: Path, name: str) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text(f"file,caption\na.wav,rain\n{name},wind\n")
+    made, true = (lay(tmp_path / folder, "a.wav") for folder in ("made", "true"))
+    with pytest.raises(ConfigError, match="can be none"):
+        pair_folders([made], true, listing=listing)
+
+
 def test_a_file_that_several_rows_claim_is_no_pair(tmp_path: Path) -> None:
     listing = tmp_path / "list.csv"
     listing.write_text("abcdefghijk,5,dog,test\nabcdefghijk,50,cat,test\nlmnopqrstuv,1,rain,test\n")

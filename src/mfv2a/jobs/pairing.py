@@ -105,7 +105,8 @@ def pair_folders(
         split: only rows of this split of the list, all if empty.
 
     Raises:
-        ConfigError: a folder is none, two are the same, the list cannot be read, or nothing belongs together.
+        ConfigError: a folder is none, two are the same, the list cannot be read or names what can be no file, or
+            nothing belongs together.
     """
     folders = [*generated, reference]
     for folder in folders:
@@ -216,12 +217,25 @@ def _captions_apart(item: MediaItem) -> Iterator[MediaItem]:
 
 
 def _match(clips: Mapping[str, _Clip], items: Sequence[MediaItem]) -> dict[MediaItem, _Clip]:
-    """Clips of a folder by the rows they belong to; a row that names a file goes by its path up to the suffix."""
-    named = {item: PurePosixPath(item.file).with_suffix("").as_posix() for item in items if item.file}
-    found = {item: clips[key] for item, key in named.items() if key in clips}
+    """Clips of a folder by the rows they belong to; a row that names a file goes by its path up to the suffix.
+
+    Raises:
+        ConfigError: what a row calls a file can be none.
+    """
+    found = {item: clips[key] for item in items if item.file and (key := _key(item.file, clips)) in clips}
     # `match_files` knows the names that downloaders give; a suffix of its own keeps dots in names apart from it.
     by_id, _ = match_files([item for item in items if not item.file], [f"{key}.clip" for key in clips])
     return found | {item: clips[name.removesuffix(".clip")] for item, name in by_id}
+
+
+def _key(name: str, clips: Mapping[str, _Clip]) -> str:
+    """What a folder knows a file of a list by: its name as it stands, else without the suffix of a sound or video."""
+    path = PurePosixPath(name)
+    if not path.name.strip("."):
+        raise ConfigError(f"the list names a file {name!r}, which can be none", hint="mend that row of the list")
+    place = path.as_posix()
+    is_known = path.suffix.lower() in SOUND_SUFFIXES or path.suffix.lower() in VIDEO_SUFFIXES
+    return path.with_suffix("").as_posix() if place not in clips and is_known else place
 
 
 def _title(item: MediaItem) -> str:
