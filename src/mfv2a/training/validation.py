@@ -73,7 +73,8 @@ class Validation:
         """The numbers; all processes take part and get the same ones.
 
         Returns:
-            `flow`: |u(z, t, t) - (e - x)|^2; for n steps `mse@n`: mean squared distance to the row's own latent;
+            `flow`: |u(z, t, t) - (e - x)|^2, against the velocity without guidance, so that it may rise while guidance
+            in the target is learned; for n steps `mse@n`: mean squared distance to the row's own latent;
             `kernel@n`: `kernel_distance` of `summarize` between what was made and what was held out.
         """
         plain = self.objective.plain()
