@@ -127,6 +127,30 @@ def test_chunks_are_the_same_frames_in_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate(chunks), decode_video(clip, {"x": request(25)}).frames["x"])
 
 
+def test_what_comes_after_the_end_that_is_wanted_is_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, times = write_video(tmp_path / "a.mp4", 150), []
+    frames = video.timed_frames
+
+    def watched(*args: object, **options: object) -> object:
+        for frame, time_s in frames(*args, **options):  # type: ignore[arg-type]
+            times.append(time_s)
+            yield frame, time_s
+
+    monkeypatch.setattr(video, "timed_frames", watched)
+    requests = {"x": request(25), "y": request(4)}
+    whole = decode_video(clip, requests).frames
+    times.clear()
+    part = decode_video(clip, requests, until_s=2.0)
+    assert max(times) < 2.1
+    assert part.duration_s == 2.0
+    assert {name: len(stack) for name, stack in part.frames.items()} == {"x": 50, "y": 8}
+    for name, stack in part.frames.items():
+        np.testing.assert_array_equal(stack, whole[name][: len(stack)])
+    assert decode_video(clip, requests, until_s=99.0).duration_s == 6.0
+
+
 def quadrants(path: Path, *, size: str = "64x48") -> Path:
     """A clip that is red top left, green top right, blue bottom left, white bottom right."""
     width, height = (int(n) for n in size.split("x"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,9 +50,9 @@ def against_pictures(pair: Pair, generated: Sequence[Sound], judges: Judges) -> 
         return [{name: None for name, judge in names.items() if judge is not None} for _ in generated]
     frames = _decode(pair, duration_s, {name for name, judge in names.items() if judge is not None})
     if judges.pictures is not None:
-        look = _look(judges.pictures, frames["imagebind"])
+        look = _look(judges.pictures, frames["imagebind"]) if len(frames["imagebind"]) else None
         for row, sound in zip(rows, generated, strict=True):
-            row["imagebind"] = _cosine(look, _hear(judges.pictures, sound))
+            row["imagebind"] = None if look is None else _cosine(look, _hear(judges.pictures, sound))
     if judges.sync is not None:
         for row, offset in zip(rows, offsets_s(judges.sync, frames["desync"], generated), strict=True):
             row["desync"] = offset
@@ -80,24 +81,31 @@ def offsets_s(judge: Desync, frames: Any, generated: Sequence[Sound]) -> list[fl
         return [float(judge.compare(visual, judge.hear(wave)).abs().mean()) for wave in waves]
 
 
-def _decode(pair: Pair, duration_s: float, wanted: set[str]) -> dict[str, Any]:
-    """Frames of the clip, shrunk as they come: "desync" for Synchformer, "imagebind" with the shorter side at 224."""
+def _decode(pair: Pair, duration_s: float, names: set[str]) -> dict[str, Any]:
+    """Frames of the clip, shrunk as they come: "desync" for Synchformer, "imagebind" with the shorter side at 224.
+
+    What the file has before and after the clip is neither shrunk nor kept; what comes after it is not decoded.
+    """
     from mfv2a.media.video import decode_video
 
-    requests = {name: request for name, request in (("imagebind", _PICTURES), ("desync", _SYNC)) if name in wanted}
+    requests = {name: request for name, request in (("imagebind", _PICTURES), ("desync", _SYNC)) if name in names}
     shrink = {"desync": lambda frames: shrink_sync(torch.from_numpy(frames)).numpy(), "imagebind": _shorter}
+    first = {name: round(pair.picture_start_s * request.fps) for name, request in requests.items()}
+    last = {name: first[name] + max(1, round(duration_s * request.fps)) for name, request in requests.items()}
     kept: dict[str, list[Any]] = {name: [] for name in requests}
+    passed = dict.fromkeys(requests, 0)
 
-    def sink(name: str) -> Any:
-        return lambda frames: kept[name].append(shrink[name](frames))
+    def take(name: str, frames: Any) -> None:
+        begin = passed[name]
+        passed[name] += len(frames)
+        if len(wanted := frames[max(0, first[name] - begin) : max(0, last[name] - begin)]):
+            kept[name].append(shrink[name](wanted))
 
     assert pair.picture is not None
-    decode_video(pair.picture, requests, on_frames={name: sink(name) for name in requests})
-    found = {}
-    for name, parts in kept.items():
-        first = round(pair.picture_start_s * requests[name].fps)
-        found[name] = np.concatenate(parts)[first : first + max(1, round(duration_s * requests[name].fps))]
-    return found
+    sinks = {name: partial(take, name) for name in requests}
+    until_s = max(last[name] / request.fps for name, request in requests.items())
+    decode_video(pair.picture, requests, on_frames=sinks, until_s=until_s)
+    return {name: np.concatenate(parts) if parts else np.zeros((0, 0, 0, 3), np.uint8) for name, parts in kept.items()}
 
 
 def _shorter(frames: Any) -> Any:

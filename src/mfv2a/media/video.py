@@ -46,6 +46,7 @@ def decode_video(
     on_frames: Mapping[str, FrameSink] | None = None,
     threads: int = 0,
     device: Literal["cpu", "cuda"] = "cpu",
+    until_s: float | None = None,
 ) -> Clip:
     """Decode a video once for all requests.
 
@@ -63,6 +64,8 @@ def decode_video(
             come in smaller numbers if they are large.
         threads: of the decoder; 0 for as many as there are cores.
         device: "cuda" decodes on the GPU what it can; see `media.hardware`.
+        until_s: take the video for one that ends here, and decode no more of it; None for all. What comes later may be
+            damaged.
 
     Returns:
         The clip: frames of every request that no callback took, [T, H, W, 3] or [T, H, W] uint8 with
@@ -75,15 +78,18 @@ def decode_video(
     path = Path(path)
     info = info or probe_video(path)
     sinks = on_frames or {}
-    grids = {name: Grid(request, info, sinks.get(name)) for name, request in requests.items()}
+    cut = info if until_s is None else replace(info, duration_s=min(until_s, info.duration_s))
+    grids = {name: Grid(request, cut, sinks.get(name)) for name, request in requests.items()}
     last = None
     for frame, time_s in timed_frames(replace(info, path=path), threads=threads, device=device):
         for grid in grids.values():
             grid.offer(frame, time_s)
         last = frame
+        if until_s is not None and all(grid.is_full for grid in grids.values()):
+            break
     kept = {name: grid.finish(last) for name, grid in grids.items()}
     return Clip(
-        duration_s=info.duration_s,
+        duration_s=cut.duration_s,
         frames={name: stack for name, stack in kept.items() if stack is not None},
         info=info,
     )
@@ -204,6 +210,11 @@ class Grid:
             due += 1
             self._sum_s += 1 / self._request.fps
         return due
+
+    @property
+    def is_full(self) -> bool:
+        """It has all its frames."""
+        return self._next >= self._total
 
     def shorten(self, duration_s: float) -> None:
         """Ends the grid earlier than was said; what it has it keeps."""
