@@ -1,7 +1,7 @@
 """Many clips through the stages at once: a crew of threads decodes and encodes, the caller samples, the crew writes.
 
-A clip that fails is told as failed and the others go on; only a StartError, a full disk or an interrupt ends
-the batch. This module knows neither the networks nor the files: the stages are given to it.
+A clip that fails is told as failed and the others go on; only a StartError, a full disk, a device that fails or an
+interrupt ends the batch. This module knows neither the networks nor the files: the stages are given to it.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Protocol
 
 from mfv2a.disk import is_disk_full
-from mfv2a.errors import Mfv2aError, StartError
+from mfv2a.errors import DeviceFaultError, Mfv2aError, StartError
 from mfv2a.jobs.crew import Crew
-from mfv2a.jobs.faults import DISK_HINT, tell_failure
+from mfv2a.jobs.entries import Entry, Stages
+from mfv2a.jobs.faults import DISK_HINT, check_device, is_device_fault, tell_failure
 from mfv2a.jobs.grouping import BatchSize, sample_group
 from mfv2a.jobs.plan import Item
 from mfv2a.media.patience import HANGS_S, OverdueError, Patience, StoppedError, patient
@@ -32,38 +31,6 @@ WIND_UP_S = 60.0
 CLOSE_S = 10.0
 
 __all__ = ["Batch", "Stages", "StoppedError", "run_batch"]
-
-
-class Stages(Protocol):
-    """What happens to one clip; `sample` takes several at once. All but `sample` are called by several threads.
-
-    `prepare` and `finish` add the wall time of their own stages to `seconds`.
-    """
-
-    def prepare(self, item: Item, seconds: dict[str, float]) -> Any:
-        """File -> work: features, window plan and noise seed; asks `media.patience` whether to go on."""
-
-    def windows(self, work: Any) -> int:
-        """How many windows a work has."""
-
-    def sample(self, works: Sequence[Any], batch_size: int) -> Sequence[Any]:
-        """Works -> the latents of each, at most `batch_size` windows at a time."""
-
-    def finish(self, item: Item, work: Any, latent: Any, seconds: dict[str, float]) -> ItemResult | None:
-        """Latents -> dubbed file, or None: the work shall be sampled once more."""
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """One clip on its way."""
-
-    item: Item
-    patience: Patience
-    future: Future[Any]
-    work: Any = None
-    windows: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    latent: Any = None
 
 
 class Batch:
@@ -102,9 +69,9 @@ class Batch:
         self._stop, self._kill = Event(), Event()
         self._phased = phased
         self._ahead, self._backlog = workers + CLIPS_AHEAD, 2 * workers + CLIPS_AHEAD
-        self._ready: deque[_Entry] = deque()
-        self._group: list[_Entry] = []
-        self._finishing: deque[_Entry] = deque()
+        self._ready: deque[Entry] = deque()
+        self._group: list[Entry] = []
+        self._finishing: deque[Entry] = deque()
         self._crew = Crew(workers, begin=begin)
 
     def __enter__(self) -> Batch:
@@ -120,6 +87,7 @@ class Batch:
 
         Raises:
             StartError: nothing can go on, for instance the disk is full; the item's own result comes first.
+            DeviceFaultError: the device failed; the clips on their way have no result, they are to be made again.
         """
         while True:
             self._decode_ahead()
@@ -147,9 +115,11 @@ class Batch:
                 continue
             try:
                 result = entry.future.result()
-            except StoppedError:
+            except (StoppedError, DeviceFaultError):
                 continue
             except Exception as error:  # noqa: BLE001 - the batch is ending already; the clip's own fault is told
+                if is_device_fault(error):
+                    continue
                 result = tell_failure(entry.item, error, self._tell, entry.seconds)
             if result is not None:
                 yield result
@@ -165,7 +135,7 @@ class Batch:
             item = next(self._items, None)
             if item is None:
                 return
-            entry = _Entry(item, Patience(self._timeout_s, self._stop, self._kill), Future())
+            entry = Entry(item, Patience(self._timeout_s, self._stop, self._kill), Future())
             entry.future = self._crew.submit(lambda entry=entry: self._prepare(entry))  # type: ignore[misc]
             self._ready.append(entry)
 
@@ -175,14 +145,14 @@ class Batch:
             return not self._finishing and len(self._ready) + len(self._group) < PHASE_CLIPS
         return len(self._ready) < self._ahead
 
-    def _prepare(self, entry: _Entry) -> None:
+    def _prepare(self, entry: Entry) -> None:
         """In a thread of the crew: file -> work."""
         with patient(entry.patience):
             entry.patience.check()
             entry.work = self._stages.prepare(entry.item, entry.seconds)
             entry.windows = self._stages.windows(entry.work)
 
-    def _finish(self, entry: _Entry) -> ItemResult | None:
+    def _finish(self, entry: Entry) -> ItemResult | None:
         """In a thread of the crew: latent -> file."""
         with patient(entry.patience):
             entry.patience.check()
@@ -190,7 +160,7 @@ class Batch:
             assert latent is not None
             return self._stages.finish(entry.item, entry.work, latent, entry.seconds)
 
-    def _gather(self, entry: _Entry) -> Iterator[ItemResult]:
+    def _gather(self, entry: Entry) -> Iterator[ItemResult]:
         error = entry.future.exception()
         if error is None:
             self._group.append(entry)
@@ -199,14 +169,19 @@ class Batch:
 
     def _sample(self) -> Iterator[ItemResult]:
         group, self._group = self._group, []
-        for entry, error in sample_group(group, self._stages, self._size, self._tell):
+        try:
+            sampled = sample_group(group, self._stages, self._size, self._tell)
+        except DeviceFaultError:
+            self._tell_fault(group)
+            raise
+        for entry, error in sampled:
             if error is not None:
                 yield self._failure(entry, error)
             else:
                 entry.future = self._crew.submit(lambda entry=entry: self._finish(entry), urgent=True)  # type: ignore[misc]
                 self._finishing.append(entry)
 
-    def _settle(self, entry: _Entry) -> Iterator[ItemResult]:
+    def _settle(self, entry: Entry) -> Iterator[ItemResult]:
         error = entry.future.exception()
         if error is None and entry.future.result() is None:
             self._finishing.popleft()
@@ -219,15 +194,23 @@ class Batch:
         self._finishing.popleft()
         yield from self._fail(entry, error)
 
-    def _fail(self, entry: _Entry, error: BaseException) -> Iterator[ItemResult]:
+    def _fail(self, entry: Entry, error: BaseException) -> Iterator[ItemResult]:
         """Tells a clip's failure; what ends the batch is raised after it."""
         if not isinstance(error, Exception):
             raise error
+        try:
+            check_device(error)
+        except DeviceFaultError:
+            self._tell_fault([entry])
+            raise
         yield self._failure(entry, error)
         if isinstance(error, StartError):
             raise error
         if is_disk_full(error):
             raise StartError("the disk is full: the batch stops", hint=DISK_HINT) from error
+
+    def _tell_fault(self, entries: Sequence[Entry]) -> None:
+        self._tell("the device failed at " + ", ".join(str(entry.item.source) for entry in entries))
 
     def _wait(self) -> None:
         """Until the first clip of a queue is through its stage; clips that hang are given up meanwhile."""
@@ -239,7 +222,7 @@ class Batch:
             if not entry.future.done() and entry.patience.is_overdue(GRACE_S):
                 self._crew.give_up(entry.future, entry.patience.overdue())
 
-    def _failure(self, entry: _Entry, error: Exception) -> ItemResult:
+    def _failure(self, entry: Entry, error: Exception) -> ItemResult:
         if isinstance(error, OverdueError):
             self._tell(f"{entry.item.source}: given up after {entry.patience.spent_s:.1f} s")
         return tell_failure(entry.item, error, self._tell, entry.seconds)

@@ -233,8 +233,10 @@ class RayPool:
         return chunk
 
     def _bury(self, hand: _Hand, error: Exception, stopping: bool) -> None:
-        """What becomes of the clips of an actor that is lost."""
+        """What becomes of the clips of an actor that is lost, or whose device is."""
         self._hands.remove(hand)
+        with suppress(self._ray.exceptions.RayError):
+            self._ray.kill(hand.actor)  # one that raised holds its device still
         for item in hand.held.values():
             remove_parts(*item.files)
         rest = [pair for pair in hand.held.items() if pair[0] not in self._tried]

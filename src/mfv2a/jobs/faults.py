@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import torch
 
-from mfv2a.errors import MediaError, Mfv2aError
+from mfv2a.errors import DeviceFaultError, MediaError, Mfv2aError
 from mfv2a.jobs.failures import failed
 from mfv2a.jobs.plan import Item
 from mfv2a.records import ItemResult
 
 MEMORY_HINT = "use a smaller --batch-size, or --device cpu"
 DISK_HINT = "free some space, then run the same command again: what is done is skipped"
+DEVICE_HINT = "run the same command again: what is done is skipped; --verbose tells at which files it failed"
+_FAULTS = ("cuda error:", "hip error:", "cudnn_status_execution_failed", "cufft_exec_failed")
+_PASSING = (  # of a single call: the device goes on
+    *("invalid argument", "invalid configuration", "too many resources", "not supported"),
+    *("status_not_supported", "status_invalid_value"),
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -22,6 +29,34 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     words = str(error).lower()
     return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
+
+
+def is_device_fault(error: BaseException) -> bool:
+    """Whether a GPU has failed in a way that lets this process use it no more: each later call fails, too."""
+    words = str(error).lower()
+    if not isinstance(error, RuntimeError) or is_out_of_memory(error) or any(word in words for word in _PASSING):
+        return False
+    return isinstance(error, torch.AcceleratorError) or any(word in words for word in _FAULTS)
+
+
+def check_device(error: BaseException) -> None:
+    """Asks of an error whether the device failed: that is no fault of the clip at which it was met.
+
+    Raises:
+        DeviceFaultError: it did.
+    """
+    if isinstance(error, DeviceFaultError):
+        raise error
+    if is_device_fault(error):
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DeviceFaultError(f"the GPU failed: {reason}", hint=DEVICE_HINT) from error
+
+
+def free_memory() -> None:
+    """Gives back what torch keeps of a GPU's memory; one that has failed refuses that, too."""
+    with suppress(RuntimeError):
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def tell_failure(item: Item, error: Exception, tell: Callable[[str], None], seconds: Mapping[str, float]) -> ItemResult:

@@ -11,7 +11,7 @@ import logging
 import multiprocessing
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count, groupby
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
 from mfv2a.jobs.failures import failed
 from mfv2a.jobs.plan import Item
-from mfv2a.jobs.worker import run_worker
+from mfv2a.jobs.worker import SICK, run_worker
 from mfv2a.media.temporary import remove_parts
 from mfv2a.records import ItemResult
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 WIND_UP_S, CLOSE_S = 60.0, 5.0
 FRESH = 8  # videos kept ready for each worker
+FAULTS = 5  # of one device, with no clip made between them, until the run is given up
 STILLBORN = 3  # workers of one device that die before they ask for anything, until the run is given up
 
 Group = list[tuple[int, Item]]
@@ -87,7 +88,7 @@ class Pool:
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
         self._inbox: deque[tuple[_Hand, tuple[Any, ...]]] = deque()
-        self._stillborn = 0
+        self._stillborn, self._faults = 0, Counter[str]()
         self._context = multiprocessing.get_context("spawn")
         self._hands: list[_Hand] = []
         self._look_ahead()
@@ -245,6 +246,8 @@ class Pool:
         if message[0] == "result":
             yield message[2]
             self._open -= 1
+            if message[2].status == "ok":
+                self._faults[hand.device] = 0
         elif message[0] == "fault":
             raise (ConfigError if message[3] == "ConfigError" else StartError)(message[1], hint=message[2])
         elif message[0] == "gone":
@@ -263,11 +266,15 @@ class Pool:
             work = bool(self._again or self._fresh or not self._all_known)
         code = hand.process.exitcode
         end = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with status {code}"
+        end = "met a fault of its device" if code == SICK else end
         if rest or lost:
             self._tell(f"the worker on {hand.device} {end}; {len(rest)} clips are tried again")
         self._stillborn = 0 if hand.asked else self._stillborn + 1
         if self._stillborn >= STILLBORN:
             raise StartError(f"no worker can be started on {hand.device}: it {end}", hint="run with a single --device")
+        self._faults[hand.device] += code == SICK
+        if self._faults[hand.device] >= FAULTS:
+            raise StartError(f"{hand.device} fails again and again", hint="leave it out of --device, or restart it")
         if work and not self._stopping:
             self._hire(hand.device)
         for _, item in lost:
