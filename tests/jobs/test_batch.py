@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import itertools
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -209,6 +211,62 @@ def test_half_a_batch_that_fits_is_enough_and_remembered() -> None:
     results = run(script, "abcdefg", batch_size=4)
     assert script.samples == [(list("abcd"), 4), (list("abcd"), 2), (list("ef"), 2), (["g"], 2)]
     assert all(result.status == "ok" for result in results.values())
+
+
+@pytest.mark.parametrize("stage", ["prepare", "finish"])
+@pytest.mark.parametrize("phased", [False, True])
+def test_a_clip_that_finds_no_memory_beside_others_is_tried_again_alone(stage: str, *, phased: bool) -> None:
+    class Cramped(Script):
+        def step(self, step: str, name: str) -> None:
+            with self.lock:
+                tries.append((step, name))
+            if (step, name) == (stage, "b") and tries.count((step, name)) == 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    tries: list[tuple[str, str]] = []
+    items = [make_item(name) for name in "abcd"]
+    with Batch(items, Cramped(), batch_size=BatchSize(2), tell=str, workers=2, phased=phased) as batch:
+        results = [(result.source.name, result.status) for result in batch]
+    assert results[-1] == ("b", "ok")
+    assert sorted(results) == [(name, "ok") for name in "abcd"]
+    assert [name for step, name in tries if step == "finish"][-1] == "b"
+
+
+@pytest.mark.parametrize(("stage", "hint"), [("prepare", "--low-memory"), ("sample", "--batch-size")])
+def test_what_to_do_about_memory_hangs_on_the_stage(stage: str, hint: str) -> None:
+    results = run(Script({(stage, "b"): torch.OutOfMemoryError("CUDA out of memory")}), "abc")
+    assert {name: result.status for name, result in results.items()} == {"a": "ok", "b": "failed", "c": "ok"}
+    assert hint in results["b"].hint
+
+
+def test_what_a_clip_held_that_failed_is_let_go_at_once() -> None:
+    class Big:
+        """What fills the memory."""
+
+    alive: weakref.WeakSet[Big] = weakref.WeakSet()
+    most_alive: list[int] = []
+
+    class Hungry(Script):
+        def prepare(self, item: Item, seconds: dict[str, float]) -> str:
+            if item.source.name == "a":
+                assert rest.wait(10)  # a long film at the head: nobody looks at the failures behind it
+                return "a"
+            held = Big()
+            alive.add(held)
+            try:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            finally:
+                most_alive.append(len(alive))
+                if len(most_alive) == 3:
+                    rest.set()
+
+    rest = threading.Event()
+    gc.disable()
+    try:
+        run(Hungry(), "abcd", workers=2)
+    finally:
+        gc.enable()
+    assert max(most_alive) == 1
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,16 @@ from mfv2a.disk import is_disk_full
 from mfv2a.errors import DeviceFaultError, Mfv2aError, StartError
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.entries import Entry, Stages
-from mfv2a.jobs.faults import DISK_HINT, check_device, is_device_fault, tell_failure
+from mfv2a.jobs.faults import (
+    DISK_HINT,
+    MEMORY_HINT,
+    ROOM_HINT,
+    check_device,
+    free_memory,
+    is_device_fault,
+    is_out_of_memory,
+    tell_failure,
+)
 from mfv2a.jobs.grouping import BatchSize, sample_group
 from mfv2a.jobs.plan import Item
 from mfv2a.media.patience import HANGS_S, OverdueError, Patience, StoppedError, patient
@@ -72,6 +81,7 @@ class Batch:
         self._ready: deque[Entry] = deque()
         self._group: list[Entry] = []
         self._finishing: deque[Entry] = deque()
+        self._cramped: deque[Entry] = deque()
         self._crew = Crew(workers, begin=begin)
 
     def __enter__(self) -> Batch:
@@ -101,6 +111,8 @@ class Batch:
                 yield from self._sample()
             elif self._ready or self._finishing:
                 self._wait()
+            elif self._cramped:
+                self._begin(self._cramped.popleft())
             else:
                 return
 
@@ -135,9 +147,11 @@ class Batch:
             item = next(self._items, None)
             if item is None:
                 return
-            entry = Entry(item, Patience(self._timeout_s, self._stop, self._kill), Future())
-            entry.future = self._crew.submit(lambda entry=entry: self._prepare(entry))  # type: ignore[misc]
-            self._ready.append(entry)
+            self._begin(Entry(item, Patience(self._timeout_s, self._stop, self._kill), Future()))
+
+    def _begin(self, entry: Entry) -> None:
+        entry.future = self._crew.submit(lambda: self._prepare(entry))
+        self._ready.append(entry)
 
     def _may_begin(self) -> bool:
         """Whether another clip may be decoded now."""
@@ -195,7 +209,10 @@ class Batch:
         yield from self._fail(entry, error)
 
     def _fail(self, entry: Entry, error: BaseException) -> Iterator[ItemResult]:
-        """Tells a clip's failure; what ends the batch is raised after it."""
+        """Tells a clip's failure; what ends the batch is raised after it.
+
+        For want of memory it is tried once more, when it has all of it: after the others.
+        """
         if not isinstance(error, Exception):
             raise error
         try:
@@ -203,7 +220,13 @@ class Batch:
         except DeviceFaultError:
             self._tell_fault([entry])
             raise
-        yield self._failure(entry, error)
+        if is_out_of_memory(error) and not entry.again:
+            self._tell(f"{entry.item.source}: out of memory: it is tried again alone, after the others")
+            free_memory()
+            patience = Patience(self._timeout_s, self._stop, self._kill)
+            self._cramped.append(Entry(entry.item, patience, Future(), again=True))
+            return
+        yield self._failure(entry, error, ROOM_HINT)
         if isinstance(error, StartError):
             raise error
         if is_disk_full(error):
@@ -222,10 +245,10 @@ class Batch:
             if not entry.future.done() and entry.patience.is_overdue(GRACE_S):
                 self._crew.give_up(entry.future, entry.patience.overdue())
 
-    def _failure(self, entry: Entry, error: Exception) -> ItemResult:
+    def _failure(self, entry: Entry, error: Exception, memory_hint: str = MEMORY_HINT) -> ItemResult:
         if isinstance(error, OverdueError):
             self._tell(f"{entry.item.source}: given up after {entry.patience.spent_s:.1f} s")
-        return tell_failure(entry.item, error, self._tell, entry.seconds)
+        return tell_failure(entry.item, error, self._tell, entry.seconds, memory_hint)
 
 
 def run_batch(

@@ -42,3 +42,4 @@ class Entry:
     windows: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     latent: Any = None
+    again: bool = False  # it is tried a second time, with nothing beside it

@@ -14,6 +14,7 @@ from mfv2a.jobs.plan import Item
 from mfv2a.records import ItemResult
 
 MEMORY_HINT = "use a smaller --batch-size, or --device cpu"
+ROOM_HINT = "use --low-memory, fewer --workers, or --device cpu"
 DISK_HINT = "free some space, then run the same command again: what is done is skipped"
 DEVICE_HINT = "run the same command again: what is done is skipped; --verbose tells at which files it failed"
 _FAULTS = ("cuda error:", "hip error:", "cudnn_status_execution_failed", "cufft_exec_failed")
@@ -59,7 +60,13 @@ def free_memory() -> None:
             torch.cuda.empty_cache()
 
 
-def tell_failure(item: Item, error: Exception, tell: Callable[[str], None], seconds: Mapping[str, float]) -> ItemResult:
+def tell_failure(
+    item: Item,
+    error: Exception,
+    tell: Callable[[str], None],
+    seconds: Mapping[str, float],
+    memory_hint: str = MEMORY_HINT,
+) -> ItemResult:
     """Tells an error as this item's failure; a fault of the tool itself with its traceback in the details.
 
     Args:
@@ -67,9 +74,10 @@ def tell_failure(item: Item, error: Exception, tell: Callable[[str], None], seco
         error: what ended the work on it.
         tell: takes details for people who asked for them.
         seconds: of the stages that were done.
+        memory_hint: what to do where memory was short.
     """
     if is_out_of_memory(error):
-        error = Mfv2aError("not enough memory for this clip", hint=MEMORY_HINT)
+        error = Mfv2aError("not enough memory for this clip", hint=memory_hint)
     elif isinstance(error, OSError):
         reason = error.strerror or str(error)
         error = MediaError(error.filename or item.source, reason, hint="check the folder and its permissions")
