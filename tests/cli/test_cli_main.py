@@ -113,7 +113,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_batch_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
     for name in range(40):
         make_video(tmp_path / "in" / f"{name:02}.mp4", seconds=2, seed=name)

@@ -177,7 +177,7 @@ def test_too_many_failures_end_the_run(capsys: pytest.CaptureFixture[str]) -> No
     assert failures <= 1 + 2
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_finishes_what_is_written_and_leaves_no_worker(number: signal.Signals, code: int) -> None:
     make_clips(40)
     run, workers = start_run()

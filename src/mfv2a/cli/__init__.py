@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,7 +24,8 @@ from mfv2a.cli import bench, console, doctor, dub, evaluate, extract, models, re
 from mfv2a.errors import Mfv2aError
 
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+EXIT_SIGNAL = 128  # and the signal's number
+HANGUP = int(getattr(signal, "SIGHUP", 0))  # there is none on Windows
 EXIT_CANNOT_WRITE = 4
 CREW = "mfv2a-crew"  # see jobs.crew, which must not be imported here
 COMPLETE_VARIABLE = "_MFV2A_COMPLETE"  # set by a shell's completion script
@@ -42,7 +43,7 @@ app = typer.Typer(
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends the work as Ctrl-C does, with its own exit code."""
+    """SIGTERM or SIGHUP: ends the work as Ctrl-C does, with its own exit code."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 2 a value that cannot work, 3 files failed, 4 nothing could start, 5 a training
-        diverged, 130 after Ctrl-C, 143 after SIGTERM, 1 for a fault of the tool.
+        diverged, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 1 for a fault of the tool.
     """
     talk = console.Talk()
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -121,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         completion_init()
     try:
-        with _sigterm_interrupts() as terminated:
+        with _signals_interrupt() as came:
             code = app(words, prog_name="mfv2a", standalone_mode=False, obj=talk)
     except Mfv2aError as error:
         if talk.verbose:
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         talk.error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return EXIT_TERMINATED if terminated.is_set() else EXIT_INTERRUPTED
+        return EXIT_SIGNAL + came[-1] if came else EXIT_INTERRUPTED
     except typer.Abort:
         return 1
     except Exception as error:  # noqa: BLE001 - the last door: a fault of the tool is told, too
@@ -141,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if usage:  # without arguments the help has been printed instead
             console.write_stderr(usage)
         return 2
-    if code == EXIT_INTERRUPTED and terminated.is_set():
-        return EXIT_TERMINATED
+    if code == EXIT_INTERRUPTED and came:
+        return EXIT_SIGNAL + came[-1]
     lost = console.lost_output()
     return EXIT_CANNOT_WRITE if lost and not code else code if isinstance(code, int) else 0
 
@@ -204,19 +205,27 @@ def _tell_fault(error: Exception, talk: console.Talk) -> int:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[threading.Event]:
-    """Makes SIGTERM end the work in order, as Ctrl-C does: temporary files removed, the report complete."""
-    terminated = threading.Event()
+def _signals_interrupt() -> Iterator[list[int]]:
+    """Makes SIGTERM, and a terminal that is closed, end the work as Ctrl-C does: nothing half written, a whole report.
+
+    Yields:
+        The signals that came, the last one last. SIGHUP counts where it would end a process: `nohup` has it ignored.
+    """
+    came: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        terminated.set()
+        came.append(number)
+        if HANGUP in before:  # shells, terminals and the system each send one: they are not to hurry us
+            signal.signal(HANGUP, signal.SIG_IGN)
         raise Terminated
 
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-        yield terminated
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
+        for number in (signal.SIGTERM, HANGUP):
+            if number == signal.SIGTERM or (number and signal.getsignal(number) == signal.SIG_DFL):
+                before[number] = signal.signal(number, interrupt)
     try:
-        yield terminated
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

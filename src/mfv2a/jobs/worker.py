@@ -48,6 +48,8 @@ def run_worker(pipe: Connection, options: DubOptions, device: str, cores: int) -
         cores: that this worker may use.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal: the parent decides
+    if hasattr(signal, "SIGHUP"):  # as does a terminal's end
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     code = 0
     with suppress(_StopError):  # also one that comes while this ends
