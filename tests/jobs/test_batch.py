@@ -8,7 +8,7 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from mfv2a.errors import MediaError, StartError
+from mfv2a.jobs.ahead import Ahead
 from mfv2a.jobs.batch import CLIPS_AHEAD, Batch, run_batch
 from mfv2a.jobs.grouping import BatchSize
 from mfv2a.jobs.plan import Item
@@ -129,6 +130,27 @@ def test_decoding_runs_ahead_only_so_far_and_the_order_is_kept(workers: int) -> 
     assert list(run(script, names, batch_size=3, workers=workers)) == names
     assert script.most_alive <= 3 + workers + CLIPS_AHEAD + 2 * workers + CLIPS_AHEAD + 3
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mfv2a-crew")]
+
+
+@pytest.mark.parametrize("phased", [False, True])
+def test_a_clip_that_is_not_known_yet_holds_up_no_other(monkeypatch: pytest.MonkeyPatch, *, phased: bool) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.PHASE_WAIT_S", 0.1)
+    told = threading.Event()
+
+    def look() -> Iterator[Item]:
+        yield make_item("a")
+        yield make_item("b")
+        assert told.wait(20)  # a file server that answers late
+        yield make_item("c")
+
+    names = []
+    items = Ahead(look(), 8).as_they_come()
+    with Batch(items, Script(), batch_size=BatchSize(8), tell=str, workers=2, phased=phased) as batch:
+        for result in batch:
+            names.append(result.source.name)
+            if len(names) == 2:
+                told.set()
+    assert names == ["a", "b", "c"]
 
 
 def test_stages_of_different_clips_overlap() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from mfv2a.jobs.lock import LOCK_NAME, locked
 from mfv2a.jobs.report import Report
 from mfv2a.media.audio import read_audio
 from mfv2a.media.temporary import part_path
+from mfv2a.records import VideoInfo
 
 TINY = ["--model", "tiny"]
 
@@ -344,3 +346,31 @@ def test_a_report_that_could_not_be_written_loses_no_output(
     assert main(["dub", "in", "--out", "out", *TINY]) == 0
     assert capsysbinary.readouterr().out == b"out/a.mp4\n"
     assert not list(Path("out").glob(".mfv2a*"))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_a_file_whose_probe_hangs_is_given_up_and_the_others_are_made(
+    monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    from mfv2a.jobs import plan
+
+    for number in range(5):
+        make_video(Path(f"in/{number}.mp4"), seconds=0.2, seed=number)
+    Path("in/2.txt").write_text("rain")
+    real, ends = plan.probe_video, threading.Event()
+
+    def hang(path: Path) -> VideoInfo:
+        if path.name == "2.mp4":
+            ends.wait(60)
+        return real(path)
+
+    monkeypatch.setattr(plan, "probe_video", hang)
+    try:
+        assert main(["dub", "in", "--out", "out", "--timeout", "3", "--device", device, *TINY, "--quiet"]) == 3
+    finally:
+        ends.set()
+    told = {Path(str(record["source"])).name: record for record in report()}
+    assert {name: record["status"] for name, record in told.items()} == {
+        f"{number}.mp4": "failed" if number == 2 else "ok" for number in range(5)
+    }
+    assert "longer than --timeout 3 s" in str(told["2.mp4"]["error"])

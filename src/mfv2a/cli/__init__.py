@@ -27,7 +27,7 @@ EXIT_INTERRUPTED = 130
 EXIT_SIGNAL = 128  # and the signal's number
 HANGUP = int(getattr(signal, "SIGHUP", 0))  # there is none on Windows
 EXIT_CANNOT_WRITE = 4
-CREW = "mfv2a-crew"  # see jobs.crew, which must not be imported here
+THREADS = ("mfv2a-crew", "mfv2a-aside", "mfv2a-ahead")  # that may hang in a library, see jobs.crew
 COMPLETE_VARIABLE = "_MFV2A_COMPLETE"  # set by a shell's completion script
 
 app = typer.Typer(
@@ -156,7 +156,7 @@ def run() -> None:
     """
     console.fill_standard_streams()
     code = main()
-    if any(thread.name.startswith(CREW) for thread in threading.enumerate()):
+    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -13,6 +13,7 @@ from threading import Event
 
 from mfv2a.disk import is_disk_full
 from mfv2a.errors import DeviceFaultError, Mfv2aError, StartError
+from mfv2a.jobs.ahead import Awaited
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.entries import Entry, Stages
 from mfv2a.jobs.faults import (
@@ -32,6 +33,8 @@ from mfv2a.records import ItemResult
 
 CLIPS_AHEAD = 2
 """Clips that are decoded, or being decoded, beyond one for each worker."""
+PHASE_WAIT_S = 30.0
+"""How long a phase waits for a further clip to be known, before it goes on without."""
 PHASE_CLIPS = 64
 """Clips that pass each kind of stage together where stages share one place in memory."""
 GRACE_S = HANGS_S  # after its time is over, until a clip that does not end by itself is given up
@@ -50,7 +53,7 @@ class Batch:
     memory does not grow with their number.
 
     Args:
-        items: the videos.
+        items: the videos, or what to wait for until the next is known: what is there goes on meanwhile.
         stages: what happens to each.
         batch_size: windows sampled together.
         tell: takes details for people who asked for them: tracebacks, ffmpeg's words.
@@ -63,7 +66,7 @@ class Batch:
 
     def __init__(
         self,
-        items: Iterable[Item],
+        items: Iterable[Item | Awaited],
         stages: Stages,
         *,
         batch_size: BatchSize,
@@ -76,6 +79,7 @@ class Batch:
         self._items = iter(items)
         self._stages, self._size, self._tell, self._timeout_s = stages, batch_size, tell, timeout_s
         self._stop, self._kill = Event(), Event()
+        self._coming: Awaited | None = None
         self._phased = phased
         self._ahead, self._backlog = workers + CLIPS_AHEAD, 2 * workers + CLIPS_AHEAD
         self._ready: deque[Entry] = deque()
@@ -108,8 +112,9 @@ class Batch:
                 if not self._phased and sum(each.windows for each in self._group) >= self._size.windows:
                     yield from self._sample()
             elif self._group and not self._ready and not (self._phased and self._finishing):
-                yield from self._sample()
-            elif self._ready or self._finishing:
+                if not self._awaits_more(PHASE_WAIT_S if self._phased else 0.0):
+                    yield from self._sample()
+            elif self._ready or self._finishing or self._coming is not None:
                 self._wait()
             elif self._cramped:
                 self._begin(self._cramped.popleft())
@@ -144,10 +149,22 @@ class Batch:
 
     def _decode_ahead(self) -> None:
         while self._may_begin() and not self._stop.is_set():
+            if self._coming is not None and not self._coming.done():
+                return
             item = next(self._items, None)
+            if isinstance(item, Future):
+                self._coming = item
+                continue
+            self._coming = None
             if item is None:
                 return
             self._begin(Entry(item, Patience(self._timeout_s, self._stop, self._kill), Future()))
+
+    def _awaits_more(self, wait_s: float) -> bool:
+        """Waits a while for the next clip, if it may begin now; whether there is one, or an end."""
+        if self._coming is None or not self._may_begin():
+            return False
+        return bool(wait([self._coming], timeout=wait_s).done)
 
     def _begin(self, entry: Entry) -> None:
         entry.future = self._crew.submit(lambda: self._prepare(entry))
@@ -240,6 +257,8 @@ class Batch:
         heads = [queue[0].future for queue in (self._ready, self._finishing) if queue]
         if len(self._finishing) >= self._backlog:  # no more is taken in before one of these is through
             heads = [self._finishing[0].future]
+        if self._coming is not None and self._may_begin():
+            heads.append(self._coming)
         wait(heads, timeout=None if self._timeout_s is None else LOOK_S, return_when=FIRST_COMPLETED)
         for entry in (*self._ready, *self._finishing):
             if not entry.future.done() and entry.patience.is_overdue(GRACE_S):

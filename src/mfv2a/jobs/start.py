@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from mfv2a.media.hardware import choose_decoder
 
 if TYPE_CHECKING:
+    from mfv2a.jobs.ahead import Awaited
     from mfv2a.jobs.batch import Batch
     from mfv2a.jobs.cache import FeatureCache
     from mfv2a.jobs.dub import DubOptions
@@ -68,13 +70,16 @@ class Started:
         """Says which items will come, so that those of one video are looked at once."""
         self._stages.expect(items)
 
-    def expected(self, groups: Iterable[list[Item]]) -> Iterator[Item]:
+    def expected(self, groups: Iterable[list[Item] | Awaited]) -> Iterator[Item | Awaited]:
         """The items of groups, those of one video together, each group expected when it is asked for."""
         for group in groups:
+            if isinstance(group, Future):
+                yield group
+                continue
             self.expect(group)
             yield from group
 
-    def batch(self, items: Iterable[Item], tell: Callable[[str], None]) -> Batch:
+    def batch(self, items: Iterable[Item | Awaited], tell: Callable[[str], None]) -> Batch:
         """Clips on their way through the stages.
 
         Args:

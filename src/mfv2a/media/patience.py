@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 from mfv2a.errors import Mfv2aError
@@ -185,3 +185,20 @@ def done_aside(work: Callable[[], Done]) -> Done:
     while not wait([done], timeout=ASK_S).done:
         check_patience()
     return done.result()
+
+
+def done_within(seconds: float | None, work: Callable[[], Done]) -> Done:
+    """Does what asks `patience` and may hang all the same; it is left to itself when time is over.
+
+    Args:
+        seconds: how long it may take, None for as long as it likes.
+        work: what it raises is raised here.
+
+    Raises:
+        OverdueError: it took too long.
+    """
+    with patient(Patience(seconds)):
+        if seconds is None:
+            return work()
+        context = copy_context()
+        return done_aside(lambda: context.run(work))
