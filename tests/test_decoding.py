@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,30 @@ def test_a_quiet_long_clip_is_held_down(pipeline: Pipeline, tmp_path: Path) -> N
     long = decode_sound(pipeline, work, 5 * latent, sample_rate_hz=16000, folder=tmp_path, seconds={})
     np.testing.assert_allclose(long.samples, pipeline.decode(work, 5 * latent).samples, atol=1e-5)
     assert np.abs(long.samples).max() == pytest.approx(0.02, rel=1e-3)
+
+
+def test_the_device_is_free_while_a_long_sound_is_written(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, free, decoding = threading.Lock(), [], []
+    append, decode = Spool.append, type(pipeline.vae).decode
+
+    def watched(self: Spool, block: np.ndarray) -> None:
+        free.append(not turn.locked())
+        append(self, block)
+
+    def held(self: object, latent: torch.Tensor) -> torch.Tensor:
+        decoding.append(turn.locked())
+        return decode(self, latent)
+
+    monkeypatch.setattr(Spool, "append", watched)
+    monkeypatch.setattr(type(pipeline.vae), "decode", held)
+    work, latent = make_work(pipeline, 65.0)
+    decode_sound(pipeline, work, latent, sample_rate_hz=16000, folder=tmp_path, seconds={}, turn=turn)
+    assert all(free)
+    assert all(decoding)
+    assert len(free) > 5
+    assert len(decoding) > 5
 
 
 def test_no_more_than_a_few_windows_are_there_at_once(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

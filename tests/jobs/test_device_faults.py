@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,10 @@ from mfv2a.jobs.actor import Dubber
 from mfv2a.jobs.batch import Batch
 from mfv2a.jobs.faults import is_device_fault
 from mfv2a.jobs.grouping import BatchSize
+from mfv2a.jobs.plan import Item
 from mfv2a.jobs.pool import FAULTS, Pool
 from mfv2a.jobs.reported import read_records
+from mfv2a.media.patience import Turn
 from mfv2a.pipeline import Pipeline
 
 TINY = ["--model", "tiny", "--quiet"]
@@ -100,6 +103,36 @@ def test_a_device_that_fails_ends_the_batch_and_no_clip_has_failed(stage: str, m
     assert {status for _, status in told} <= {"ok"}
     assert {name for name, _ in told} <= set("ab")
     assert "the device failed at c" in details
+
+
+def test_a_call_that_keeps_the_device_for_ever_ends_the_batch_and_fails_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.GRACE_S", 0.1)
+    monkeypatch.setattr("mfv2a.jobs.batch.CLOSE_S", 0.1)
+    monkeypatch.setattr("mfv2a.media.patience.DEVICE_HANGS_S", 0.5)
+    turn, end = Turn(of_device=True), threading.Event()
+
+    class Hanging(Script):
+        def prepare(self, item: Item, seconds: dict[str, float]) -> str:
+            with turn:
+                if item.source.name == "c":
+                    end.wait(60)
+            return super().prepare(item, seconds)
+
+    told: list[tuple[str, str]] = []
+    items = [make_item(f"{name}") for name in "abcdefghij"]
+    with Batch(items, Hanging(), batch_size=BatchSize(1), tell=str, workers=2, timeout_s=1.0) as batch:
+
+        def all_of() -> None:
+            told.extend((each.source.name, each.status) for each in batch)
+
+        try:
+            with pytest.raises(DeviceFaultError, match="the device does not answer"):
+                all_of()
+        finally:
+            end.set()
+    assert {name for name, status in told if status == "failed"} <= {"c"}
 
 
 @pytest.mark.usefixtures("clips")
