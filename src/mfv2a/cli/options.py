@@ -226,7 +226,7 @@ DecodeDeviceOption = Annotated[
     Literal["auto", "cpu", "cuda"],
     typer.Option(
         "--decode-device",
-        help="Where videos are decoded; auto: on a GPU that can, else on the processor.",
+        help="Where videos are decoded; auto: on the GPU of the networks if it can, else on the processor.",
         rich_help_panel=MACHINE,
     ),
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from mfv2a.media.hardware import choose_decoder
+from mfv2a.media.hardware import DecodeDevice, choose_decoder, use_gpu
 
 if TYPE_CHECKING:
     from mfv2a.jobs.ahead import Awaited
@@ -46,8 +46,14 @@ class Started:
         from mfv2a.media.motion import use_one_thread
 
         self._options = options
-        decode_device = options.decode_device if choose_decoder(options.decode_device) == "cuda" else "cpu"
+        place = options.sound.device.partition(":")[2]
+        number = int(place) if place.isdecimal() else 0
+        _find_decoder(options.decode_device, number)  # refuses before the model is loaded
         self._pipeline = options.sound.load()
+        decode_device = options.decode_device
+        if decode_device == "auto" and self._pipeline.device.type == "cpu":
+            decode_device = "cpu"
+        decode_device = _find_decoder(decode_device, self._pipeline.device.index or number)
         cache = None if options.cache is None else _open_cache(options, self._pipeline, decode_device)
         workers = options.workers or min(cores, MOST_WORKERS)
         self._workers = workers if most is None else min(workers, most)
@@ -105,6 +111,14 @@ class Started:
         )
         torch.set_num_threads(all_threads)  # of this thread, which samples
         return batch
+
+
+def _find_decoder(device: DecodeDevice, number: int) -> DecodeDevice:
+    """Where to decode: "cpu" if no GPU does, else what was asked for, on the GPU of this number."""
+    if device == "cpu":
+        return "cpu"
+    use_gpu(number)
+    return device if choose_decoder(device) == "cuda" else "cpu"
 
 
 def split_devices(name: str) -> tuple[str, ...]:
