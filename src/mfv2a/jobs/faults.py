@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,6 +18,10 @@ MEMORY_HINT = "use a smaller --batch-size, or --device cpu"
 ROOM_HINT = "use --low-memory, fewer --workers, or --device cpu"
 DISK_HINT = "free some space, then run the same command again: what is done is skipped"
 DEVICE_HINT = "run the same command again: what is done is skipped; --verbose tells at which files it failed"
+_MEMORY = (  # as torch, its allocators, cuBLAS and cuDNN say it; a library that cannot begin found none either
+    *("out of memory", "can't allocate memory", "not enough memory", "allocation_failed"),
+    *("_status_alloc_failed", "_status_not_initialized"),
+)
 _FAULTS = ("cuda error:", "hip error:", "cudnn_status_execution_failed", "cufft_exec_failed")
 _PASSING = (  # of a single call: the device goes on
     *("invalid argument", "invalid configuration", "too many resources", "not supported"),
@@ -28,8 +33,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is the machine's or the device's memory running out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     words = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
+    return isinstance(error, RuntimeError) and any(word in words for word in _MEMORY)
 
 
 def is_device_fault(error: BaseException) -> bool:
