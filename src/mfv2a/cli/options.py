@@ -234,8 +234,8 @@ DtypeOption = Annotated[
     str,
     typer.Option(
         "--dtype",
-        help="auto, float32, bfloat16 or float16. auto: bfloat16 on a GPU, and for public models on a processor that "
-        "multiplies it.",
+        help="auto, float32, bfloat16 or float16. auto: bfloat16 on a GPU that multiplies it (NVIDIA: from Ampere "
+        "on), and for public models on such a processor; else float32.",
         metavar="NAME",
         rich_help_panel=MACHINE,
     ),
