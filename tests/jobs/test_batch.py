@@ -393,6 +393,30 @@ def test_what_is_not_written_soon_after_an_interrupt_is_told_as_that(monkeypatch
     assert told["b"].hint == "run it again"
 
 
+def test_clips_whose_writing_stalls_have_one_deadline_together_and_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.WIND_UP_S", 1.0)
+    go_on, writing = threading.Event(), threading.Semaphore(0)
+
+    class Writing(Script):
+        def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
+            writing.release()
+            assert item.source.name == "d" or go_on.wait(60)
+            return super().finish(item, work, latent, seconds)
+
+    items = [make_item(name) for name in "abcd"]
+    with Batch(items, Writing(), batch_size=BatchSize(4), tell=str, workers=4) as batch:
+        results = iter(batch)
+        threading.Thread(target=lambda: next(results, None), daemon=True).start()
+        assert all(writing.acquire(timeout=20) for _ in items)
+        start = time.monotonic()
+        told = [(result.source.name, result.status) for result in batch.wind_up()]
+        assert time.monotonic() - start < 2.5
+        go_on.set()
+    assert told == [("d", "ok"), ("a", "failed"), ("b", "failed"), ("c", "failed")]
+
+
 def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:
     class Slow(Script):
         def decode(self, item: Item) -> None:

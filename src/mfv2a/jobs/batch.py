@@ -6,6 +6,7 @@ interrupt ends the batch. This module knows neither the networks nor the files: 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -122,11 +123,15 @@ class Batch:
                 return
 
     def wind_up(self) -> Iterator[ItemResult]:
-        """Begins nothing more, and gives the results of the clips that are being written."""
+        """Begins nothing more, and gives the results of the clips that are being written, as they are there."""
         self._stop.set()
+        end_s = time.monotonic() + WIND_UP_S
         while self._finishing:
-            entry = self._finishing.popleft()
-            if not wait([entry.future], timeout=WIND_UP_S).done:
+            futures = [entry.future for entry in self._finishing]
+            done = wait(futures, timeout=max(0.0, end_s - time.monotonic()), return_when=FIRST_COMPLETED).done
+            entry = next((each for each in self._finishing if each.future in done), self._finishing[0])
+            self._finishing.remove(entry)
+            if entry.future not in done:
                 late = Mfv2aError(f"was not written within {WIND_UP_S:g} s of the interrupt", hint="run it again")
                 yield self._failure(entry, late)
                 continue
