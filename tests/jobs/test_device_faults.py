@@ -14,6 +14,7 @@ from test_batch import Script, make_item
 from test_pool import options, to_dub
 
 from made_videos import make_video
+from mfv2a import loader
 from mfv2a.cli import main
 from mfv2a.errors import DeviceFaultError, StartError
 from mfv2a.jobs import worker
@@ -60,6 +61,16 @@ def worker_of_a_weak_gpu(pipe: Any, options: Any, device: str, cores: int) -> No
 def worker_of_a_broken_gpu(pipe: Any, options: Any, device: str, cores: int) -> None:
     """A worker process whose GPU fails at once."""
     Pipeline.sample = failing_after(0)  # type: ignore[method-assign]
+    worker.run_worker(pipe, options, device, cores)
+
+
+def worker_of_a_full_gpu(pipe: Any, options: Any, device: str, cores: int) -> None:
+    """A worker process whose GPU has no room for the model."""
+
+    def load(*_: object, **__: object) -> Pipeline:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    loader.load_pipeline = load
     worker.run_worker(pipe, options, device, cores)
 
 
@@ -172,6 +183,16 @@ def test_a_gpu_that_fails_again_and_again_does_not_eat_the_list(monkeypatch: pyt
         with pytest.raises(StartError, match="cpu fails again and again"):
             all_of()
     assert len(failed) < FAULTS
+
+
+@pytest.mark.usefixtures("clips")
+def test_a_worker_without_memory_for_the_model_ends_the_run_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfv2a.jobs.pool.run_worker", worker_of_a_full_gpu)
+    wanted = options()
+    with Pool(to_dub(wanted), wanted, ("cpu", "cpu"), begin=lambda item, stage: None, tell=str, cores=2) as pool:
+        with pytest.raises(StartError, match="not enough memory: CUDA out of memory") as caught:
+            list(pool)
+        assert "--low-memory" in caught.value.hint
 
 
 @pytest.mark.usefixtures("clips")

@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if usage is None:
             usage = name_line(error)
         if usage is None:
-            return _tell_fault(error, talk)
+            return _tell_machine(error, words, talk) or _tell_fault(error, talk)
         if usage:  # without arguments the help has been printed instead
             console.write_stderr(usage)
         return 2
@@ -191,6 +191,21 @@ def name_line(error: Exception) -> str | None:
         name = error.object[:60]
         return console.printable(f"error: {name}: file names are {error.encoding} here - set PYTHONUTF8=1")
     return None
+
+
+def _tell_machine(error: Exception, words: Sequence[str], talk: console.Talk) -> int:
+    """Memory that ran out, or a GPU that failed: told as any error of the machine; 0 if it is something else."""
+    if "torch" not in sys.modules:
+        return 0
+    from mfv2a.jobs.faults import of_the_machine
+
+    known = of_the_machine(error, next((word for word in words if not word.startswith("-")), ""))
+    if known is None:
+        return 0
+    if talk.verbose:
+        console.write_stderr("".join(traceback.format_exception(error)).rstrip())
+    talk.error(known)
+    return known.exit_code
 
 
 def _tell_fault(error: Exception, talk: console.Talk) -> int:

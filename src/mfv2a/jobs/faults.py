@@ -9,13 +9,21 @@ from contextlib import suppress
 
 import torch
 
-from mfv2a.errors import DeviceFaultError, MediaError, Mfv2aError
+from mfv2a.errors import DeviceFaultError, MediaError, Mfv2aError, StartError
 from mfv2a.jobs.failures import failed
 from mfv2a.jobs.plan import Item
 from mfv2a.records import ItemResult
 
 MEMORY_HINT = "use a smaller --batch-size, or --device cpu"
 ROOM_HINT = "use --low-memory, fewer --workers, or --device cpu"
+_LESS_MEMORY = {  # by command
+    "dub": "use --low-memory, a smaller --batch-size, fewer --workers, or --device cpu",
+    "tta": "use --low-memory, a smaller --batch-size, or --device cpu",
+    "bench": "use --low-memory, a smaller --batch or --batch-size, or --device cpu",
+    "train": "use a smaller batch_size, a larger accumulate, or recompute = true",
+    "extract": 'use a smaller batch_size, fewer workers, or device = "cpu"',
+    "evaluate": "use --device cpu, or a smaller --model",
+}
 DISK_HINT = "free some space, then run the same command again: what is done is skipped"
 DEVICE_HINT = "run the same command again: what is done is skipped; --verbose tells at which files it failed"
 _MEMORY = (  # as torch, its allocators, cuBLAS and cuDNN say it; a library that cannot begin found none either
@@ -58,6 +66,24 @@ def check_device(error: BaseException) -> None:
     if is_device_fault(error):
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DeviceFaultError(f"the GPU failed: {reason}", hint=DEVICE_HINT) from error
+
+
+def of_the_machine(error: Exception, command: str = "dub") -> StartError | None:
+    """The error of a machine that has no memory left, or whose GPU failed; None if this is something else.
+
+    Args:
+        error: what ended a command.
+        command: its name, which decides what to do about it.
+    """
+    try:
+        check_device(error)
+    except DeviceFaultError as fault:
+        return fault
+    if not is_out_of_memory(error):
+        return None
+    reason = (str(error).splitlines() or [""])[0].partition(". ")[0]
+    told = f"not enough memory: {reason}" if reason else "not enough memory"
+    return StartError(told, hint=_LESS_MEMORY.get(command, "end what else uses it, and run again"))
 
 
 def free_memory() -> None:

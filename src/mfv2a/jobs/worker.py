@@ -95,16 +95,15 @@ class _Worker:
 
     def _give_up(self, error: Exception) -> int:
         """Tells what ends this worker; of a device that failed, that it is this worker's end alone."""
-        from mfv2a.jobs.faults import check_device
+        from mfv2a.jobs.faults import of_the_machine
 
-        try:
-            check_device(error)
-        except DeviceFaultError as fault:
-            self.send("warning", f"--device {self._options.sound.device}: {fault}; a new process takes over")
+        known = of_the_machine(error) or error
+        if isinstance(known, DeviceFaultError):
+            self.send("warning", f"--device {self._options.sound.device}: {known}; a new process takes over")
             return SICK
-        if not isinstance(error, Mfv2aError):
+        if not isinstance(known, Mfv2aError):
             raise error
-        self.send("fault", str(error), error.hint, type(error).__name__)
+        self.send("fault", str(known), known.hint, type(known).__name__)
         return 0
 
     def _round(self, started: Started) -> None:
