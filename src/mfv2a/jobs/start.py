@@ -42,6 +42,7 @@ class Started:
         self, options: DubOptions, begin: Callable[[Item, str], None], *, cores: int, most: int | None = None
     ) -> None:
         os.environ.setdefault(WAIT_POLICY, "passive")
+        from mfv2a.jobs.grouping import MOST_WINDOWS, BatchSize
         from mfv2a.jobs.stages import DubStages
         from mfv2a.media.motion import use_one_thread
 
@@ -59,6 +60,8 @@ class Started:
         self._workers = workers if most is None else min(workers, most)
         self._share = max(1, cores // self._workers)
         use_one_thread()
+        grows = options.batch_grows and self._pipeline.device.type == "cuda"
+        self._size = BatchSize(options.sound.batch_size, most=MOST_WINDOWS if grows else None)
         self._stages = DubStages(
             self._pipeline,
             options.sound,
@@ -86,7 +89,7 @@ class Started:
             yield from group
 
     def batch(self, items: Iterable[Item | Awaited], tell: Callable[[str], None]) -> Batch:
-        """Clips on their way through the stages.
+        """Clips on their way through the stages; how many windows fit is remembered from batch to batch.
 
         Args:
             items: that were expected; may wait until there are more.
@@ -95,14 +98,12 @@ class Started:
         import torch
 
         from mfv2a.jobs.batch import Batch
-        from mfv2a.jobs.grouping import MOST_WINDOWS, BatchSize
 
         all_threads = torch.get_num_threads()
-        grows = self._options.batch_grows and self._pipeline.device.type == "cuda"
         batch = Batch(
             items,
             self._stages,
-            batch_size=BatchSize(self._options.sound.batch_size, most=MOST_WINDOWS if grows else None),
+            batch_size=self._size,
             tell=tell,
             workers=self._workers,
             timeout_s=self._options.timeout_s,
