@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 from made_videos import make_video
 from mfv2a.cli import main
-from mfv2a.decoding import finished_blocks, wave_blocks
+from mfv2a.decoding import finished_blocks, settle, wave_blocks
 from mfv2a.jobs import sounding
 from mfv2a.jobs.sounding import decode_sound
 from mfv2a.loader import load_pipeline
@@ -77,6 +78,27 @@ def test_the_device_is_free_while_a_long_sound_is_written(
     assert all(decoding)
     assert len(free) > 5
     assert len(decoding) > 5
+
+
+@pytest.mark.parametrize("duration_s", [1.0, 61.0])
+def test_the_time_of_the_autoencoder_is_taken_when_it_is_done(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, duration_s: float
+) -> None:
+    for module in ("mfv2a.decoding.settle", "mfv2a.jobs.sounding.settle"):
+        monkeypatch.setattr(module, lambda device: time.sleep(0.5))
+    work, latent = make_work(pipeline, duration_s)
+    seconds: dict[str, float] = {}
+    decode_sound(pipeline, work, latent, sample_rate_hz=16000, folder=tmp_path, seconds=seconds)
+    assert seconds["vae"] >= 0.5
+
+
+def test_a_gpu_is_waited_for_and_a_processor_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[object] = []
+    monkeypatch.setattr("torch.cuda.synchronize", waited.append)
+    monkeypatch.setattr("torch.mps.synchronize", lambda: waited.append("mps"))
+    for name in ("cpu", "cuda:1", "mps"):
+        settle(torch.device(name))
+    assert waited == [torch.device("cuda:1"), "mps"]
 
 
 def test_no_more_than_a_few_windows_are_there_at_once(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
