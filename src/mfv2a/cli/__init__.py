@@ -24,6 +24,7 @@ from mfv2a.cli import bench, console, doctor, dub, evaluate, extract, models, re
 from mfv2a.errors import Mfv2aError
 
 EXIT_INTERRUPTED = 130
+END_S = 0.2
 EXIT_SIGNAL = 128  # and the signal's number
 HANGUP = int(getattr(signal, "SIGHUP", 0))  # there is none on Windows
 EXIT_CANNOT_WRITE = 4
@@ -156,11 +157,17 @@ def run() -> None:
     """
     console.fill_standard_streams()
     code = main()
-    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+    if any(thread.name.startswith(THREADS) and _hangs(thread) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _hangs(thread: threading.Thread) -> bool:
+    """Whether a thread that was told to end does not."""
+    thread.join(END_S)
+    return thread.is_alive()
 
 
 def usage_line(error: Exception, given: Sequence[str] = ()) -> str | None:
