@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import torch
 
 from made_videos import make_video
 from mfv2a.cli import main
-from mfv2a.decoding import finished_blocks, wave_blocks
+from mfv2a.decoding import finished_blocks, settle, wave_blocks
 from mfv2a.jobs import sounding
 from mfv2a.jobs.sounding import decode_sound
 from mfv2a.loader import load_pipeline
@@ -52,6 +54,51 @@ def test_a_quiet_long_clip_is_held_down(pipeline: Pipeline, tmp_path: Path) -> N
     long = decode_sound(pipeline, work, 5 * latent, sample_rate_hz=16000, folder=tmp_path, seconds={})
     np.testing.assert_allclose(long.samples, pipeline.decode(work, 5 * latent).samples, atol=1e-5)
     assert np.abs(long.samples).max() == pytest.approx(0.02, rel=1e-3)
+
+
+def test_the_device_is_free_while_a_long_sound_is_written(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, free, decoding = threading.Lock(), [], []
+    append, decode = Spool.append, type(pipeline.vae).decode
+
+    def watched(self: Spool, block: np.ndarray) -> None:
+        free.append(not turn.locked())
+        append(self, block)
+
+    def held(self: object, latent: torch.Tensor) -> torch.Tensor:
+        decoding.append(turn.locked())
+        return decode(self, latent)
+
+    monkeypatch.setattr(Spool, "append", watched)
+    monkeypatch.setattr(type(pipeline.vae), "decode", held)
+    work, latent = make_work(pipeline, 65.0)
+    decode_sound(pipeline, work, latent, sample_rate_hz=16000, folder=tmp_path, seconds={}, turn=turn)
+    assert all(free)
+    assert all(decoding)
+    assert len(free) > 5
+    assert len(decoding) > 5
+
+
+@pytest.mark.parametrize("duration_s", [1.0, 61.0])
+def test_the_time_of_the_autoencoder_is_taken_when_it_is_done(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, duration_s: float
+) -> None:
+    for module in ("mfv2a.decoding.settle", "mfv2a.jobs.sounding.settle"):
+        monkeypatch.setattr(module, lambda device: time.sleep(0.5))
+    work, latent = make_work(pipeline, duration_s)
+    seconds: dict[str, float] = {}
+    decode_sound(pipeline, work, latent, sample_rate_hz=16000, folder=tmp_path, seconds=seconds)
+    assert seconds["vae"] >= 0.5
+
+
+def test_a_gpu_is_waited_for_and_a_processor_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[object] = []
+    monkeypatch.setattr("torch.cuda.synchronize", waited.append)
+    monkeypatch.setattr("torch.mps.synchronize", lambda: waited.append("mps"))
+    for name in ("cpu", "cuda:1", "mps"):
+        settle(torch.device(name))
+    assert waited == [torch.device("cuda:1"), "mps"]
 
 
 def test_no_more_than_a_few_windows_are_there_at_once(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,10 +63,25 @@ def test_a_device_of_another_kind_of_machine_is_told_in_a_short_line():
 
 def test_dtype_follows_the_device_and_rejects_others():
     assert pick_dtype("auto", torch.device("cpu")) is torch.float32
-    assert pick_dtype("auto", torch.device("cuda")) is torch.bfloat16
     assert pick_dtype("bfloat16", torch.device("cpu")) is torch.bfloat16
     with pytest.raises(ConfigError, match="int8"):
         pick_dtype("int8", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("capability", "hip", "expected"),
+    [
+        ((9, 0), None, torch.bfloat16),
+        ((8, 0), None, torch.bfloat16),
+        ((7, 5), None, torch.float32),
+        ((7, 0), "6.4", torch.bfloat16),
+    ],
+)
+def test_a_gpu_that_only_imitates_bfloat16_runs_in_float32(capability, hip, expected, monkeypatch):
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: capability)
+    monkeypatch.setattr("torch.version.hip", hip)
+    assert pick_dtype("auto", torch.device("cuda", 1)) is expected
+    assert pick_dtype("bfloat16", torch.device("cuda", 1)) is torch.bfloat16
 
 
 @pytest.mark.parametrize(("multiplies", "expected"), [(True, torch.bfloat16), (False, torch.float32)])

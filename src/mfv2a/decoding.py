@@ -49,6 +49,7 @@ def wave_blocks(pipeline: Pipeline, latent: Tensor, seconds: dict[str, float]) -
             piece = raw[window.start : window.stop]
             piece = torch.nn.functional.pad(piece, (0, 0, 0, window.length - len(piece)))
             part = pipeline.vae.decode(piece[None])[0].T
+            settle(pipeline.device)
             seconds["vae"] = seconds.get("vae", 0.0) + time.perf_counter() - start
             yield part
 
@@ -57,6 +58,14 @@ def wave_blocks(pipeline: Pipeline, latent: Tensor, seconds: dict[str, float]) -
     assert vocoder is not None, "every autoencoder but Woosh's makes a mel"
     cut = cut_for(vocoder, pipeline.info.sample_rate_hz)
     yield from crossfaded(lambda part: vocoder(part[None])[0], (rows.T for rows in mel), frames=2 * len(raw), **cut)
+
+
+def settle(device: torch.device) -> None:
+    """Waits until a GPU has done what it was given: until then no time that it took is known."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 @torch.inference_mode()

@@ -8,7 +8,8 @@
     ├── StartError                exit 4   nothing could begin
     │   ├── CheckpointError                a weights file is missing, wrong or damaged
     │   ├── FfmpegMissingError             no ffmpeg program was found
-    │   └── DeviceError                    the asked device is not there
+    │   ├── DeviceError                    the asked device is not there
+    │   └── DeviceFaultError               the device failed at its work, or answers no more; a new process may go on
     └── DivergenceError           exit 5   a loss became non-finite; raised before the optimiser moves
 
 A batch catches one file's MediaError and goes on, also where one takes too long (`media.patience.OverdueError`,
@@ -82,6 +83,10 @@ class FfmpegMissingError(StartError):
 
 class DeviceError(StartError):
     """The device that was asked for is not there."""
+
+
+class DeviceFaultError(StartError):
+    """The device failed at its work, or answers no more: this process can use it no longer, a new one may."""
 
 
 class SoundError(Mfv2aError):

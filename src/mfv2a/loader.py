@@ -100,7 +100,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device, *, large: bool = False) -> torch.dtype:
-    """The dtype of a name; "auto" is bfloat16 on CUDA, and on processors that multiply it; else float32.
+    """The dtype of a name; "auto" is bfloat16 on GPUs and processors that multiply it; else float32.
 
     Args:
         name: one of `DTYPES`.
@@ -117,10 +117,20 @@ def pick_dtype(name: str, device: torch.device, *, large: bool = False) -> torch
     if name not in DTYPES:
         raise ConfigError(f"unknown dtype {name!r}", hint="one of " + ", ".join(DTYPES))
     if name == "auto":
-        narrow = device.type == "cuda" or (device.type == "cpu" and large and is_surely_native(torch.bfloat16))
+        if device.type == "cuda":
+            narrow = _multiplies_bfloat16(device)
+        else:
+            narrow = device.type == "cpu" and large and is_surely_native(torch.bfloat16)
         name = "bfloat16" if narrow else "float32"
     dtype: torch.dtype = getattr(torch, name)
     return dtype
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether a GPU has arithmetic for it: NVIDIA's do from Ampere on, those before imitate it slowly."""
+    import torch
+
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def load_pipeline(

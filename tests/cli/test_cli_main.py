@@ -113,7 +113,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_batch_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
     for name in range(40):
         make_video(tmp_path / "in" / f"{name:02}.mp4", seconds=2, seed=name)
@@ -250,3 +250,43 @@ def test_what_libraries_print_does_not_mix_with_results(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("one\ntwo\nthree\n", "noise\nmore noise\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["dub", "in", "--out", "out"], "--low-memory"),
+        (["tta", "rain", "-o", "x.wav"], "--low-memory"),
+        (["-q", "bench"], "--low-memory"),
+    ],
+)
+def test_memory_that_runs_out_is_no_fault_of_the_tool(
+    words: list[str],
+    hint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import torch
+
+    def load(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 23.5 GiB")
+
+    monkeypatch.chdir(tmp_path)
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    monkeypatch.setattr("mfv2a.loader.load_pipeline", load)
+    assert main([*words, "--model", "tiny"]) == 4
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert line.startswith("error: not enough memory: CUDA out of memory - use ")
+    assert hint in line
+
+
+def test_what_to_do_about_memory_hangs_on_the_command() -> None:
+    from mfv2a.jobs.faults import of_the_machine
+
+    for command, word in (("train", "accumulate"), ("extract", "batch_size"), ("evaluate", "--device cpu")):
+        known = of_the_machine(MemoryError(), command)
+        assert known is not None
+        assert str(known) == "not enough memory"
+        assert word in known.hint
+    assert of_the_machine(ValueError("out of memory")) is None

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from made_videos import make_video
 from mfv2a.cli.board import Board
+from mfv2a.cli.console import Talk
 from mfv2a.cli.screen import Screen
 
 PYTHON = [sys.executable, "-m", "mfv2a"]
@@ -210,3 +211,49 @@ def test_a_log_holds_no_escape_codes(videos: Path, force: dict[str, str]) -> Non
     assert b"\r" not in done.stderr
     assert len(done.stdout.splitlines()) == 2
     assert re.search(rb"(?m)^page: log\d/index\.html, 3 clips, 2 looked at anew, ", done.stderr)
+
+
+@needs_pty
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_a_terminal_that_goes_away_does_not_end_a_run_that_ignores_that(tmp_path: Path, term: str) -> None:
+    import pty
+    import signal
+
+    for number in range(12):
+        make_video(tmp_path / "in" / f"{number:02}.mp4", seconds=1, seed=number)
+    ours, theirs = pty.openpty()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does; children inherit it
+    try:
+        words = ["dub", "in", "--out", "out", "--model", "tiny", "--workers", "1", "-b", "1"]
+        environment = {**os.environ, "TERM": term}
+        with subprocess.Popen(
+            [*PYTHON, *words], stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=environment
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            while b"01.mp4" not in shown:
+                shown += os.read(ours, 4096)
+            os.close(ours)
+            assert process.wait(120) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert len(list((tmp_path / "out").glob("*.mp4"))) == 12
+
+
+def test_a_board_whose_terminal_has_gone_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    board = Board()
+    screen = Screen(Talk(), as_json=False, dry_run=False, board=board)
+    screen.loading()
+    screen.note("nobody reads this")
+    screen.note("nor this")
+    board.stop()
+    assert board.is_gone
+    assert screen._board is None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
-from mfv2a.jobs.ahead import Ahead
+from mfv2a.jobs.ahead import Ahead, known_soon
 
 
 def test_all_come_in_order_and_then_no_more() -> None:
@@ -60,3 +61,39 @@ def test_what_nobody_wants_is_not_made() -> None:
     next(ahead)
     ahead.close()
     assert ended.wait(10)
+
+
+def test_what_is_not_there_yet_is_something_to_wait_for() -> None:
+    goes_on = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 1
+        assert goes_on.wait(10)
+        yield 2
+
+    coming = Ahead(source(), 3).as_they_come()
+    assert known_soon(coming, 1) == ([1], False)
+    awaited = next(coming)
+    assert isinstance(awaited, Future)
+    assert next(coming) is awaited
+    assert known_soon(coming, 2, 0.05) == ([], False)
+    assert not awaited.done()
+    goes_on.set()
+    assert awaited.result(10) is None
+    assert known_soon(coming, 5) == ([2], True)
+    assert next(coming, None) is None
+
+
+def test_an_error_ends_the_waiting_and_is_raised() -> None:
+    goes_on = threading.Event()
+
+    def source() -> Iterator[int]:
+        assert goes_on.wait(10)
+        raise ValueError("one")
+        yield
+
+    coming = Ahead(source(), 3).as_they_come()
+    assert isinstance(next(coming), Future)
+    goes_on.set()
+    with pytest.raises(ValueError, match="one"):
+        known_soon(coming, 1)

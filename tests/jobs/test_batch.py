@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import gc
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 import torch
 
 from mfv2a.errors import MediaError, StartError
+from mfv2a.jobs.ahead import Ahead
 from mfv2a.jobs.batch import CLIPS_AHEAD, Batch, run_batch
 from mfv2a.jobs.grouping import BatchSize
 from mfv2a.jobs.plan import Item
@@ -129,6 +132,27 @@ def test_decoding_runs_ahead_only_so_far_and_the_order_is_kept(workers: int) -> 
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mfv2a-crew")]
 
 
+@pytest.mark.parametrize("phased", [False, True])
+def test_a_clip_that_is_not_known_yet_holds_up_no_other(monkeypatch: pytest.MonkeyPatch, *, phased: bool) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.PHASE_WAIT_S", 0.1)
+    told = threading.Event()
+
+    def look() -> Iterator[Item]:
+        yield make_item("a")
+        yield make_item("b")
+        assert told.wait(20)  # a file server that answers late
+        yield make_item("c")
+
+    names = []
+    items = Ahead(look(), 8).as_they_come()
+    with Batch(items, Script(), batch_size=BatchSize(8), tell=str, workers=2, phased=phased) as batch:
+        for result in batch:
+            names.append(result.source.name)
+            if len(names) == 2:
+                told.set()
+    assert names == ["a", "b", "c"]
+
+
 def test_stages_of_different_clips_overlap() -> None:
     meet = threading.Barrier(2, timeout=10)
 
@@ -178,7 +202,19 @@ def test_ffmpegs_words_are_told_on_request() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [MemoryError(), torch.OutOfMemoryError("x"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+    "fault",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("x"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
 )
 def test_out_of_memory_halves_the_batch_and_at_last_takes_each_clip_alone(fault: Exception) -> None:
     class Small(Script):
@@ -209,6 +245,62 @@ def test_half_a_batch_that_fits_is_enough_and_remembered() -> None:
     results = run(script, "abcdefg", batch_size=4)
     assert script.samples == [(list("abcd"), 4), (list("abcd"), 2), (list("ef"), 2), (["g"], 2)]
     assert all(result.status == "ok" for result in results.values())
+
+
+@pytest.mark.parametrize("stage", ["prepare", "finish"])
+@pytest.mark.parametrize("phased", [False, True])
+def test_a_clip_that_finds_no_memory_beside_others_is_tried_again_alone(stage: str, *, phased: bool) -> None:
+    class Cramped(Script):
+        def step(self, step: str, name: str) -> None:
+            with self.lock:
+                tries.append((step, name))
+            if (step, name) == (stage, "b") and tries.count((step, name)) == 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    tries: list[tuple[str, str]] = []
+    items = [make_item(name) for name in "abcd"]
+    with Batch(items, Cramped(), batch_size=BatchSize(2), tell=str, workers=2, phased=phased) as batch:
+        results = [(result.source.name, result.status) for result in batch]
+    assert results[-1] == ("b", "ok")
+    assert sorted(results) == [(name, "ok") for name in "abcd"]
+    assert [name for step, name in tries if step == "finish"][-1] == "b"
+
+
+@pytest.mark.parametrize(("stage", "hint"), [("prepare", "--low-memory"), ("sample", "--batch-size")])
+def test_what_to_do_about_memory_hangs_on_the_stage(stage: str, hint: str) -> None:
+    results = run(Script({(stage, "b"): torch.OutOfMemoryError("CUDA out of memory")}), "abc")
+    assert {name: result.status for name, result in results.items()} == {"a": "ok", "b": "failed", "c": "ok"}
+    assert hint in results["b"].hint
+
+
+def test_what_a_clip_held_that_failed_is_let_go_at_once() -> None:
+    class Big:
+        """What fills the memory."""
+
+    alive: weakref.WeakSet[Big] = weakref.WeakSet()
+    most_alive: list[int] = []
+
+    class Hungry(Script):
+        def prepare(self, item: Item, seconds: dict[str, float]) -> str:
+            if item.source.name == "a":
+                assert rest.wait(10)  # a long film at the head: nobody looks at the failures behind it
+                return "a"
+            held = Big()
+            alive.add(held)
+            try:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            finally:
+                most_alive.append(len(alive))
+                if len(most_alive) == 3:
+                    rest.set()
+
+    rest = threading.Event()
+    gc.disable()
+    try:
+        run(Hungry(), "abcd", workers=2)
+    finally:
+        gc.enable()
+    assert max(most_alive) == 1
 
 
 @pytest.mark.parametrize(
@@ -299,6 +391,30 @@ def test_what_is_not_written_soon_after_an_interrupt_is_told_as_that(monkeypatch
         go_on.set()
     assert "not written within 0.01 s" in told["b"].error
     assert told["b"].hint == "run it again"
+
+
+def test_clips_whose_writing_stalls_have_one_deadline_together_and_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mfv2a.jobs.batch.WIND_UP_S", 1.0)
+    go_on, writing = threading.Event(), threading.Semaphore(0)
+
+    class Writing(Script):
+        def finish(self, item: Item, work: Any, latent: torch.Tensor, seconds: dict[str, float]) -> ItemResult:
+            writing.release()
+            assert item.source.name == "d" or go_on.wait(60)
+            return super().finish(item, work, latent, seconds)
+
+    items = [make_item(name) for name in "abcd"]
+    with Batch(items, Writing(), batch_size=BatchSize(4), tell=str, workers=4) as batch:
+        results = iter(batch)
+        threading.Thread(target=lambda: next(results, None), daemon=True).start()
+        assert all(writing.acquire(timeout=20) for _ in items)
+        start = time.monotonic()
+        told = [(result.source.name, result.status) for result in batch.wind_up()]
+        assert time.monotonic() - start < 2.5
+        go_on.set()
+    assert told == [("d", "ok"), ("a", "failed"), ("b", "failed"), ("c", "failed")]
 
 
 def test_a_clip_that_takes_too_long_has_failed_and_the_others_go_on() -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,10 +20,12 @@ import pytest
 from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.errors import ConfigError, DeviceError, StartError
+from mfv2a.jobs.ahead import Ahead
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.dub import DubOptions, _plan_options
+from mfv2a.jobs.hand import Hand
 from mfv2a.jobs.plan import Item, Planner
-from mfv2a.jobs.pool import Pool, _Hand
+from mfv2a.jobs.pool import Pool
 from mfv2a.jobs.report import Report
 from mfv2a.jobs.reported import read_records
 from mfv2a.jobs.sound import SoundOptions
@@ -120,6 +123,27 @@ def test_two_workers_make_what_one_process_makes() -> None:
     assert set(statuses("two")["0.mov"][2:]) == {"skipped"}
 
 
+def test_a_video_that_is_not_known_yet_holds_up_no_other(pools: list[Pool]) -> None:
+    make_clips(4)
+    wanted, told = options(), threading.Event()
+
+    def late() -> Iterator[list[Item]]:
+        for number, group in enumerate(to_dub(wanted)):
+            if number == 1:
+                assert told.wait(60)
+            yield group
+
+    groups = Ahead(late(), 8).as_they_come()
+    pool = Pool(groups, wanted, ("cpu", "cpu"), begin=lambda item, stage: None, tell=str, cores=2)
+    pools.append(pool)
+    results = []
+    for result in pool:
+        results.append(result.source.name)
+        told.set()
+    assert results[0] == "0.mov"
+    assert sorted(results) == [f"{number}.mov" for number in range(4)]
+
+
 def test_a_worker_that_is_killed_is_replaced_and_its_clips_are_done(pools: list[Pool]) -> None:
     make_clips(6)
     told: list[str] = []
@@ -177,7 +201,7 @@ def test_too_many_failures_end_the_run(capsys: pytest.CaptureFixture[str]) -> No
     assert failures <= 1 + 2
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_finishes_what_is_written_and_leaves_no_worker(number: signal.Signals, code: int) -> None:
     make_clips(40)
     run, workers = start_run()
@@ -248,7 +272,7 @@ def test_what_a_worker_tells_of_a_clip_that_was_given_up_is_passed_over(pools: l
         def send(self, message: tuple[object, ...]) -> None:
             told.append(message)
 
-    hand = _Hand("cpu", None, Pipe())
+    hand = Hand("cpu", None, Pipe())
     pool._hear(hand, ("stage", 99, "sample"))
     pool._hear(hand, ("claim", 99))
     assert [(word, code) for word, code, *_ in told] == [("claimed", errno.ECANCELED)]

@@ -6,20 +6,31 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from made_videos import make_video
 from mfv2a.cli import main
+from mfv2a.jobs.discover import find_videos
+from mfv2a.jobs.dub import DubOptions, _plan_options
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import LOCK_NAME, locked
+from mfv2a.jobs.plan import Item, Planner
 from mfv2a.jobs.report import Report
+from mfv2a.jobs.sound import SoundOptions
+from mfv2a.jobs.start import Started
+from mfv2a.loader import describe_model
 from mfv2a.media.audio import read_audio
 from mfv2a.media.temporary import part_path
+from mfv2a.pipeline import Pipeline
+from mfv2a.records import VideoInfo
 
 TINY = ["--model", "tiny"]
 
@@ -344,3 +355,56 @@ def test_a_report_that_could_not_be_written_loses_no_output(
     assert main(["dub", "in", "--out", "out", *TINY]) == 0
     assert capsysbinary.readouterr().out == b"out/a.mp4\n"
     assert not list(Path("out").glob(".mfv2a*"))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_a_file_whose_probe_hangs_is_given_up_and_the_others_are_made(
+    monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    from mfv2a.jobs import plan
+
+    for number in range(5):
+        make_video(Path(f"in/{number}.mp4"), seconds=0.2, seed=number)
+    Path("in/2.txt").write_text("rain")
+    real, ends = plan.probe_video, threading.Event()
+
+    def hang(path: Path) -> VideoInfo:
+        if path.name == "2.mp4":
+            ends.wait(60)
+        return real(path)
+
+    monkeypatch.setattr(plan, "probe_video", hang)
+    try:
+        assert main(["dub", "in", "--out", "out", "--timeout", "3", "--device", device, *TINY, "--quiet"]) == 3
+    finally:
+        ends.set()
+    told = {Path(str(record["source"])).name: record for record in report()}
+    assert {name: record["status"] for name, record in told.items()} == {
+        f"{number}.mp4": "failed" if number == 2 else "ok" for number in range(5)
+    }
+    assert "longer than --timeout 3 s" in str(told["2.mp4"]["error"])
+
+
+def test_a_process_remembers_from_batch_to_batch_how_many_windows_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    sample = Pipeline.sample
+
+    def tight(self: Pipeline, works: Any, options: Any) -> Any:
+        sizes.append(options.batch_size)
+        if options.batch_size > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return sample(self, works, options)
+
+    monkeypatch.setattr(Pipeline, "sample", tight)
+    for number in range(2):
+        make_video(Path(f"in/{number}.mp4"), seconds=0.2, seed=number)
+    options = DubOptions(out=Path("out"), sound=SoundOptions(model="tiny", batch_size=4))
+    plan = _plan_options(options, describe_model("tiny"), {})
+    groups = list(Planner(find_videos(["in"], Path("out")), plan, Report(Path("out"))))
+    started = Started(options, lambda item, stage: None, cores=1)
+    for group in groups:  # as chunks and rounds of a worker come
+        items = [each for each in group if isinstance(each, Item)]
+        started.expect(items)
+        with started.batch(items, str) as batch:
+            assert [result.status for result in batch] == ["ok"]
+    assert sizes == [4, 2, 1, 1]

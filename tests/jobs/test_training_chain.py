@@ -204,7 +204,7 @@ def test_missing_features_and_sounds_are_named(lab, capfd):
     assert "index.tsv" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_the_run_and_tells_by_its_exit_code(lab, capfd, number, code):
     text = VOCODER.replace("steps = 2", "steps = 100000\nlog_every = 1")
     timer = threading.Timer(3.0, lambda: os.kill(os.getpid(), number))

@@ -15,6 +15,7 @@ import torch
 from mfv2a.cli import main
 from mfv2a.errors import ConfigError, SoundError
 from mfv2a.jobs.sound import SoundOptions
+from mfv2a.jobs.sound_maker import SoundMaker
 from mfv2a.jobs.sound_names import slug
 from mfv2a.jobs.tta import TtaOptions, make_sounds, plan_takes
 from mfv2a.media.loudness import true_peak_dbtp
@@ -154,3 +155,22 @@ def test_a_levelled_sound_is_below_the_ceiling_once_it_is_coded(name: str) -> No
         wave = np.concatenate([frame.to_ndarray() for frame in container.decode(stream)], axis=-1)
         assert true_peak_dbtp(np.ascontiguousarray(wave[0]), stream.rate) <= -0.99
     assert [path.name for path in Path("new").iterdir()] == [name]
+
+
+def test_the_batch_that_fitted_is_remembered_from_group_to_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    sample = Pipeline.sample
+
+    def tight(self: Pipeline, works: Any, options: Any) -> Any:
+        sizes.append(options.batch_size)
+        if options.batch_size > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return sample(self, works, options)
+
+    monkeypatch.setattr(Pipeline, "sample", tight)
+    options = TtaOptions(sound=SoundOptions(model="tiny", batch_size=8), out="sounds/", duration_s=1.0)
+    takes = plan_takes(["rain", "hail", "snow"], options)
+    maker = SoundMaker(options, 16000)
+    for take in takes:
+        assert len(list(maker.make([take]))) == 1
+    assert sizes == [8, 4, 2, 2, 2]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,9 +24,11 @@ from mfv2a.cli import bench, console, doctor, dub, evaluate, extract, models, re
 from mfv2a.errors import Mfv2aError
 
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+END_S = 0.2
+EXIT_SIGNAL = 128  # and the signal's number
+HANGUP = int(getattr(signal, "SIGHUP", 0))  # there is none on Windows
 EXIT_CANNOT_WRITE = 4
-CREW = "mfv2a-crew"  # see jobs.crew, which must not be imported here
+THREADS = ("mfv2a-crew", "mfv2a-aside", "mfv2a-ahead")  # that may hang in a library, see jobs.crew
 COMPLETE_VARIABLE = "_MFV2A_COMPLETE"  # set by a shell's completion script
 
 app = typer.Typer(
@@ -42,7 +44,7 @@ app = typer.Typer(
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends the work as Ctrl-C does, with its own exit code."""
+    """SIGTERM or SIGHUP: ends the work as Ctrl-C does, with its own exit code."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 2 a value that cannot work, 3 files failed, 4 nothing could start, 5 a training
-        diverged, 130 after Ctrl-C, 143 after SIGTERM, 1 for a fault of the tool.
+        diverged, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 1 for a fault of the tool.
     """
     talk = console.Talk()
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -121,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         completion_init()
     try:
-        with _sigterm_interrupts() as terminated:
+        with _signals_interrupt() as came:
             code = app(words, prog_name="mfv2a", standalone_mode=False, obj=talk)
     except Mfv2aError as error:
         if talk.verbose:
@@ -129,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         talk.error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return EXIT_TERMINATED if terminated.is_set() else EXIT_INTERRUPTED
+        return EXIT_SIGNAL + came[-1] if came else EXIT_INTERRUPTED
     except typer.Abort:
         return 1
     except Exception as error:  # noqa: BLE001 - the last door: a fault of the tool is told, too
@@ -137,12 +139,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if usage is None:
             usage = name_line(error)
         if usage is None:
-            return _tell_fault(error, talk)
+            return _tell_machine(error, words, talk) or _tell_fault(error, talk)
         if usage:  # without arguments the help has been printed instead
             console.write_stderr(usage)
         return 2
-    if code == EXIT_INTERRUPTED and terminated.is_set():
-        return EXIT_TERMINATED
+    if code == EXIT_INTERRUPTED and came:
+        return EXIT_SIGNAL + came[-1]
     lost = console.lost_output()
     return EXIT_CANNOT_WRITE if lost and not code else code if isinstance(code, int) else 0
 
@@ -155,11 +157,17 @@ def run() -> None:
     """
     console.fill_standard_streams()
     code = main()
-    if any(thread.name.startswith(CREW) for thread in threading.enumerate()):
+    if any(thread.name.startswith(THREADS) and _hangs(thread) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _hangs(thread: threading.Thread) -> bool:
+    """Whether a thread that was told to end does not."""
+    thread.join(END_S)
+    return thread.is_alive()
 
 
 def usage_line(error: Exception, given: Sequence[str] = ()) -> str | None:
@@ -192,6 +200,21 @@ def name_line(error: Exception) -> str | None:
     return None
 
 
+def _tell_machine(error: Exception, words: Sequence[str], talk: console.Talk) -> int:
+    """Memory that ran out, or a GPU that failed: told as any error of the machine; 0 if it is something else."""
+    if "torch" not in sys.modules:
+        return 0
+    from mfv2a.jobs.faults import of_the_machine
+
+    known = of_the_machine(error, next((word for word in words if not word.startswith("-")), ""))
+    if known is None:
+        return 0
+    if talk.verbose:
+        console.write_stderr("".join(traceback.format_exception(error)).rstrip())
+    talk.error(known)
+    return known.exit_code
+
+
 def _tell_fault(error: Exception, talk: console.Talk) -> int:
     """A fault of the tool: told in a line, with the traceback for those who ask."""
     if talk.verbose:
@@ -204,19 +227,27 @@ def _tell_fault(error: Exception, talk: console.Talk) -> int:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[threading.Event]:
-    """Makes SIGTERM end the work in order, as Ctrl-C does: temporary files removed, the report complete."""
-    terminated = threading.Event()
+def _signals_interrupt() -> Iterator[list[int]]:
+    """Makes SIGTERM, and a terminal that is closed, end the work as Ctrl-C does: nothing half written, a whole report.
+
+    Yields:
+        The signals that came, the last one last. SIGHUP counts where it would end a process: `nohup` has it ignored.
+    """
+    came: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        terminated.set()
+        came.append(number)
+        if HANGUP in before:  # shells, terminals and the system each send one: they are not to hurry us
+            signal.signal(HANGUP, signal.SIG_IGN)
         raise Terminated
 
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-        yield terminated
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
+        for number in (signal.SIGTERM, HANGUP):
+            if number == signal.SIGTERM or (number and signal.getsignal(number) == signal.SIG_DFL):
+                before[number] = signal.signal(number, interrupt)
     try:
-        yield terminated
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

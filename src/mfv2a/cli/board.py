@@ -39,7 +39,8 @@ class Board:
     def __init__(self, out: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
 
-        self._console = out or Console(stderr=True)
+        stream, self._stream = console.watched()
+        self._console = out or Console(file=stream)
         self._clock = clock
         self._live: Live | None = None
         self._lock = threading.Lock()
@@ -48,6 +49,11 @@ class Board:
         self._total: Callable[[], int] = lambda: 0
         self._made = self._settled = self._failed = 0
         self._began_s = clock()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the terminal has gone on which it is shown."""
+        return self._stream.is_gone
 
     def begin(self, total: Callable[[], int], settled: int = 0, failed: int = 0) -> None:
         """Shows the board: `settled` of `total()` clips are through, `failed` of them failed."""

@@ -6,15 +6,17 @@ stderr. Colours and moving bars appear only on a terminal.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from mfv2a.errors import Mfv2aError
 
@@ -109,21 +111,66 @@ def write_stderr(text: str) -> None:
         sys.stderr.flush()
 
 
+class Watched:
+    """stderr for what moves on it: what is written when the terminal has gone goes nowhere, and the work goes on.
+
+    Attributes:
+        is_gone: whether it has.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+        self.is_gone = False
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a stream has."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes, as a stream does."""
+        if not self.is_gone:
+            try:
+                return self._stream.write(text)
+            except (OSError, ValueError):
+                self.is_gone = True
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes, as a stream does."""
+        if not self.is_gone:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self.is_gone = True
+
+
+def watched() -> tuple[TextIO, Watched]:
+    """What is there for what moves on stderr, as a stream and as what tells whether it has gone."""
+    stream = Watched()
+    return cast("TextIO", stream), stream
+
+
+def _has_hung_up(number: int, error: OSError) -> bool:
+    """Whether this is the error of a terminal that went away, where nobody reads any more."""
+    return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(number).st_mode)
+
+
 def write_stdout(data: bytes) -> None:
     """Writes bytes to stdout and flushes.
 
-    When the reader has gone (`| head`), what follows goes nowhere and the work goes on; so it does where the disk
-    is full that stdout leads to, which is told, and `lost_output` knows it.
+    When the reader has gone (`| head`, a terminal that was closed), what follows goes nowhere and the work goes on; so
+    it does where the disk is full that stdout leads to, which is told, and `lost_output` knows it.
     """
     stream = _RESULTS[-1] if _RESULTS else sys.stdout.buffer
     try:
         stream.write(data)
         stream.flush()
     except OSError as error:
+        hung_up = _has_hung_up(stream.fileno(), error)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-        if not isinstance(error, BrokenPipeError):
+        if not isinstance(error, BrokenPipeError) and not hung_up:
             _LOST.append(error.strerror or str(error))
             write_stderr(f"error: results cannot be written to stdout: {_LOST[0]}; the work goes on")
 
@@ -218,7 +265,7 @@ def progress_bar() -> Progress:
         TaskProgressColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(file=watched()[0]),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,

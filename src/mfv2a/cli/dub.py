@@ -37,7 +37,7 @@ A prompt for one clip goes into a text file beside it: clip.txt for clip.mp4. Of
 the text file, --prompt-from, --prompt.
 
 Exit codes: 0 all done, 2 a wrong option, 3 some or all failed, 4 nothing could start, 130 Ctrl-C, 143
-SIGTERM.
+SIGTERM, 129 SIGHUP.
 """
 
 

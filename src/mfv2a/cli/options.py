@@ -226,7 +226,7 @@ DecodeDeviceOption = Annotated[
     Literal["auto", "cpu", "cuda"],
     typer.Option(
         "--decode-device",
-        help="Where videos are decoded; auto: on a GPU that can, else on the processor.",
+        help="Where videos are decoded; auto: on the GPU of the networks if it can, else on the processor.",
         rich_help_panel=MACHINE,
     ),
 ]
@@ -234,8 +234,8 @@ DtypeOption = Annotated[
     str,
     typer.Option(
         "--dtype",
-        help="auto, float32, bfloat16 or float16. auto: bfloat16 on a GPU, and for public models on a processor that "
-        "multiplies it.",
+        help="auto, float32, bfloat16 or float16. auto: bfloat16 on a GPU that multiplies it (NVIDIA: from Ampere "
+        "on), and for public models on such a processor; else float32.",
         metavar="NAME",
         rich_help_panel=MACHINE,
     ),

@@ -68,19 +68,22 @@ class Screen:
 
     def stage(self, item: Item, name: str) -> None:
         """A stage of an item begins."""
-        if self._board is None:
+        self._look_at_board()
+        board = self._board  # another thread may drop it
+        if board is None:
             self.detail(f"{name}: {console.printable(str(item.source))}")
             return
         take = f" ({item.variant})" if item.variant > 1 else ""
-        self._board.stage((item.source, item.variant), console.printable(item.source.name) + take, name)
+        board.stage((item.source, item.variant), console.printable(item.source.name) + take, name)
 
     def result(self, result: ItemResult, record: Mapping[str, Any]) -> None:
         """One file is settled."""
         self._settled += 1
         self._failed += result.status == "failed"
         self._made += result.status == "ok"
-        if self._board is not None and self._shown:
-            self._board.settle((result.source, _variant(result)), result.status)
+        board = self._board
+        if board is not None and self._shown:
+            board.settle((result.source, _variant(result)), result.status)
         self._show(result, record)
 
     def note(self, text: str) -> None:
@@ -111,14 +114,15 @@ class Screen:
     @contextmanager
     def _board_aside(self) -> Iterator[None]:
         """Takes the board away while stdout writes to the same terminal."""
-        if self._board is None or not console.stdout_is_terminal():
+        board = self._board
+        if board is None or not console.stdout_is_terminal():
             yield
             return
-        self._board.aside()
+        board.aside()
         try:
             yield
         finally:
-            self._board.back()
+            board.back()
 
     def _total(self) -> int:
         """How many there are, as far as is known."""
@@ -131,14 +135,21 @@ class Screen:
             return ""
         return f", {console.clock((time.perf_counter() - self._start) / self._made * left)} left"
 
+    def _look_at_board(self) -> None:
+        """Without the terminal it was on, plain lines go on; they may go nowhere."""
+        if self._board is not None and self._board.is_gone:
+            self._board = None
+
     def _say(self, text: str) -> None:
         if not self._talk.quiet:
             self._write(text)
 
     def _write(self, text: str) -> None:
         text = self._named(text)
-        if self._board is not None:
-            self._board.write(text)
+        self._look_at_board()
+        board = self._board
+        if board is not None:
+            board.write(text)
         else:
             console.write_stderr(text)
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfv2a.errors import StartError
+from mfv2a.errors import DeviceFaultError, StartError
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.telling import WarningsTo
@@ -60,6 +60,9 @@ class Dubber:
         Yields:
             ("result", (number, ItemResult)), ("detail", text), ("warning", text), and, where nothing can go on,
             ("fault", (text, hint)).
+
+        Raises:
+            DeviceFaultError: the device failed: this actor can use it no longer.
         """
         said: deque[tuple[str, str]] = deque()  # besides results, by several threads
         numbers = {_key(item): number for number, item in chunk}
@@ -77,13 +80,19 @@ class Dubber:
                 _warnings_to(lambda text: said.append(("warning", text))),
                 self._started.batch([item for _, item in chunk], lambda text: said.append(("detail", text))) as batch,
             ):
-                for result in batch:
-                    yield from rest()
-                    yield told(result)
-                    if self._stopping.is_set():
-                        yield from (told(each) for each in batch.wind_up() if each is not result)
-                        return
+                try:
+                    for result in batch:
+                        yield from rest()
+                        yield told(result)
+                        if self._stopping.is_set():
+                            yield from (told(each) for each in batch.wind_up() if each is not result)
+                            return
+                except DeviceFaultError:
+                    yield from (told(each) for each in batch.wind_up())
+                    raise
                 yield from rest()
+        except DeviceFaultError:
+            raise
         except StartError as error:
             yield "fault", (str(error), error.hint)
 

@@ -1,22 +1,32 @@
 """Many clips through the stages at once: a crew of threads decodes and encodes, the caller samples, the crew writes.
 
-A clip that fails is told as failed and the others go on; only a StartError, a full disk or an interrupt ends
-the batch. This module knows neither the networks nor the files: the stages are given to it.
+A clip that fails is told as failed and the others go on; only a StartError, a full disk, a device that fails or an
+interrupt ends the batch. This module knows neither the networks nor the files: the stages are given to it.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Protocol
 
 from mfv2a.disk import is_disk_full
-from mfv2a.errors import Mfv2aError, StartError
+from mfv2a.errors import DeviceFaultError, Mfv2aError, StartError
+from mfv2a.jobs.ahead import Awaited
 from mfv2a.jobs.crew import Crew
-from mfv2a.jobs.faults import DISK_HINT, tell_failure
+from mfv2a.jobs.entries import Entry, Stages
+from mfv2a.jobs.faults import (
+    DISK_HINT,
+    MEMORY_HINT,
+    ROOM_HINT,
+    check_device,
+    free_memory,
+    is_device_fault,
+    is_out_of_memory,
+    tell_failure,
+)
 from mfv2a.jobs.grouping import BatchSize, sample_group
 from mfv2a.jobs.plan import Item
 from mfv2a.media.patience import HANGS_S, OverdueError, Patience, StoppedError, patient
@@ -24,6 +34,8 @@ from mfv2a.records import ItemResult
 
 CLIPS_AHEAD = 2
 """Clips that are decoded, or being decoded, beyond one for each worker."""
+PHASE_WAIT_S = 30.0
+"""How long a phase waits for a further clip to be known, before it goes on without."""
 PHASE_CLIPS = 64
 """Clips that pass each kind of stage together where stages share one place in memory."""
 GRACE_S = HANGS_S  # after its time is over, until a clip that does not end by itself is given up
@@ -34,38 +46,6 @@ CLOSE_S = 10.0
 __all__ = ["Batch", "Stages", "StoppedError", "run_batch"]
 
 
-class Stages(Protocol):
-    """What happens to one clip; `sample` takes several at once. All but `sample` are called by several threads.
-
-    `prepare` and `finish` add the wall time of their own stages to `seconds`.
-    """
-
-    def prepare(self, item: Item, seconds: dict[str, float]) -> Any:
-        """File -> work: features, window plan and noise seed; asks `media.patience` whether to go on."""
-
-    def windows(self, work: Any) -> int:
-        """How many windows a work has."""
-
-    def sample(self, works: Sequence[Any], batch_size: int) -> Sequence[Any]:
-        """Works -> the latents of each, at most `batch_size` windows at a time."""
-
-    def finish(self, item: Item, work: Any, latent: Any, seconds: dict[str, float]) -> ItemResult | None:
-        """Latents -> dubbed file, or None: the work shall be sampled once more."""
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """One clip on its way."""
-
-    item: Item
-    patience: Patience
-    future: Future[Any]
-    work: Any = None
-    windows: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    latent: Any = None
-
-
 class Batch:
     """Clips on their way through the stages; iterate over it for their results, and close it.
 
@@ -74,7 +54,7 @@ class Batch:
     memory does not grow with their number.
 
     Args:
-        items: the videos.
+        items: the videos, or what to wait for until the next is known: what is there goes on meanwhile.
         stages: what happens to each.
         batch_size: windows sampled together.
         tell: takes details for people who asked for them: tracebacks, ffmpeg's words.
@@ -87,7 +67,7 @@ class Batch:
 
     def __init__(
         self,
-        items: Iterable[Item],
+        items: Iterable[Item | Awaited],
         stages: Stages,
         *,
         batch_size: BatchSize,
@@ -100,11 +80,13 @@ class Batch:
         self._items = iter(items)
         self._stages, self._size, self._tell, self._timeout_s = stages, batch_size, tell, timeout_s
         self._stop, self._kill = Event(), Event()
+        self._coming: Awaited | None = None
         self._phased = phased
         self._ahead, self._backlog = workers + CLIPS_AHEAD, 2 * workers + CLIPS_AHEAD
-        self._ready: deque[_Entry] = deque()
-        self._group: list[_Entry] = []
-        self._finishing: deque[_Entry] = deque()
+        self._ready: deque[Entry] = deque()
+        self._group: list[Entry] = []
+        self._finishing: deque[Entry] = deque()
+        self._cramped: deque[Entry] = deque()
         self._crew = Crew(workers, begin=begin)
 
     def __enter__(self) -> Batch:
@@ -120,6 +102,7 @@ class Batch:
 
         Raises:
             StartError: nothing can go on, for instance the disk is full; the item's own result comes first.
+            DeviceFaultError: the device failed; the clips on their way have no result, they are to be made again.
         """
         while True:
             self._decode_ahead()
@@ -130,26 +113,35 @@ class Batch:
                 if not self._phased and sum(each.windows for each in self._group) >= self._size.windows:
                     yield from self._sample()
             elif self._group and not self._ready and not (self._phased and self._finishing):
-                yield from self._sample()
-            elif self._ready or self._finishing:
+                if not self._awaits_more(PHASE_WAIT_S if self._phased else 0.0):
+                    yield from self._sample()
+            elif self._ready or self._finishing or self._coming is not None:
                 self._wait()
+            elif self._cramped:
+                self._begin(self._cramped.popleft())
             else:
                 return
 
     def wind_up(self) -> Iterator[ItemResult]:
-        """Begins nothing more, and gives the results of the clips that are being written."""
+        """Begins nothing more, and gives the results of the clips that are being written, as they are there."""
         self._stop.set()
+        end_s = time.monotonic() + WIND_UP_S
         while self._finishing:
-            entry = self._finishing.popleft()
-            if not wait([entry.future], timeout=WIND_UP_S).done:
+            futures = [entry.future for entry in self._finishing]
+            done = wait(futures, timeout=max(0.0, end_s - time.monotonic()), return_when=FIRST_COMPLETED).done
+            entry = next((each for each in self._finishing if each.future in done), self._finishing[0])
+            self._finishing.remove(entry)
+            if entry.future not in done:
                 late = Mfv2aError(f"was not written within {WIND_UP_S:g} s of the interrupt", hint="run it again")
                 yield self._failure(entry, late)
                 continue
             try:
                 result = entry.future.result()
-            except StoppedError:
+            except (StoppedError, DeviceFaultError):
                 continue
             except Exception as error:  # noqa: BLE001 - the batch is ending already; the clip's own fault is told
+                if is_device_fault(error):
+                    continue
                 result = tell_failure(entry.item, error, self._tell, entry.seconds)
             if result is not None:
                 yield result
@@ -162,12 +154,26 @@ class Batch:
 
     def _decode_ahead(self) -> None:
         while self._may_begin() and not self._stop.is_set():
+            if self._coming is not None and not self._coming.done():
+                return
             item = next(self._items, None)
+            if isinstance(item, Future):
+                self._coming = item
+                continue
+            self._coming = None
             if item is None:
                 return
-            entry = _Entry(item, Patience(self._timeout_s, self._stop, self._kill), Future())
-            entry.future = self._crew.submit(lambda entry=entry: self._prepare(entry))  # type: ignore[misc]
-            self._ready.append(entry)
+            self._begin(Entry(item, Patience(self._timeout_s, self._stop, self._kill), Future()))
+
+    def _awaits_more(self, wait_s: float) -> bool:
+        """Waits a while for the next clip, if it may begin now; whether there is one, or an end."""
+        if self._coming is None or not self._may_begin():
+            return False
+        return bool(wait([self._coming], timeout=wait_s).done)
+
+    def _begin(self, entry: Entry) -> None:
+        entry.future = self._crew.submit(lambda: self._prepare(entry))
+        self._ready.append(entry)
 
     def _may_begin(self) -> bool:
         """Whether another clip may be decoded now."""
@@ -175,14 +181,14 @@ class Batch:
             return not self._finishing and len(self._ready) + len(self._group) < PHASE_CLIPS
         return len(self._ready) < self._ahead
 
-    def _prepare(self, entry: _Entry) -> None:
+    def _prepare(self, entry: Entry) -> None:
         """In a thread of the crew: file -> work."""
         with patient(entry.patience):
             entry.patience.check()
             entry.work = self._stages.prepare(entry.item, entry.seconds)
             entry.windows = self._stages.windows(entry.work)
 
-    def _finish(self, entry: _Entry) -> ItemResult | None:
+    def _finish(self, entry: Entry) -> ItemResult | None:
         """In a thread of the crew: latent -> file."""
         with patient(entry.patience):
             entry.patience.check()
@@ -190,7 +196,7 @@ class Batch:
             assert latent is not None
             return self._stages.finish(entry.item, entry.work, latent, entry.seconds)
 
-    def _gather(self, entry: _Entry) -> Iterator[ItemResult]:
+    def _gather(self, entry: Entry) -> Iterator[ItemResult]:
         error = entry.future.exception()
         if error is None:
             self._group.append(entry)
@@ -199,14 +205,19 @@ class Batch:
 
     def _sample(self) -> Iterator[ItemResult]:
         group, self._group = self._group, []
-        for entry, error in sample_group(group, self._stages, self._size, self._tell):
+        try:
+            sampled = sample_group(group, self._stages, self._size, self._tell)
+        except DeviceFaultError:
+            self._tell_fault(group)
+            raise
+        for entry, error in sampled:
             if error is not None:
                 yield self._failure(entry, error)
             else:
                 entry.future = self._crew.submit(lambda entry=entry: self._finish(entry), urgent=True)  # type: ignore[misc]
                 self._finishing.append(entry)
 
-    def _settle(self, entry: _Entry) -> Iterator[ItemResult]:
+    def _settle(self, entry: Entry) -> Iterator[ItemResult]:
         error = entry.future.exception()
         if error is None and entry.future.result() is None:
             self._finishing.popleft()
@@ -219,30 +230,49 @@ class Batch:
         self._finishing.popleft()
         yield from self._fail(entry, error)
 
-    def _fail(self, entry: _Entry, error: BaseException) -> Iterator[ItemResult]:
-        """Tells a clip's failure; what ends the batch is raised after it."""
+    def _fail(self, entry: Entry, error: BaseException) -> Iterator[ItemResult]:
+        """Tells a clip's failure; what ends the batch is raised after it.
+
+        For want of memory it is tried once more, when it has all of it: after the others.
+        """
         if not isinstance(error, Exception):
             raise error
-        yield self._failure(entry, error)
+        try:
+            check_device(error)
+        except DeviceFaultError:
+            self._tell_fault([entry])
+            raise
+        if is_out_of_memory(error) and not entry.again:
+            self._tell(f"{entry.item.source}: out of memory: it is tried again alone, after the others")
+            free_memory()
+            patience = Patience(self._timeout_s, self._stop, self._kill)
+            self._cramped.append(Entry(entry.item, patience, Future(), again=True))
+            return
+        yield self._failure(entry, error, ROOM_HINT)
         if isinstance(error, StartError):
             raise error
         if is_disk_full(error):
             raise StartError("the disk is full: the batch stops", hint=DISK_HINT) from error
+
+    def _tell_fault(self, entries: Sequence[Entry]) -> None:
+        self._tell("the device failed at " + ", ".join(str(entry.item.source) for entry in entries))
 
     def _wait(self) -> None:
         """Until the first clip of a queue is through its stage; clips that hang are given up meanwhile."""
         heads = [queue[0].future for queue in (self._ready, self._finishing) if queue]
         if len(self._finishing) >= self._backlog:  # no more is taken in before one of these is through
             heads = [self._finishing[0].future]
+        if self._coming is not None and self._may_begin():
+            heads.append(self._coming)
         wait(heads, timeout=None if self._timeout_s is None else LOOK_S, return_when=FIRST_COMPLETED)
         for entry in (*self._ready, *self._finishing):
             if not entry.future.done() and entry.patience.is_overdue(GRACE_S):
                 self._crew.give_up(entry.future, entry.patience.overdue())
 
-    def _failure(self, entry: _Entry, error: Exception) -> ItemResult:
+    def _failure(self, entry: Entry, error: Exception, memory_hint: str = MEMORY_HINT) -> ItemResult:
         if isinstance(error, OverdueError):
             self._tell(f"{entry.item.source}: given up after {entry.patience.spent_s:.1f} s")
-        return tell_failure(entry.item, error, self._tell, entry.seconds)
+        return tell_failure(entry.item, error, self._tell, entry.seconds, memory_hint)
 
 
 def run_batch(

@@ -8,12 +8,10 @@ held are tried once more, each alone, and have failed if they are lost again.
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count, groupby
@@ -21,22 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
 from mfv2a.jobs.actor import Dubber, Numbered, item_from_root, options_from_root
+from mfv2a.jobs.address import LOCAL, connect
+from mfv2a.jobs.ahead import Awaited
 from mfv2a.jobs.failures import failed
 from mfv2a.jobs.plan import Item
 from mfv2a.media.temporary import remove_parts
 from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from mfv2a.jobs.dub import DubOptions
 
 log = logging.getLogger(__name__)
 CHUNK = 16  # clips that an actor is given at a time
 WAIT_S, WIND_UP_S, START_S = 1.0, 60.0, 600.0
 STILLBORN = 3  # actors that die before any is ready, until the run is given up
-LOCAL = "local"
-TOLD = ("MFV2A_CHECKPOINTS", "HF_HUB_OFFLINE")  # variables that what was asked for may stand in
 DEVICES = ("auto", "all", "cuda", "cpu")
 
 
@@ -53,7 +49,8 @@ class RayPool:
     """Clips on their way through a Ray cluster; to be used as `jobs.batch.Batch` is.
 
     Args:
-        groups: the videos, the items of each together: they go to one actor.
+        groups: the videos, the items of each together: they go to one actor; or what to wait for until the next is
+            known.
         options: how to dub; its `ray` is the address, its `ray_cpus` the cores of an actor.
         begin: is told when an item is handed over.
         tell: takes details.
@@ -65,7 +62,7 @@ class RayPool:
 
     def __init__(
         self,
-        groups: Iterator[list[Item]],
+        groups: Iterator[list[Item] | Awaited],
         options: DubOptions,
         *,
         begin: Callable[[Item, str], None],
@@ -76,12 +73,12 @@ class RayPool:
                 f"--device {options.sound.device} does not go with --ray: the cluster chooses its GPUs",
                 hint="use auto, cuda or cpu",
             )
-        self._ray = _connect(options.ray or LOCAL)
+        self._ray = connect(options.ray or LOCAL)
         self._options = options_from_root(options)
         self._begin, self._tell = begin, tell
         self._groups, self._numbers = groups, count()
         self._fresh: deque[list[Numbered]] = deque()
-        self._all_known = False
+        self._all_known, self._known = False, 0
         self._again: deque[list[Numbered]] = deque()
         self._tried: set[int] = set()
         self._open = 0
@@ -91,8 +88,9 @@ class RayPool:
         except StartError:
             self._ray.shutdown()
             raise
-        self._look_ahead()
-        self._hands = [self._hire() for _ in range(min(self._most, len(self._fresh)))]
+        self._coming: Awaited | None = None
+        self._hands: list[_Hand] = []
+        self._feed()
         self._last_news, self._stillborn = time.monotonic(), 0
 
     def __enter__(self) -> RayPool:
@@ -114,8 +112,11 @@ class RayPool:
                 yield self._settled[0]  # taken away when it is told: an interrupt loses nothing
                 self._settled.popleft()
                 self._open -= 1
+            self._feed()
             if self._open > 0:
                 self._hear()
+            elif self._coming is not None:
+                wait([self._coming], timeout=WAIT_S)
 
     def wind_up(self) -> Iterator[ItemResult]:
         """Begins nothing more, and gives the results of the clips that are being written."""
@@ -211,15 +212,28 @@ class RayPool:
         sent = [(number, item_from_root(item)) for number, item in chunk]
         hand.awaited = hand.actor.dub.options(num_returns="streaming").remote(sent)
 
+    def _feed(self) -> None:
+        """Gives what is known by now to actors that have nothing; for more videos than actors there are more."""
+        self._look_ahead()
+        while len(self._hands) < min(self._most, self._known):
+            self._hands.append(self._hire())
+        for hand in self._hands:
+            if self._fresh and hand.is_ready and hand.awaited is None:
+                self._give(hand, stopping=False)
+
     def _look_ahead(self) -> None:
         """Keeps two chunks for each actor ready."""
         while not self._all_known and len(self._fresh) < 2 * CHUNK * self._most:
             group = next(self._groups, None)
+            if isinstance(group, Future):
+                self._coming = group
+                return
             if group is None:
                 self._all_known = True
             else:
                 self._fresh.append([(next(self._numbers), item) for item in group])
                 self._open += len(group)
+                self._known += 1
 
     def _next_chunk(self) -> list[Numbered]:
         """What an actor is given next: of few clips that are left, each actor gets some."""
@@ -233,8 +247,10 @@ class RayPool:
         return chunk
 
     def _bury(self, hand: _Hand, error: Exception, stopping: bool) -> None:
-        """What becomes of the clips of an actor that is lost."""
+        """What becomes of the clips of an actor that is lost, or whose device is."""
         self._hands.remove(hand)
+        with suppress(self._ray.exceptions.RayError):
+            self._ray.kill(hand.actor)  # one that raised holds its device still
         for item in hand.held.values():
             remove_parts(*item.files)
         rest = [pair for pair in hand.held.items() if pair[0] not in self._tried]
@@ -257,32 +273,6 @@ class RayPool:
         if idle is not None:
             self._give(idle, stopping)
         self._hands.append(self._hire())
-
-
-def _connect(address: str) -> ModuleType:
-    """Ray, connected; what it does to signals is taken back."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError("--ray needs the package ray", hint="pip install 'mfv2a[ray]'") from None
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-    try:
-        if address == LOCAL:
-            ray.init(include_dashboard=False, **quiet)
-        else:  # actors get their environment from where the cluster was started, not from here
-            told = {name: os.environ[name] for name in TOLD if name in os.environ}
-            ray.init(address=address, runtime_env={"env_vars": told} if told else None, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise StartError(
-            f"--ray {address}: {str(error).splitlines()[0]}",
-            hint="start one with `ray start --head`, or use --ray local",
-        ) from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-    module: ModuleType = ray
-    return module
 
 
 def _last_line(error: Exception) -> str:

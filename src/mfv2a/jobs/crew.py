@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -51,6 +52,7 @@ class Crew:
             try:
                 made = make()
             except BaseException as error:  # noqa: BLE001 - told to whoever waits for the future
+                _let_go(error)
                 with suppress(InvalidStateError):  # given up meanwhile
                     future.set_exception(error)
             else:
@@ -87,3 +89,15 @@ class Crew:
                 return
             task()
             del task  # with all that it holds
+
+
+def _let_go(error: BaseException) -> None:
+    """Empties the frames that an error came through: they hold what was worked on, as long as the error is kept."""
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next  # the task's own frame holds the future that holds the error
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__

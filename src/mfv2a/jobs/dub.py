@@ -185,7 +185,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
                     report.begin()  # a shard without videos is not one that never ran
                     if not planner.total:
                         listener.note(f"shard {options.shard.index}/{options.shard.count} has no video of its own")
-                Run(planner, chain(first, plans), options, report, lock, listener, summary).carry_out()
+                Run(planner, chain(first, plans.as_they_come()), options, report, lock, listener, summary).carry_out()
             if options.prompt_from != "none" and planner.wordless:
                 listener.note(
                     f"--prompt-from {options.prompt_from}: no words in {planner.wordless} of {planner.planned}"

@@ -7,10 +7,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-import torch
-
 from mfv2a.errors import StartError
-from mfv2a.jobs.faults import is_out_of_memory
+from mfv2a.jobs.faults import check_device, free_memory, is_out_of_memory
 
 USUAL_WINDOWS = 8
 MOST_WINDOWS = 128
@@ -73,6 +71,7 @@ def sample_group(
 
     Raises:
         StartError: nothing can go on.
+        DeviceFaultError: the device failed; the clips are none the worse for it.
     """
     windows = size.windows
     error = _sample(group, sampler, windows)
@@ -100,8 +99,8 @@ def _sample(group: Sequence[Entry], sampler: Sampler, batch_size: int) -> Except
         raise
     except Exception as error:  # noqa: BLE001 - tried again in smaller parts, then told as the clip's failure
         traceback.clear_frames(error.__traceback__)  # the frames hold the tensors that did not fit
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        check_device(error)
+        free_memory()
         return error
     sample_s = (time.perf_counter() - start) / sum(each.windows for each in group)
     for each, latent in zip(group, latents, strict=True):

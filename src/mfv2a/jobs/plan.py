@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ from mfv2a.jobs.prompts import Row, settings_of
 from mfv2a.jobs.report import Report
 from mfv2a.jobs.seed import clip_seed, content_key
 from mfv2a.media.mux import AudioCodec, MuxPlan
-from mfv2a.media.patience import OverdueError, Patience, patient
+from mfv2a.media.patience import OverdueError, done_within
 from mfv2a.media.tracks import audible_track, check_beside, sound_tracks
 from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
@@ -204,8 +205,7 @@ class Planner:
     def _look(self, found: Found) -> tuple[Group, ConfigError | None]:
         """Opens one video, if need be; the error is told where its container cannot hold the codec."""
         try:
-            with patient(Patience(self._options.timeout_s)):
-                return _plan_clip(found, self._options, self._report), None
+            return done_within(self._options.timeout_s, partial(_plan_clip, found, self._options, self._report)), None
         except ConfigError as error:  # this container cannot hold that codec; others may
             return [self._failed(found, error)], error
         except (MediaError, OverdueError) as error:
@@ -216,8 +216,8 @@ class Planner:
     def _failed(self, found: Found, error: Exception) -> ItemResult:
         """The result of a video that cannot be planned: with all that was asked of it."""
         settings: dict[str, Any] = {}
-        with suppress(Mfv2aError, OSError):  # its words may be what cannot be read
-            settings, _ = settings_of(found.source, self._options)
+        with suppress(Mfv2aError, OSError):  # its words may be what cannot be read, and hang as it does
+            settings, _ = ({}, "") if isinstance(error, OverdueError) else settings_of(found.source, self._options)
         details = asked_of(found, self._options)
         return failed(found.source, error, settings={**self._options.settings, **settings}, details=details)
 

@@ -11,16 +11,19 @@ import logging
 import multiprocessing
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
+from mfv2a.jobs.ahead import Awaited
 from mfv2a.jobs.failures import failed
+from mfv2a.jobs.hand import Hand
 from mfv2a.jobs.plan import Item
-from mfv2a.jobs.worker import run_worker
+from mfv2a.jobs.worker import SICK, run_worker
 from mfv2a.media.temporary import remove_parts
 from mfv2a.records import ItemResult
 
@@ -29,34 +32,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WIND_UP_S, CLOSE_S = 60.0, 5.0
+SOON_S = 1.0  # how long to wait until it is known whether there are fewer videos than devices
 FRESH = 8  # videos kept ready for each worker
+FAULTS = 5  # of one device, with no clip made between them, until the run is given up
 STILLBORN = 3  # workers of one device that die before they ask for anything, until the run is given up
 
 Group = list[tuple[int, Item]]
-
-
-class _Hand:
-    """A worker process, seen from the parent.
-
-    Attributes:
-        device: where its networks run.
-        process: of the worker; pipe: to it.
-        held: numbers of the clips that it has, with the clips.
-        alone: it gets clips that were tried before, one group at a time.
-        asked: it has asked for something, so it could be started.
-    """
-
-    def __init__(self, device: str, process: Any, pipe: Any) -> None:
-        self.device, self.process, self.pipe = device, process, pipe
-        self.held: dict[int, Item] = {}
-        self.alone = self.asked = False
 
 
 class Pool:
     """Clips on their way through several worker processes; to be used as `jobs.batch.Batch` is.
 
     Args:
-        groups: the videos, the items of each together: they go to one worker. Asked for by the caller's thread alone.
+        groups: the videos, the items of each together: they go to one worker; or what to wait for until the next is
+            known. Asked for by the caller's thread alone.
         options: how to dub.
         devices: of the workers.
         begin: is told when a stage of an item begins; called by several threads.
@@ -66,7 +55,7 @@ class Pool:
 
     def __init__(
         self,
-        groups: Iterator[list[Item]],
+        groups: Iterator[list[Item] | Awaited],
         options: DubOptions,
         devices: Sequence[str],
         *,
@@ -79,20 +68,20 @@ class Pool:
         self._groups, self._numbers = groups, count()
         self._fresh: deque[Group] = deque()
         self._again: deque[Group] = deque()
-        self._idle: list[_Hand] = []
+        self._idle: list[Hand] = []
         self._most = FRESH * len(devices)
         self._tried: set[int] = set()
         self._open = 0
         self._stopping = self._all_known = False
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
-        self._inbox: deque[tuple[_Hand, tuple[Any, ...]]] = deque()
-        self._stillborn = 0
+        self._inbox: deque[tuple[Hand, tuple[Any, ...]]] = deque()
+        self._stillborn, self._faults = 0, Counter[str]()
         self._context = multiprocessing.get_context("spawn")
-        self._hands: list[_Hand] = []
-        self._look_ahead()
-        for device in devices[: max(1, len(self._fresh))]:
-            self._hire(device)
+        self._hands: list[Hand] = []
+        self._vacant, self._hired, self._known = deque(devices), 0, 0
+        self._coming: Awaited | None = None
+        self._look_ahead(SOON_S)
 
     def __enter__(self) -> Pool:
         """Itself."""
@@ -146,14 +135,28 @@ class Pool:
         for hand in hands:
             hand.process.join(CLOSE_S)
 
-    def _look_ahead(self) -> None:
-        """Keeps some videos ready, and gives them to the workers that were waiting for more to be known."""
+    def _look_ahead(self, wait_s: float = 0.0) -> None:
+        """Keeps some videos ready, and gives them to the workers that were waiting for more to be known.
+
+        Args:
+            wait_s: how long to wait until there are as many as devices.
+        """
+        end_s = time.monotonic() + wait_s
         while not self._all_known and len(self._fresh) < self._most:
             group = next(self._groups, None)
+            if isinstance(group, Future):
+                left_s = end_s - time.monotonic() if self._known < len(self._vacant) else 0.0
+                if wait([group], timeout=max(0.0, left_s)).done:
+                    continue
+                if group is not self._coming:
+                    self._coming = group
+                    group.add_done_callback(self._wake)
+                break
             with self._lock:
                 if group is None:
                     self._all_known = True
                 else:
+                    self._known += 1
                     self._fresh.append([(next(self._numbers), item) for item in group])
                     self._open += len(group)
         with self._lock:
@@ -161,6 +164,14 @@ class Pool:
         for hand in idle:
             with suppress(OSError):  # it has died meanwhile: what it was given is tried again
                 self._answer(hand)
+        while self._vacant and self._hired < max(1, self._known):
+            self._hired += 1
+            self._hire(self._vacant.popleft())
+
+    def _wake(self, _: object) -> None:
+        """Another video is known."""
+        with self._news:
+            self._news.notify_all()
 
     def _hire(self, device: str) -> None:
         """Starts a worker and listens to it."""
@@ -170,12 +181,12 @@ class Pool:
         )
         process.start()
         theirs.close()
-        hand = _Hand(device, process, ours)
+        hand = Hand(device, process, ours)
         with self._lock:
             self._hands.append(hand)
         threading.Thread(target=self._listen, args=(hand,), name="mfv2a-pool-ear", daemon=True).start()
 
-    def _listen(self, hand: _Hand) -> None:
+    def _listen(self, hand: Hand) -> None:
         """In a thread of its own: answers a worker, and keeps what the caller shall settle."""
         try:
             with suppress(EOFError, OSError):
@@ -190,7 +201,7 @@ class Pool:
                 self._inbox.append((hand, ("gone",)))
                 self._news.notify_all()
 
-    def _hear(self, hand: _Hand, message: tuple[Any, ...]) -> None:
+    def _hear(self, hand: Hand, message: tuple[Any, ...]) -> None:
         word = message[0]
         if word == "want":
             self._answer(hand)
@@ -217,7 +228,7 @@ class Pool:
                 self._inbox.append((hand, message))
                 self._news.notify_all()
 
-    def _answer(self, hand: _Hand) -> None:
+    def _answer(self, hand: Hand) -> None:
         """Gives a worker the next videos, lets it first finish those that it has, or sends it home."""
         with self._lock:
             if hand not in self._hands:
@@ -241,16 +252,18 @@ class Pool:
                 self._idle.append(hand)
                 self._news.notify_all()
 
-    def _settle(self, hand: _Hand, message: tuple[Any, ...]) -> Iterator[ItemResult]:
+    def _settle(self, hand: Hand, message: tuple[Any, ...]) -> Iterator[ItemResult]:
         if message[0] == "result":
             yield message[2]
             self._open -= 1
+            if message[2].status == "ok":
+                self._faults[hand.device] = 0
         elif message[0] == "fault":
             raise (ConfigError if message[3] == "ConfigError" else StartError)(message[1], hint=message[2])
         elif message[0] == "gone":
             yield from self._bury(hand)
 
-    def _bury(self, hand: _Hand) -> Iterator[ItemResult]:
+    def _bury(self, hand: Hand) -> Iterator[ItemResult]:
         """What becomes of the clips that an ended worker held; another takes its place if there is work left."""
         for item in hand.held.values():
             remove_parts(*item.files)
@@ -263,11 +276,15 @@ class Pool:
             work = bool(self._again or self._fresh or not self._all_known)
         code = hand.process.exitcode
         end = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with status {code}"
+        end = "met a fault of its device" if code == SICK else end
         if rest or lost:
             self._tell(f"the worker on {hand.device} {end}; {len(rest)} clips are tried again")
         self._stillborn = 0 if hand.asked else self._stillborn + 1
         if self._stillborn >= STILLBORN:
             raise StartError(f"no worker can be started on {hand.device}: it {end}", hint="run with a single --device")
+        self._faults[hand.device] += code == SICK
+        if self._faults[hand.device] >= FAULTS:
+            raise StartError(f"{hand.device} fails again and again", hint="leave it out of --device, or restart it")
         if work and not self._stopping:
             self._hire(hand.device)
         for _, item in lost:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mfv2a.errors import StartError
+from mfv2a.jobs.ahead import Awaited, known_soon
 from mfv2a.jobs.crew import Crew
 from mfv2a.jobs.heartbeat import Heartbeat
 from mfv2a.jobs.lock import FolderLock
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 WRITER_S = 10.0
 PLANNED_AHEAD = 64  # videos that are looked at before their turn comes
 TOLD = 5  # files in one sentence
+SOON_S = 1.0  # how long to wait until it is known whether there are only few videos
 FETCHED_AHEAD = 4  # the same, where they have to be fetched
 
 
@@ -50,7 +53,7 @@ class Run:
 
     Args:
         planner: counts what is to be done.
-        plans: of it, video after video.
+        plans: of it, video after video, as they come.
         options: how.
         report: where results go.
         lock: of the output folder.
@@ -61,7 +64,7 @@ class Run:
     def __init__(
         self,
         planner: Planner,
-        plans: Iterator[Group],
+        plans: Iterator[Group | Awaited],
         options: DubOptions,
         report: Report,
         lock: FolderLock,
@@ -93,10 +96,10 @@ class Run:
             if self._options.heartbeat is not None:
                 self._heart = stack.enter_context(Heartbeat(self._options.heartbeat, self._counts))
             groups = self._to_dub()
-            first = next(groups, None)
-            if first is not None:
+            first, _ = known_soon(groups, 1)
+            if first:
                 self._listener.loading()
-                with start_batch(chain([first], groups), self._options, self._begin, self._listener.detail) as batch:
+                with start_batch(chain(first, groups), self._options, self._begin, self._listener.detail) as batch:
                     self._dub(batch)
         if self._stale:
             told = ", ".join(map(str, self._stale[:TOLD])) + (" ..." if len(self._stale) > TOLD else "")
@@ -108,9 +111,12 @@ class Run:
                 f"{self._summary.not_begun} of {self._planner.total} were not done; run the same command again to go on"
             )
 
-    def _to_dub(self) -> Iterator[list[Item]]:
+    def _to_dub(self) -> Iterator[list[Item] | Awaited]:
         """The outputs to be made, those of one video together; what is known already is settled on the way."""
         for group in self._plans:
+            if isinstance(group, Future):
+                yield group
+                continue
             if group and self._options.mirror is not None:
                 self._held[group[0].source] = len(group)
             for each in group:
@@ -202,11 +208,13 @@ class Run:
         }
 
 
-def start_batch(groups: Iterator[list[Item]], options: DubOptions, begin: Any, tell: Any) -> Batch | Pool | RayPool:
+def start_batch(
+    groups: Iterator[list[Item] | Awaited], options: DubOptions, begin: Any, tell: Any
+) -> Batch | Pool | RayPool:
     """Loads the model and starts the crew; with several devices, starts a worker process for each.
 
     Args:
-        groups: what is to be dubbed, video after video; asked for by the caller's thread alone.
+        groups: what is to be dubbed, video after video, as they come; asked for by the caller's thread alone.
         options: how.
         begin: is told when a stage of an item begins.
         tell: takes details.
@@ -227,8 +235,7 @@ def start_batch(groups: Iterator[list[Item]], options: DubOptions, begin: Any, t
 
         return Pool(groups, options, devices, begin=begin, tell=tell, cores=count_cores())
     cores = count_cores()
-    first = list(islice(groups, options.workers or min(cores, MOST_WORKERS)))
-    started = Started(
-        replace(options, sound=replace(options.sound, device=devices[0])), begin, cores=cores, most=sum(map(len, first))
-    )
+    first, are_all = known_soon(groups, options.workers or min(cores, MOST_WORKERS), SOON_S)
+    most = sum(map(len, first)) if are_all else None
+    started = Started(replace(options, sound=replace(options.sound, device=devices[0])), begin, cores=cores, most=most)
     return started.batch(started.expected(chain(first, groups)), tell)

@@ -122,7 +122,10 @@ def _step_of(line: bytes) -> float:
 
 
 class StopFlag:
-    """Set by SIGTERM and Ctrl-C while open; the handlers before it come back afterwards."""
+    """Set by SIGTERM, Ctrl-C and SIGHUP while open; the handlers before it come back afterwards.
+
+    SIGHUP is left alone where it is ignored, as under `nohup`.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -135,7 +138,10 @@ class StopFlag:
 
     def __enter__(self) -> StopFlag:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+                numbers.append(signal.SIGHUP)
+            for number in numbers:
                 self._before[number] = signal.signal(number, self._set)
         return self
 

@@ -159,6 +159,7 @@ def sound_of_shots(
     sample_rate_hz: int,
     folder: Path,
     seconds: dict[str, float],
+    turn: AbstractContextManager[Any] | None = None,
 ) -> Audio:
     """The sound of a clip, exactly round(duration x rate) samples; that of a long one lies in a nameless file.
 
@@ -169,12 +170,13 @@ def sound_of_shots(
         sample_rate_hz: of the result.
         folder: on whose disk long sounds are kept.
         seconds: takes the time of "vae" and "vocoder".
+        turn: held while a network runs.
 
     Raises:
         OSError: a long sound cannot be kept there.
         StoppedError, OverdueError: the work shall end.
     """
-    decode = partial(decode_sound, pipeline, sample_rate_hz=sample_rate_hz, folder=folder)
+    decode = partial(decode_sound, pipeline, sample_rate_hz=sample_rate_hz, folder=folder, turn=turn)
     if len(draft.works) == 1:
         return decode(draft.works[0], latents[0], seconds=seconds)
     places = [round(start_s * sample_rate_hz) for start_s in draft.starts_s]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mfv2a.disk import is_disk_full
 from mfv2a.errors import MediaError, SoundError, StartError
 from mfv2a.jobs.delivery import Channels
-from mfv2a.jobs.faults import MEMORY_HINT, is_out_of_memory
+from mfv2a.jobs.faults import MEMORY_HINT, free_memory, is_out_of_memory
 from mfv2a.jobs.sound import level_dbfs
 from mfv2a.records import Audio
 
@@ -45,6 +46,7 @@ class SoundMaker:
         self._options, self._rate_hz = options, rate_hz
         self._pipeline = options.sound.load()
         self._jury = Jury(options.choice) if options.choice.listens else None
+        self._sampler = options.sound.sampler()  # with half the batch once that was too much
         info = self._pipeline.info
         self._settings = {
             **options.sound.settings(info),
@@ -114,17 +116,19 @@ class SoundMaker:
         return [each for draft in drafts for each in self._sample_each([draft])]
 
     def _sample(self, works: Sequence[Work]) -> list[Tensor]:
-        """Their latents, with half the batch while memory is short."""
-        sampler = self._options.sound.sampler()
+        """Their latents, with half the batch while memory is short; it stays at what fits."""
         while True:
+            size = self._sampler.batch_size
             try:
-                return self._pipeline.sample(works, sampler)
+                return self._pipeline.sample(works, self._sampler)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                if sampler.batch_size <= 1:
+                if size <= 1:
                     raise StartError("not enough memory for one sound", hint=MEMORY_HINT) from error
-            sampler = replace(sampler, batch_size=sampler.batch_size // 2)
+                traceback.clear_frames(error.__traceback__)  # they hold the tensors that did not fit
+            free_memory()
+            self._sampler = replace(self._sampler, batch_size=size // 2)
 
     def _prepare(self, take: Take) -> Draft:
         from mfv2a.jobs.drafts import Draft

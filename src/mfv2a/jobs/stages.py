@@ -76,7 +76,9 @@ class DubStages:
         self._rate_hz = sound.rate_hz(pipeline.info)
         self._decoder_threads, self._decode_device = decoder_threads, decode_device
         self._cache, self._deliver = cache, deliver
-        self._device: AbstractContextManager[Any] = nullcontext() if pipeline.device.type == "cpu" else Turn()
+        self._device: AbstractContextManager[Any] = nullcontext()
+        if pipeline.device.type != "cpu":
+            self._device = Turn(of_device=True)
         self._choice, self._delivery = choice or ChoiceOptions(), delivery or DeliveryOptions()
         self._jury = Jury(self._choice) if self._choice.listens else None
         self._drafts: Shared[Draft] = Shared()
@@ -206,15 +208,15 @@ class DubStages:
     ) -> None:
         """Makes the sound of one candidate, and listens to it where there is a choice."""
         spent: dict[str, float] = {}
-        with self._device:
-            audio = sound_of_shots(
-                self._pipeline,
-                draft,
-                latents,
-                sample_rate_hz=self._rate_hz,
-                folder=item.output.parent,
-                seconds=spent,
-            )
+        audio = sound_of_shots(
+            self._pipeline,
+            draft,
+            latents,
+            sample_rate_hz=self._rate_hz,
+            folder=item.output.parent,
+            seconds=spent,
+            turn=self._device,
+        )
         candidate = Candidate(number=number, seed=candidate_seed(draft.seed, number), audio=audio)
         if self._jury is None:
             draft.kept = [candidate]

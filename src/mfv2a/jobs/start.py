@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from mfv2a.media.hardware import choose_decoder
+from mfv2a.media.hardware import DecodeDevice, choose_decoder, use_gpu
 
 if TYPE_CHECKING:
+    from mfv2a.jobs.ahead import Awaited
     from mfv2a.jobs.batch import Batch
     from mfv2a.jobs.cache import FeatureCache
     from mfv2a.jobs.dub import DubOptions
@@ -40,17 +42,26 @@ class Started:
         self, options: DubOptions, begin: Callable[[Item, str], None], *, cores: int, most: int | None = None
     ) -> None:
         os.environ.setdefault(WAIT_POLICY, "passive")
+        from mfv2a.jobs.grouping import MOST_WINDOWS, BatchSize
         from mfv2a.jobs.stages import DubStages
         from mfv2a.media.motion import use_one_thread
 
         self._options = options
-        decode_device = options.decode_device if choose_decoder(options.decode_device) == "cuda" else "cpu"
+        place = options.sound.device.partition(":")[2]
+        number = int(place) if place.isdecimal() else 0
+        _find_decoder(options.decode_device, number)  # refuses before the model is loaded
         self._pipeline = options.sound.load()
+        decode_device = options.decode_device
+        if decode_device == "auto" and self._pipeline.device.type == "cpu":
+            decode_device = "cpu"
+        decode_device = _find_decoder(decode_device, self._pipeline.device.index or number)
         cache = None if options.cache is None else _open_cache(options, self._pipeline, decode_device)
         workers = options.workers or min(cores, MOST_WORKERS)
         self._workers = workers if most is None else min(workers, most)
         self._share = max(1, cores // self._workers)
         use_one_thread()
+        grows = options.batch_grows and self._pipeline.device.type == "cuda"
+        self._size = BatchSize(options.sound.batch_size, most=MOST_WINDOWS if grows else None)
         self._stages = DubStages(
             self._pipeline,
             options.sound,
@@ -68,14 +79,17 @@ class Started:
         """Says which items will come, so that those of one video are looked at once."""
         self._stages.expect(items)
 
-    def expected(self, groups: Iterable[list[Item]]) -> Iterator[Item]:
+    def expected(self, groups: Iterable[list[Item] | Awaited]) -> Iterator[Item | Awaited]:
         """The items of groups, those of one video together, each group expected when it is asked for."""
         for group in groups:
+            if isinstance(group, Future):
+                yield group
+                continue
             self.expect(group)
             yield from group
 
-    def batch(self, items: Iterable[Item], tell: Callable[[str], None]) -> Batch:
-        """Clips on their way through the stages.
+    def batch(self, items: Iterable[Item | Awaited], tell: Callable[[str], None]) -> Batch:
+        """Clips on their way through the stages; how many windows fit is remembered from batch to batch.
 
         Args:
             items: that were expected; may wait until there are more.
@@ -84,14 +98,12 @@ class Started:
         import torch
 
         from mfv2a.jobs.batch import Batch
-        from mfv2a.jobs.grouping import MOST_WINDOWS, BatchSize
 
         all_threads = torch.get_num_threads()
-        grows = self._options.batch_grows and self._pipeline.device.type == "cuda"
         batch = Batch(
             items,
             self._stages,
-            batch_size=BatchSize(self._options.sound.batch_size, most=MOST_WINDOWS if grows else None),
+            batch_size=self._size,
             tell=tell,
             workers=self._workers,
             timeout_s=self._options.timeout_s,
@@ -100,6 +112,14 @@ class Started:
         )
         torch.set_num_threads(all_threads)  # of this thread, which samples
         return batch
+
+
+def _find_decoder(device: DecodeDevice, number: int) -> DecodeDevice:
+    """Where to decode: "cpu" if no GPU does, else what was asked for, on the GPU of this number."""
+    if device == "cpu":
+        return "cpu"
+    use_gpu(number)
+    return device if choose_decoder(device) == "cuda" else "cpu"
 
 
 def split_devices(name: str) -> tuple[str, ...]:

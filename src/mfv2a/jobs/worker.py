@@ -22,7 +22,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from mfv2a.errors import Mfv2aError, StartError
+from mfv2a.errors import DeviceFaultError, Mfv2aError, StartError
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.telling import WarningsTo
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mfv2a.jobs.start import Started
 
 ORPHANED = 3
+SICK = 5  # the device failed: a new process may use it, this one cannot
 
 
 class _StopError(BaseException):
@@ -47,15 +48,18 @@ def run_worker(pipe: Connection, options: DubOptions, device: str, cores: int) -
         cores: that this worker may use.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal: the parent decides
+    if hasattr(signal, "SIGHUP"):  # as does a terminal's end
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
+    code = 0
     with suppress(_StopError):  # also one that comes while this ends
         try:
-            _Worker(pipe, replace(options, sound=replace(options.sound, device=device)), cores).work()
+            code = _Worker(pipe, replace(options, sound=replace(options.sound, device=device)), cores).work()
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(OSError):
         pipe.close()
-    os._exit(0)  # a thread that was given up because it hangs in a library would keep the process
+    os._exit(code)  # a thread that was given up because it hangs in a library would keep the process
 
 
 def _stop(*_: object) -> None:
@@ -72,8 +76,8 @@ class _Worker:
         self._numbers: dict[tuple[str, int], int] = {}
         self._ended = False
 
-    def work(self) -> None:
-        """Dubs until the parent has no more."""
+    def work(self) -> int:
+        """Dubs until the parent has no more; gives the status with which the process shall end."""
         threading.Thread(target=self._listen, daemon=True, name="mfv2a-worker-ear").start()
         logging.getLogger("mfv2a").addHandler(WarningsTo(lambda text: self.send("warning", text)))
         try:
@@ -85,8 +89,22 @@ class _Worker:
             started = Started(self._options, self._begin, cores=self._cores)
             while not self._ended:
                 self._round(started)
-        except Mfv2aError as error:
-            self.send("fault", str(error), error.hint, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - raised again unless it is known
+            return self._give_up(error)
+        return 0
+
+    def _give_up(self, error: Exception) -> int:
+        """Tells what ends this worker; of a device that failed, that it is this worker's end alone."""
+        from mfv2a.jobs.faults import of_the_machine
+
+        known = of_the_machine(error) or error
+        if isinstance(known, DeviceFaultError):
+            self.send("warning", f"--device {self._options.sound.device}: {known}; a new process takes over")
+            return SICK
+        if not isinstance(known, Mfv2aError):
+            raise error
+        self.send("fault", str(known), known.hint, type(known).__name__)
+        return 0
 
     def _round(self, started: Started) -> None:
         """Dubs until the parent says that it is enough for now."""

@@ -18,14 +18,37 @@ DecodeDevice = Literal["auto", "cpu", "cuda"]
 _LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
-@cache
+_WAYS: tuple[dict[str, object], ...] = ({"primary_ctx": "1"}, {})
+"""How FFmpeg is asked for a GPU: for the context that torch has there, else for one of its own a video."""
+_GPUS = [0]  # the one that decodes in this process
+
+
+def use_gpu(number: int) -> None:
+    """Decode on this GPU in this process, where a GPU decodes; what is known of it is asked again.
+
+    FFmpeg shares a context only if it was made as FFmpeg would: so this is said before torch makes it, and after.
+    """
+    _GPUS[:] = [number]
+    _find_way.cache_clear()
+
+
 def decoder_fault() -> str:
     """Why no GPU decodes here, in a few words; "" if one does."""
-    try:
-        av.codec.CodecContext.create("h264", "r", hwaccel=_cuda())
-    except (av.FFmpegError, OSError, RuntimeError, ValueError, NotImplementedError) as error:
-        return f"FFmpeg could not open a CUDA device ({error})"
-    return ""
+    return _find_way()[1]
+
+
+@cache
+def _find_way() -> tuple[dict[str, object], str]:
+    """The options with which FFmpeg opens the GPU, and why it does not, "" if it does."""
+    fault = ""
+    for options in _WAYS:
+        try:
+            av.codec.CodecContext.create("h264", "r", hwaccel=_gpu(options))
+        except (av.FFmpegError, OSError, RuntimeError, ValueError, NotImplementedError) as error:
+            fault = f"FFmpeg could not open a CUDA device ({error})"
+        else:
+            return options, ""
+    return {}, fault
 
 
 def opening(device: Literal["cpu", "cuda"]) -> dict[str, Any]:
@@ -52,4 +75,8 @@ def choose_decoder(device: DecodeDevice) -> Literal["cpu", "cuda"]:
 
 
 def _cuda() -> HWAccel:
-    return HWAccel("cuda", allow_software_fallback=True)
+    return _gpu(_find_way()[0])
+
+
+def _gpu(options: dict[str, object]) -> HWAccel:
+    return HWAccel("cuda", device=str(_GPUS[-1]), allow_software_fallback=True, options=dict(options))

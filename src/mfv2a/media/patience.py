@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
-from mfv2a.errors import Mfv2aError
+from mfv2a.errors import DeviceFaultError, Mfv2aError
 
 ASK_S = 0.5  # how often who waits for its turn asks whether to go on
 HANGS_S = 5.0  # after its time is over, until work that does not end by itself is taken to hang
+DEVICE_HANGS_S = 30.0  # the same of what has a device: nobody else can use it then
 TIMEOUT_HINT = "leave this file out, or allow more with --timeout"
 
 Done = TypeVar("Done")
@@ -115,10 +116,15 @@ class Turn:
     """A lock whose wait is not counted as work: the clock of the thread's `patience` stands still until it has it.
 
     Who holds it beyond the time that is allowed for its work, and does not end, is waited for no longer.
+
+    Args:
+        of_device: it is the turn at a device. Who holds that and does not end takes it from all the others: no fault of
+            theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_device: bool = False) -> None:
         self._lock = threading.Lock()
+        self._of_device = of_device
         self._holder: Patience | None = None
 
     def __enter__(self) -> None:
@@ -127,6 +133,7 @@ class Turn:
         Raises:
             StoppedError: the batch ends at once.
             OverdueError: who has it hangs.
+            DeviceFaultError: the same, where it is the turn at a device.
         """
         patience = _current.get()
         if patience is not None:
@@ -135,13 +142,20 @@ class Turn:
             while not self._lock.acquire(timeout=ASK_S):
                 if patience is not None:
                     patience.check_writing()
-                holder = self._holder
-                if holder is not None and holder.is_overdue(HANGS_S):
-                    raise holder.overdue()
+                self._look_at(self._holder)
         finally:
             if patience is not None:
                 patience.begin()
         self._holder = patience
+
+    def _look_at(self, holder: Patience | None) -> None:
+        """Whoever has it must end some time after that was due."""
+        if holder is None or not holder.is_overdue(DEVICE_HANGS_S if self._of_device else HANGS_S):
+            return
+        if not self._of_device:
+            raise holder.overdue()
+        hint = "run the same command again: what is done is skipped; --timeout says how long one call may take"
+        raise DeviceFaultError(f"the device does not answer: a call has not ended in {holder.spent_s:.0f} s", hint=hint)
 
     def __exit__(self, *error: object) -> None:
         """Hand it on."""
@@ -185,3 +199,20 @@ def done_aside(work: Callable[[], Done]) -> Done:
     while not wait([done], timeout=ASK_S).done:
         check_patience()
     return done.result()
+
+
+def done_within(seconds: float | None, work: Callable[[], Done]) -> Done:
+    """Does what asks `patience` and may hang all the same; it is left to itself when time is over.
+
+    Args:
+        seconds: how long it may take, None for as long as it likes.
+        work: what it raises is raised here.
+
+    Raises:
+        OverdueError: it took too long.
+    """
+    with patient(Patience(seconds)):
+        if seconds is None:
+            return work()
+        context = copy_context()
+        return done_aside(lambda: context.run(work))
