@@ -275,12 +275,13 @@ def add_common(parser: ArgumentParser, *, minutes: float, rate: float, crop_s: f
     parser.add_argument("--out", type=Path, required=True)
 
 
-def add_rows(parser: ArgumentParser, *, sounds_share: float, noise: float, batch: int) -> None:
-    """The options of scripts whose rows are scenes and recordings together, with the defaults of one."""
+def add_rows(parser: ArgumentParser, *, sounds_share: float, batch: int, noise: float | None = None) -> None:
+    """The options of scripts whose rows are scenes and recordings together, with the defaults of one; noise if any."""
     parser.add_argument(
         "--sounds-share", type=float, default=sounds_share, help="share of a folder of recordings; scenes have 2"
     )
-    parser.add_argument(
-        "--noise", type=float, default=noise, help="most noise in scenes' captions, of the tokens' size"
-    )
+    if noise is not None:
+        parser.add_argument(
+            "--noise", type=float, default=noise, help="most noise in scenes' captions, of tokens' size"
+        )
     parser.add_argument("--batch", type=int, default=batch)

@@ -36,7 +36,7 @@ def features(folder, *, voiced, seen=False):
     for k in range(32):
         slow, fast = (np.sin(time / pace + rng.uniform(0, 6, CHANNELS)) for pace in (SLOW, FAST))
         arrays = {"latent": fast if k % 2 else slow} | ({"voiced_latent": slow if k % 2 else fast} if voiced else {})
-        arrays |= {"sync": np.zeros((96, 5), np.float32)} if seen else {}
+        arrays |= {"sync": np.zeros((96, 64), np.float32)} if seen else {}
         facts = {"label": "rain" if k % 2 else "wind", "captions": ["x"], "family": "f"}
         items.append((arrays, facts | ({"voice": "hum", "voice_captions": ["y"]} if voiced and k % 2 else {})))
     write_shard(folder, 0, items)
@@ -60,11 +60,11 @@ def test_a_listener_tells_what_it_has_not_heard_and_is_kept(script, tmp_path):
     assert told[1] in ("rain", "recording: rain")
 
 
-def tiny():
+def tiny(*, clip_dim=6, sync_dim=5, text_dim=6, text_len=3):
     return MMAudio(
         MMAudioConfig(
-            latent_dim=CHANNELS, clip_dim=6, sync_dim=5, text_dim=6, text_len=3, dim=16, num_heads=2,
-            joint_depth=1, fused_depth=1, mlp_ratio=1.0, average=True,
+            latent_dim=CHANNELS, clip_dim=clip_dim, sync_dim=sync_dim, text_dim=text_dim, text_len=text_len, dim=16,
+            num_heads=2, joint_depth=1, fused_depth=1, mlp_ratio=1.0, average=True,
         )
     )  # fmt: skip
 
@@ -106,6 +106,31 @@ def test_rows_without_a_caption_learn_as_asked_and_are_kept_otherwise(script, tm
     assert true[seen & rows.has_text].all()
     assert true[mute_rows].all() == learns
     assert true[mute_rows].any() == learns
+
+
+def test_rows_are_to_be_what_the_teacher_of_their_kind_makes(script, tmp_path):
+    torch.manual_seed(0)
+    for name in ("student", "other"):
+        network = tiny(clip_dim=384, sync_dim=64, text_dim=384, text_len=16)
+        for weight in network.parameters():
+            torch.nn.init.normal_(weight, std=0.2)
+        save_network(tmp_path / f"{name}.safetensors", "generator", network)
+    words = argparse.Namespace(
+        weights=tmp_path / "student.safetensors", seen_told=None, mute=tmp_path / "other.safetensors", words_alone=None,
+        features=[features(tmp_path / "scenes", voiced=False, seen=True)],
+        sounds=[features(tmp_path / "sounds", voiced=False)], sounds_share=1.0, known=1, batch=16, crop_s=2.0,
+        threads=1, seed=0, out=tmp_path / "out", text_lost=0.5, rate=1e-3,
+    )  # fmt: skip
+    apart = script("learn_apart").Apart(words)
+    kinds = torch.stack(apart.kinds(apart.draw(0)))
+    assert (kinds.sum(0) == 1).all()
+    assert (kinds.sum(1) > 0).all()
+    loss, missed = apart.loss(0)
+    assert missed["seen_told"] < 1e-9
+    assert missed["words_alone"] < 1e-9
+    assert missed["mute"] > 1e-3
+    loss.backward()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in apart.student.parameters())
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
