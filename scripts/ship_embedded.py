@@ -25,7 +25,7 @@ REGISTER = ROOT / "checkpoints.toml"
 KINDS = ("generator", "vae", "sync", "vocoder")
 LIMIT_BYTES = 24 << 20
 KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "adversarial", "model", "objective", "optimizer")
-LEARNED_SINCE = ("wordings", "pictures", "joined", "words", "heard")
+LEARNED_SINCE = ("wordings", "pictures", "joined", "words", "heard", "apart")
 
 
 def store(kind: str, run: Path) -> Path:
