@@ -16,6 +16,7 @@ from mfv2a.jobs.bench import BenchOptions, measure
 from mfv2a.jobs.counting import Cost, Counting, count, shares, weights_dtype
 from mfv2a.jobs.sight import see_video
 from mfv2a.jobs.sound import SoundOptions
+from mfv2a.jobs.timing import Bench
 from mfv2a.media.video import probe_video
 from mfv2a.records import FrameRequest
 
@@ -104,3 +105,12 @@ def test_what_shrinks_frames_is_counted_as_little_as_its_time_and_the_device_is_
         _, once = count(lambda: Looking().add("", np.zeros(0)))
     assert counting.cost == once
     assert waited[:5] == ["wait", "add", "wait", "seen", "wait"]
+
+
+def test_bench_waits_for_whatever_queues_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[str] = []
+    monkeypatch.setattr("torch.mps.synchronize", lambda: waited.append("mps"))
+    for device in ("mps", "cpu"):
+        bench: Any = SimpleNamespace(pipeline=SimpleNamespace(device=torch.device(device)))
+        Bench.synchronize(bench)
+    assert waited == ["mps"]

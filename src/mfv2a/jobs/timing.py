@@ -165,10 +165,9 @@ class Bench:
 
     def synchronize(self) -> None:
         """Waits for queued work; on the processor it is done when its call returns."""
-        if self.pipeline.device.type == "cuda":
-            import torch
+        from mfv2a.decoding import settle
 
-            torch.cuda.synchronize(self.pipeline.device)
+        settle(self.pipeline.device)
 
     def run(self, setting: Setting) -> tuple[dict[str, float], tuple[Reused, ...]]:
         """One whole dub, a stopwatch in its hand: its seconds, and what was taken over from pictures before."""
