@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,10 @@ def failing_after(calls: int) -> Callable[..., list[torch.Tensor]]:
 
 
 def worker_of_a_weak_gpu(pipe: Any, options: Any, device: str, cores: int) -> None:
-    """A worker process whose GPU fails after two clips."""
-    Pipeline.sample = failing_after(2)  # type: ignore[method-assign]
+    """A worker process; the GPU of the first one fails after two clips."""
+    with suppress(FileExistsError):
+        Path("first").touch(exist_ok=False)
+        Pipeline.sample = failing_after(2)  # type: ignore[method-assign]
     worker.run_worker(pipe, replace(options, sound=replace(options.sound, batch_size=1)), device, cores)
 
 
@@ -165,7 +168,7 @@ def test_a_worker_whose_gpu_fails_is_replaced_and_its_clips_are_made(
 ) -> None:
     monkeypatch.setattr("mfv2a.jobs.pool.run_worker", worker_of_a_weak_gpu)
     wanted = options()
-    with Pool(to_dub(wanted), wanted, ("cpu", "cpu"), begin=lambda item, stage: None, tell=str, cores=2) as pool:
+    with Pool(to_dub(wanted), wanted, ("cpu",), begin=lambda item, stage: None, tell=str, cores=1) as pool:
         results = list(pool)
     assert sorted((result.source.name, result.status) for result in results) == [(f"{k}.mov", "ok") for k in range(6)]
     assert "--device cpu: the GPU failed: CUDA error" in caplog.text
