@@ -10,11 +10,9 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from made_videos import make_video
 from mfv2a.cli import main
@@ -29,8 +27,8 @@ from mfv2a.jobs.start import Started
 from mfv2a.loader import describe_model
 from mfv2a.media.audio import read_audio
 from mfv2a.media.temporary import part_path
-from mfv2a.pipeline import Pipeline
 from mfv2a.records import VideoInfo
+from scarce_memory import let_fit
 
 TINY = ["--model", "tiny"]
 
@@ -386,16 +384,7 @@ def test_a_file_whose_probe_hangs_is_given_up_and_the_others_are_made(
 
 
 def test_a_process_remembers_from_batch_to_batch_how_many_windows_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    sample = Pipeline.sample
-
-    def tight(self: Pipeline, works: Any, options: Any) -> Any:
-        sizes.append(options.batch_size)
-        if options.batch_size > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return sample(self, works, options)
-
-    monkeypatch.setattr(Pipeline, "sample", tight)
+    sizes = let_fit(monkeypatch, 1)
     for number in range(2):
         make_video(Path(f"in/{number}.mp4"), seconds=0.2, seed=number)
     options = DubOptions(out=Path("out"), sound=SoundOptions(model="tiny", batch_size=4))

@@ -20,6 +20,7 @@ from mfv2a.jobs.sound_names import slug
 from mfv2a.jobs.tta import TtaOptions, make_sounds, plan_takes
 from mfv2a.media.loudness import true_peak_dbtp
 from mfv2a.pipeline import Pipeline
+from scarce_memory import let_fit
 
 
 @pytest.fixture(autouse=True)
@@ -158,16 +159,7 @@ def test_a_levelled_sound_is_below_the_ceiling_once_it_is_coded(name: str) -> No
 
 
 def test_the_batch_that_fitted_is_remembered_from_group_to_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    sample = Pipeline.sample
-
-    def tight(self: Pipeline, works: Any, options: Any) -> Any:
-        sizes.append(options.batch_size)
-        if options.batch_size > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return sample(self, works, options)
-
-    monkeypatch.setattr(Pipeline, "sample", tight)
+    sizes = let_fit(monkeypatch, 2)
     options = TtaOptions(sound=SoundOptions(model="tiny", batch_size=8), out="sounds/", duration_s=1.0)
     takes = plan_takes(["rain", "hail", "snow"], options)
     maker = SoundMaker(options, 16000)
