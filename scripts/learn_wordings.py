@@ -50,7 +50,8 @@ class Wordings(Learning):
         other = replace(first, text=vary(first.text, second.text, noise, self.generator))
         draw = torch.rand(len(known.latent), generator=self.generator)
         known, other = (
-            drop_conditions(batch, both=0.0, video=PICTURE_LOST, text=0.0, draw=draw) for batch in (known, other)
+            drop_conditions(batch, both=0.0, video=PICTURE_LOST, text=self.words.text_lost, draw=draw)
+            for batch in (known, other)
         )
         loss = self.missed(self.keep(self.teacher, known, other)).mean()
         return loss, {"loss": loss.item()}
@@ -77,6 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Teach a generator other wordings.")
     parser.add_argument("weights", type=Path)
     add_common(parser, minutes=20.0, rate=2e-4, crop_s=4.0, threads=2)
+    parser.add_argument("--text-lost", type=float, default=0.1, help="share of rows that have no caption")
     add_rows(parser, sounds_share=0.5, noise=0.3, batch=64)
     start(Wordings, parser.parse_args())
 

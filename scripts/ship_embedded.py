@@ -22,10 +22,10 @@ from mfv2a.models.weights import load_network, save_network
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = ROOT / "src" / "mfv2a" / "assets" / "embedded"
 REGISTER = ROOT / "checkpoints.toml"
-KINDS = ("generator", "vae", "sync", "vocoder")
+KINDS = ("generator", "vae", "sync", "vocoder", "reader")
 LIMIT_BYTES = 24 << 20
 KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "adversarial", "model", "objective", "optimizer")
-LEARNED_SINCE = ("wordings", "pictures", "joined", "words", "heard", "apart")
+LEARNED_SINCE = ("sentences", "wordings", "pictures", "joined", "words", "heard", "apart")
 
 
 def store(kind: str, run: Path) -> Path:

@@ -5,7 +5,7 @@ Here the hub's files meet the networks; names of models and devices are resolved
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -223,30 +223,29 @@ def compact_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, r
     wanted = {"generator": entry} | {role: find_component(entry, role) for role in entry.components}
     if missing := {"vae", "sync"} - set(wanted):
         raise ConfigError(f"{entry.name} needs components {', '.join(sorted(missing))}", hint="see checkpoints.toml")
-    return _compact(
-        lambda role: weights.load_network(_file_of(wanted[role]), role)[0], "vocoder" in wanted, device, dtype
-    )
+    return _compact(lambda role: weights.load_network(_file_of(wanted[role]), role)[0], set(wanted), device, dtype)
 
 
 def tiny_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
     """The embedded model's twin for tests."""
     networks = _tiny_networks()
-    return _compact(networks.__getitem__, "vocoder" in networks, device, dtype)
+    return _compact(networks.__getitem__, set(networks), device, dtype)
 
 
-def _compact(load: Callable[[str], Any], has_vocoder: bool, device: torch.device, dtype: torch.dtype) -> Parts:
+def _compact(load: Callable[[str], Any], roles: Set[str], device: torch.device, dtype: torch.dtype) -> Parts:
     def decoders() -> tuple[Any, Any]:
         from mfv2a.models.griffinlim import GriffinLim
 
         vae = load("vae")
         vae.fold_weights()
-        return vae.to(device), (load("vocoder") if has_vocoder else GriffinLim()).to(device)
+        return vae.to(device), (load("vocoder") if "vocoder" in roles else GriffinLim()).to(device)
 
     def encoders() -> CompactEncoders:
         from mfv2a.models.text import TextEncoder
 
-        words = TextEncoder.from_assets().to(device)
-        return CompactEncoders(sync=load("sync").to(device), text=words, load_recognizer=_load_recognizer)
+        words, sync = TextEncoder.from_assets().to(device), load("sync").to(device)
+        reader = load("reader").to(device) if "reader" in roles else None
+        return CompactEncoders(sync=sync, text=words, reader=reader, load_recognizer=_load_recognizer)
 
     loads: dict[Role, Callable[[], Any]] = {
         "encoders": encoders,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LAYOUTS = frozenset({"compact", "tiny", "mmaudio", "meanaudio", "woosh"})
 """Layouts that `mfv2a.layouts` can load; told here without torch."""
+READER = "reader"  # role of a component that may be done without
 EYES = ("clip", "sync")  # roles of components that see; the words are encoded for each prompt anew
 DEVICES = ("cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -142,6 +143,7 @@ def load_pipeline(
     low_memory: bool = False,
     generator: bool = True,
     compiled: bool = False,
+    as_written: bool = False,
 ) -> Pipeline:
     """Load a model and its encoders.
 
@@ -153,6 +155,7 @@ def load_pipeline(
         low_memory: hold encoders, generator and decoders one after the other instead of all at once.
         generator: False leaves it out, for encoding alone: its file need not be there.
         compiled: let torch compile the generator when it first runs, see `mfv2a.parts.compiled`.
+        as_written: read prompts word by word, without the model's reader of prompts, if it has one.
 
     Raises:
         ConfigError: unknown model or dtype, or one whose sizes only its files know.
@@ -160,6 +163,8 @@ def load_pipeline(
         DeviceError: the device is not there.
     """
     entry, info = find_model(name), describe_model(name)
+    if as_written:
+        entry = replace(entry, components={role: each for role, each in entry.components.items() if role != READER})
     target = pick_device(device)
     number = pick_dtype(dtype, target, large=entry.layout not in SMALL_LAYOUTS)
     if entry.layout not in LAYOUTS:

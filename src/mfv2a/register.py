@@ -82,7 +82,7 @@ class Checkpoint:
     """
 
     name: str
-    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer", "judge", "config"]
+    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer", "reader", "judge", "config"]
     licence: str
     licence_url: str
     path: str = ""

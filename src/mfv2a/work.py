@@ -23,10 +23,12 @@ class Words(NamedTuple):
     Attributes:
         tokens: a vector a token [L, D].
         pooled: a vector of the whole prompt [D'], for the models that take one.
+        read_as: the wording that the prompt was read as, "" for itself.
     """
 
     tokens: Tensor
     pooled: Tensor | None = None
+    read_as: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ def test_the_shell_and_the_command_read_hostile_names_and_prompts(name: str, tmp
 
 def test_every_setting_has_its_option() -> None:
     info = describe_model("embedded")
-    sound = SoundOptions(loudness_lufs=-23.0, semantics=False, reuse_frames=2.0)
+    sound = SoundOptions(loudness_lufs=-23.0, semantics=False, reuse_frames=2.0, as_written=True)
     options = DubOptions(
         out=Path("out"),
         sound=sound,
@@ -107,6 +107,7 @@ def test_the_options_are_those_of_the_record() -> None:
         sample_rate_hz=16000,
         loudness_lufs=-23.0,
         negative_prompt="speech",
+        as_written=True,
     )
     options = DubOptions(out=Path("/out"), sound=sound, keep_audio="mix", mix_gain_db=-6.0, audio_codec="flac")
     settings = {**sound.settings(info), **options.settings(), "prompt": "rain", "variant": 3}
@@ -124,6 +125,7 @@ def test_the_options_are_those_of_the_record() -> None:
     assert (read["sample_rate"], read["loudness"], read["audio_codec"]) == ("16000", "-23", "flac")
     assert (read["keep_audio"], read["mix_gain"], read["variants"], read["also_wav"]) == ("mix", -6.0, 3, True)
     assert (read["prompt"], read["negative_prompt"], read["model"]) == ("rain", "speech", "embedded")
+    assert read["as_written"] is True
 
 
 def test_numbers_are_told_to_the_last_digit() -> None:

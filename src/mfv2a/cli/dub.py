@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mfv2a.cli import choosing, console, options, spread
+from mfv2a.cli import choosing, console, options, spread, wording
 from mfv2a.cli.gallery import page_after
 from mfv2a.cli.screen import watch
 from mfv2a.errors import ConfigError
@@ -82,7 +82,8 @@ def dub(
             rich_help_panel=options.SAMPLING,
         ),
     ] = "none",
-    negative_prompt: options.NegativePromptOption = "",
+    negative_prompt: wording.NegativePromptOption = "",
+    as_written: wording.AsWrittenOption = False,
     no_video_semantics: Annotated[
         bool,
         typer.Option(
@@ -211,6 +212,7 @@ def dub(
         sound=SoundOptions(
             model=options.model_name(model),
             negative_prompt=negative_prompt,
+            as_written=as_written,
             steps=steps,
             cfg_strength=cfg,
             rescale=rescale,

@@ -101,15 +101,6 @@ ModelOption = Annotated[
         rich_help_panel=SAMPLING,
     ),
 ]
-NegativePromptOption = Annotated[
-    str,
-    typer.Option(
-        "--negative-prompt",
-        help="What should not be heard; acts where --cfg is above 1.",
-        metavar="TEXT",
-        rich_help_panel=SAMPLING,
-    ),
-]
 StepsOption = Annotated[
     int | None,
     typer.Option(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mfv2a.cli import choosing, console
+from mfv2a.cli import choosing, console, wording
 from mfv2a.cli.console import Talk
 
 if TYPE_CHECKING:
@@ -228,6 +228,7 @@ def _told(result: ItemResult) -> str:
     return (
         f"{details.get('duration_s', 0):.1f} s in {sum(result.seconds.values()):.1f} s"
         + (f", {seen}{doubt}" if seen else doubt)
+        + wording.reading(details)
         + choosing.told(details)
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfv2a.cli import choosing, console, options
+from mfv2a.cli import choosing, console, options, wording
 from mfv2a.errors import ConfigError, MediaError, SoundError
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def tta(
     no_speech: choosing.NoSpeechOption = False,
     no_music: choosing.NoMusicOption = False,
     tries: choosing.TriesOption = None,
-    negative_prompt: options.NegativePromptOption = "",
+    negative_prompt: wording.NegativePromptOption = "",
+    as_written: wording.AsWrittenOption = False,
     model: options.ModelOption = "",
     steps: options.StepsOption = None,
     cfg: options.CfgOption = None,
@@ -102,6 +103,7 @@ def tta(
         sound=SoundOptions(
             model=options.model_name(model),
             negative_prompt=negative_prompt,
+            as_written=as_written,
             steps=steps,
             cfg_strength=cfg,
             rescale=rescale,
@@ -141,7 +143,8 @@ class _Teller:
         _show(take, audio, facts, as_json=self._as_json)
         self._talk.say(
             f"{console.printable(take.prompt[:80])}: {audio.duration_s:g} s in {facts['seconds']:.2f} s, "
-            f"{facts['rms_dbfs']:.0f} dBFS{choosing.told(facts)}{hint_if_faint(facts['rms_dbfs'])}"
+            f"{facts['rms_dbfs']:.0f} dBFS{choosing.told(facts)}{wording.reading(facts)}"
+            + hint_if_faint(facts["rms_dbfs"])
         )
 
     def failed(self, take: Take, error: MediaError | SoundError) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from mfv2a.encoders.protocol import Shrink
 from mfv2a.models.compact import SyncEncoder
 from mfv2a.models.efficientnet import ImageRecognizer
+from mfv2a.models.reading import Reader, parts
 from mfv2a.models.reuse import Reuse
 from mfv2a.models.text import TextEncoder
 from mfv2a.records import FrameRequest
@@ -35,6 +36,7 @@ class CompactEncoders:
     Args:
         sync: motion -> sync features.
         text: prompts -> token vectors.
+        reader: prompts -> wordings that the generator knows, None to leave all prompts as they are.
         load_recognizer: makes the image recogniser when the first picture comes (text to audio needs none).
     """
 
@@ -48,15 +50,33 @@ class CompactEncoders:
     encode_blank: ClassVar[bool] = False
     ambience: ClassVar[str] = "soft air outside"
 
-    def __init__(self, *, sync: SyncEncoder, text: TextEncoder, load_recognizer: Callable[[], ImageRecognizer]) -> None:
-        self.sync, self.text = sync, text
+    def __init__(
+        self,
+        *,
+        sync: SyncEncoder,
+        text: TextEncoder,
+        load_recognizer: Callable[[], ImageRecognizer],
+        reader: Reader | None = None,
+    ) -> None:
+        self.sync, self.text, self.reader = sync, text, reader
         self._load_recognizer = load_recognizer
         self._recognizer: ImageRecognizer | None = None
         self._lock = threading.Lock()
 
     def encode_text(self, prompts: Sequence[str]) -> list[Words]:
-        """Token vectors [L, D] of each prompt."""
-        return [Words(tokens) for tokens in self.text.encode(list(prompts))[0]]
+        """Token vectors [L, D] of each prompt, or of the wording that it is read as."""
+        tokens = self.text.encode(list(prompts))[0]
+        read = [self._read(prompt) for prompt in prompts]
+        wordings = iter(self.text.encode([wording for wording in read if wording])[0])
+        return [
+            Words(next(wordings) if wording else own, read_as=wording)
+            for own, wording in zip(tokens, read, strict=True)
+        ]
+
+    def _read(self, prompt: str) -> str:
+        if self.reader is None or not prompt.strip() or prompt == self.ambience:
+            return ""
+        return self.reader.read(self.text.encode([prompt, *parts(prompt)])[1])
 
     def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> CompactLook:
         """What is recognised, sync features, when something strikes, and how sure all that is; see `Encoders.look`."""

@@ -129,6 +129,12 @@ class Draft:
         return tuple(dict.fromkeys(name for work in self.works for name in work.recognized))
 
     @property
+    def read_as(self) -> dict[str, str]:
+        """The wording that the prompt was read as, for the report; nothing where it was read as it is."""
+        text = self.works[0].text
+        return {"read_as": text.read_as} if text is not None and text.read_as else {}
+
+    @property
     def reused(self) -> dict[str, dict[str, float]]:
         """By the features' names: how many were taken over from pictures that hardly differ, and the largest error."""
         found: dict[str, dict[str, float]] = {}

@@ -28,6 +28,7 @@ OPTIONS: Mapping[str, Words] = {
     "model": _with("--model"),
     "prompt": _with("--prompt"),
     "negative_prompt": _with("--negative-prompt"),
+    "as_written": _switch("--as-written"),
     "steps": _with("--steps"),
     "cfg_strength": _with("--cfg"),
     "rescale": _switch("--rescale", "--no-rescale"),

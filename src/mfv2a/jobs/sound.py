@@ -29,6 +29,7 @@ class SoundOptions:
     Attributes:
         model: name of the checkpoint.
         negative_prompt: what should not be heard.
+        as_written: read prompts word by word, as no wording that the model knows better.
         steps: sampler steps, None for the model's own.
         cfg_strength: guidance weight, None for the model's own.
         rescale: scalar rescaling of the guidance, None for the model's own.
@@ -47,6 +48,7 @@ class SoundOptions:
 
     model: str = "embedded"
     negative_prompt: str = ""
+    as_written: bool = False
     steps: int | None = None
     cfg_strength: float | None = None
     rescale: bool | None = None
@@ -94,6 +96,7 @@ class SoundOptions:
             random_weights=random_weights,
             low_memory=self.low_memory,
             compiled=self.compile,
+            as_written=self.as_written,
         )
 
     def check(self, info: Any, *, pictures: bool, negatives: bool = False) -> None:
@@ -150,6 +153,7 @@ class SoundOptions:
         level = {} if self.loudness_lufs is None else {"loudness_lufs": self.loudness_lufs}
         seen: dict[str, Any] = {} if self.semantics else {"semantics": False}
         seen |= {} if self.reuse_frames is None else {"reuse_frames": self.reuse_frames}
+        read = {"as_written": True} if self.as_written else {}
         return {
             "model": info.name,
             "digest": info.digest,
@@ -162,6 +166,7 @@ class SoundOptions:
             "sample_rate_hz": self.rate_hz(info),
             **level,
             **seen,
+            **read,
         }
 
     def doubts(self, info: Any, *, negatives: bool = False) -> Iterator[str]:

@@ -175,7 +175,7 @@ class SoundMaker:
             _write(path, track.audio, statement)
         if take.path is None:
             facts["statement"] = statement
-        facts |= {**level_dbfs(track.audio.samples), **track.facts}
+        facts |= {**draft.read_as, **level_dbfs(track.audio.samples), **track.facts}
         return track.audio, facts | describe_choice(draft, [path.name for path in paths[1:]])
 
 

@@ -119,6 +119,7 @@ def describe(
         "confidence": round(float(draft.confidence), 4),
         "uncertain": bool(draft.confidence < UNCERTAIN_BELOW),
         "recognized": list(draft.recognized),
+        **draft.read_as,
         "strikes_s": list(draft.strikes_s),
         "quiet": draft.quiet,
         "clip_seed": item.seed,

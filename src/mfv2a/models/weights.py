@@ -19,6 +19,7 @@ from mfv2a.errors import CheckpointError
 from mfv2a.models.compact import SyncConfig, SyncEncoder
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
+from mfv2a.models.reading import Reader, ReaderConfig
 from mfv2a.models.stored import SCALE_SUFFIX, dequantize, quantize_rows, unfilled
 from mfv2a.models.vae import VAE, VAEConfig
 
@@ -27,6 +28,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "sync": (SyncEncoder, SyncConfig),
     "vocoder": (ISTFTVocoder, ISTFTConfig),
     "generator": (MMAudio, MMAudioConfig),
+    "reader": (Reader, ReaderConfig),
 }
 FORMAT = "mfv2a-1"
 
