@@ -211,8 +211,7 @@ def dub(
         out=Path(out),
         sound=SoundOptions(
             model=options.model_name(model),
-            negative_prompt=negative_prompt,
-            as_written=as_written,
+            **wording.meant(negative_prompt, as_written),
             steps=steps,
             cfg_strength=cfg,
             rescale=rescale,

@@ -102,8 +102,7 @@ def tta(
         out="" if out is None else options.given(out, "-o"),
         sound=SoundOptions(
             model=options.model_name(model),
-            negative_prompt=negative_prompt,
-            as_written=as_written,
+            **wording.meant(negative_prompt, as_written),
             steps=steps,
             cfg_strength=cfg,
             rescale=rescale,

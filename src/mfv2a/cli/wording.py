@@ -30,6 +30,11 @@ AsWrittenOption = Annotated[
 ]
 
 
+def meant(negative_prompt: str, as_written: bool) -> dict[str, Any]:
+    """What `SoundOptions` takes of the two options."""
+    return {"negative_prompt": negative_prompt, "as_written": as_written}
+
+
 def reading(facts: Mapping[str, Any]) -> str:
     """What the model took a prompt for, if not for itself; "" where it read it as it is."""
     return f", read as {printable(facts['read_as'])!r}" if "read_as" in facts else ""
