@@ -7,7 +7,7 @@ Of each held-out scene one sound a set of captions is made, and the probe on the
 
     known       one of the first six of its label, which every generator learned from
     held out    the scene's own, kept for judging in `captions.toml`
-    judged      of `judged_wordings.toml`: nobody learns from them either, and who wrote them had not seen the held-out ones
+    judged      of `judged_wordings.toml`: nobody learns from them either; who wrote them had seen no others kept
     none        the picture alone
     codec       the true sound through the codec: what is left to reach
 
