@@ -37,6 +37,21 @@ MIXED, TAKEN = 0.5, 0.3
 SETS = ("known", "training", "other", "held_out")
 
 
+def read_sources(folders: Sequence[Path], shares: Sequence[float], words: Namespace) -> list[Source]:
+    """Sources of rows out of folders of encoded features, each with its share."""
+    config = RunConfig(
+        task="generator",
+        steps=1,
+        out=str(words.out),
+        crop_s=words.crop_s,
+        sources=tuple(
+            SourceConfig(type="features", path=str(folder), weight=share)
+            for folder, share in zip(folders, shares, strict=True)
+        ),
+    )
+    return build_generator_sources(config)
+
+
 def with_captions(sources: Sequence[Source], choose: str, known: int) -> list[Source]:
     """The same rows under other captions, one of `SETS`: "other" draws from "training" backwards."""
     out = []
@@ -99,19 +114,8 @@ class Rows:
 
     def __init__(self, words: Namespace, without: Set[str] = frozenset()) -> None:
         scenes, sounds = words.features or [], words.sounds or []
-        folders = [*scenes, *sounds]
         shares = [2.0 / len(scenes) for _ in scenes] + [words.sounds_share for _ in sounds]
-        config = RunConfig(
-            task="generator",
-            steps=1,
-            out=str(words.out),
-            crop_s=words.crop_s,
-            sources=tuple(
-                SourceConfig(type="features", path=str(folder), weight=share)
-                for folder, share in zip(folders, shares, strict=True)
-            ),
-        )
-        sources = build_generator_sources(config)
+        sources = read_sources([*scenes, *sounds], shares, words)
         if without:
             sources = [without_labels(source, without) for source in sources]
         self.sets = {

@@ -126,6 +126,14 @@ def test_what_is_hardly_recognised_does_not_sound_by_how_it_moves(pipeline, conf
     assert pipeline.prepare(seen, prompt="a stream", duration_s=2.0).sync is not None
 
 
+def test_what_is_recognised_is_read_where_there_is_no_prompt(pipeline):
+    seen = Seen(confidence=0.9, recognized=("dog",), sound="a dog barking", sync=torch.randn(50, 64))
+    dog, cat = (pipeline.encoders.encode_text([words])[0].tokens for words in ("a dog barking", "a cat"))
+    assert torch.equal(pipeline.prepare(seen, duration_s=2.0).text.tokens, dog)
+    assert torch.equal(pipeline.prepare(seen, prompt="a cat", duration_s=2.0).text.tokens, cat)
+    assert pipeline.prepare(replace(seen, sound=""), duration_s=2.0).text is None
+
+
 def test_a_prompt_is_always_certain(pipeline):
     work = pipeline.prepare(still(2), prompt="rain")
     assert work.confidence == 1.0

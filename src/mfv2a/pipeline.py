@@ -152,7 +152,7 @@ class Pipeline:
 
         Args:
             clip: the frames of `frame_requests`, "motion" as features; what `look` saw; or None for text to audio.
-            prompt: what should be heard, "" for what is seen.
+            prompt: what should be heard, "" for what is seen: then it is read what that sounds like.
             negative_prompt: what guidance steers away from.
             duration_s: length of the sound; the clip's by default, 8 s without frames.
             seed: of the noise.
@@ -165,7 +165,7 @@ class Pipeline:
         seen = see(self.encoders, clip, length, semantics=semantics) if isinstance(clip, Clip) else clip or Seen()
         asked, blank = bool(prompt.strip()), self.encoders.encode_blank
         unknown = not asked and clip is not None and seen.confidence < UNCERTAIN_BELOW and not seen.strikes_s
-        words = self.encoders.ambience if unknown else prompt
+        words = self.encoders.ambience if unknown else prompt if asked else seen.sound
         text, negative = self.encoders.encode_text([words, negative_prompt])
         return Work(
             duration_s=length,

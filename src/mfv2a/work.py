@@ -108,10 +108,11 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the encoders make of a clip; see `Work`."""
+    """What the encoders make of a clip; see `Work`. `sound`: what is surely recognised sounds like, "" for nothing."""
 
     confidence: float = 0.0
     recognized: tuple[str, ...] = ()
+    sound: str = ""
     strikes_s: tuple[float, ...] = ()
     clip: Tensor | None = None
     sync: Tensor | None = None

@@ -59,6 +59,7 @@ def some(seed: int = 0, length: int = 8) -> Seen:
     return Seen(
         confidence=0.5,
         recognized=("a dog",),
+        sound="a dog barking",
         strikes_s=(0.2, 1.5),
         clip=torch.randn(length, 4, generator=noise),
         sync=torch.randn(2 * length, 3, generator=noise).bfloat16(),

@@ -47,9 +47,9 @@ class Answer(nn.Module):
         return logits
 
 
-def small_recognizer(groups, **thresholds):
+def small_recognizer(groups, *, sounds=(), **thresholds):
     names = [f"thing {i}" for i in range(6)]
-    return ImageRecognizer(Answer(), torch.eye(6), names, groups, RecognizerConfig(**thresholds))
+    return ImageRecognizer(Answer(), torch.eye(6), names, groups, RecognizerConfig(**thresholds), sounds)
 
 
 def frames(*classes):
@@ -81,6 +81,20 @@ def test_a_cat_is_seen_and_lies_near_the_word_cat(recognizer):
     nearness = prompts @ seen.vectors[0]
     assert nearness.argmax() == 0
     assert nearness[0] > 0.4
+
+
+def test_what_is_surely_seen_is_said_in_words_of_its_sound(recognizer):
+    assert recognize(recognizer, CAT[None]).sound == "a cat meowing"
+    assert recognize(recognizer, BLOCKS[None]).sound == ""
+
+
+def test_the_sound_is_that_of_the_likeliest_member_of_the_surest_group_and_none_where_it_is_not_sure():
+    sounds = ["bark", "howl", "", "ring", "", ""]
+    seen = small_recognizer(["dog", "dog", "chair", "bell", "e", "f"], sounds=sounds)
+    assert recognize(seen, frames(1, 1, 0, 3)).sound == "howl"
+    assert recognize(seen, frames(2, 2)).sound == ""
+    assert recognize(seen, frames(0, 2, 3, 4)).sound == ""
+    assert recognize(small_recognizer(list("abcdef")), frames(1)).sound == ""
 
 
 def test_blocks_and_noise_and_black_are_nothing(recognizer):

@@ -143,16 +143,18 @@ class CompactLook:
         sure = top if strikes else UNSURE * top
         vectors: Tensor | None = None
         names: tuple[str, ...] = ()
+        sound = ""
         if self._recognizer is not None:
             seen = self._recognizer.judge(torch.cat(self._probs))
             vectors, recognized = seen.vectors.to(features.device), float(seen.confidence.max())
-            names = tuple(seen.names) if recognized > 0 else ()
+            names, sound = (tuple(seen.names), seen.sound) if recognized > 0 else ((), "")
             sure = max(recognized, sure)
         return Seen(
             clip=vectors,
             sync=features,
             confidence=sure,
             recognized=names,
+            sound=sound,
             strikes_s=tuple(round(float(k) / COMPACT.sync_rate_hz, 3) for k in strikes),
             reused=() if self._reuse is None else (self._reuse.facts(),),
         )

@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 SPLITTING = 1
 """Raised whenever cuts are found in another way than before."""
-PREPROCESSING = 2
-"""Raised whenever frames or motion reach the encoders in another way than before: older entries are then left alone."""
+PREPROCESSING = 3
+"""Raised when what encoders get or what is kept of them is another: older entries are then left alone."""
 DEFAULT_BYTES = 10_000_000_000
 LOOK_SHARE = 0.02  # so much of the bound is added before it is looked what other processes have added
 STALE_S = 86400.0  # what was begun so long ago has lost its writer
@@ -138,6 +138,7 @@ class FeatureCache:
                     Seen(
                         confidence=float(each["confidence"]),
                         recognized=tuple(each["recognized"]),
+                        sound=str(each["sound"]),
                         strikes_s=tuple(each["strikes_s"]),
                         clip=self._placed(tensors.get(f"clip{tail}")),
                         sync=self._placed(tensors.get(f"sync{tail}")),
@@ -241,6 +242,7 @@ def _facts(shot: Shot) -> dict[str, Any]:
     """What of a shot is no tensor, JSON-ready."""
     seen = shot.seen
     facts: dict[str, Any] = {"confidence": seen.confidence, "recognized": seen.recognized, "strikes_s": seen.strikes_s}
+    facts["sound"] = seen.sound
     if seen.reused:
         facts["reused"] = [asdict(reused) for reused in seen.reused]
     return facts | ({"start_s": shot.start_s} if shot.start_s else {})

@@ -130,9 +130,9 @@ class Draft:
 
     @property
     def read_as(self) -> dict[str, str]:
-        """The wording that the prompt was read as, for the report; nothing where it was read as it is."""
-        text = self.works[0].text
-        return {"read_as": text.read_as} if text is not None and text.read_as else {}
+        """The wording that the prompt, or what is recognised, was read as, for the report; nothing where as it is."""
+        found = (work.text.read_as for work in self.works if work.text is not None and work.text.read_as)
+        return {"read_as": wording} if (wording := next(found, "")) else {}
 
     @property
     def reused(self) -> dict[str, dict[str, float]]:

@@ -201,7 +201,14 @@ def _texts(fact: dict[str, Any]) -> list[str]:
 
 
 def _row(
-    stored: FeatureSet, words: Words, sights: Sights, crop_s: float, sync_dim: int, rng: np.random.Generator
+    stored: FeatureSet,
+    words: Words,
+    sights: Sights,
+    crop_s: float,
+    sync_dim: int,
+    rng: np.random.Generator,
+    *,
+    voiced_share: float = VOICED_SHARE,
 ) -> Arrays:
     blocks = round(crop_s * LATENTS_A_SECOND) // BLOCK_LATENTS
     length = blocks * BLOCK_LATENTS
@@ -210,7 +217,7 @@ def _row(
     offset = int(rng.integers(0, stored.arrays["latent"].shape[1] // BLOCK_LATENTS - blocks + 1))
     start = offset * BLOCK_LATENTS
     has_video = "sync" in stored.arrays
-    voiced = "voice" in fact and rng.random() < VOICED_SHARE
+    voiced = "voice" in fact and rng.random() < voiced_share
     latent = stored.crop("voiced_latent" if voiced else "latent", item, start, length)
     prefix = "voice_" if voiced else ""
     captions = fact[prefix + "captions"]

@@ -43,12 +43,14 @@ class RecognizerConfig:
         high: score at and above which the recognition counts fully.
         spread_s: standard deviation of the average over neighbouring frames.
         top: classes of a frame whose text vectors are mixed.
+        sure: confidence from which on it is also said, in words, what the thing sounds like.
     """
 
     low: float = 0.3
     high: float = 0.65
     spread_s: float = 4.0
     top: int = 10
+    sure: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class Recognition:
         labels: name of the most probable thing a frame, however unsure.
         probs: class probabilities a frame [T, 1000], before smoothing.
         names: what was recognised in the clip, the surest first; empty when nothing was.
+        sound: what the surest of it sounds like, "" where it is not sure or makes no sound.
     """
 
     vectors: Tensor
@@ -69,6 +72,7 @@ class Recognition:
     labels: tuple[str, ...]
     probs: Tensor
     names: tuple[str, ...]
+    sound: str
 
 
 class _Block(nn.Module):
@@ -156,6 +160,7 @@ class ImageRecognizer(nn.Module):
         names: Sequence[str],
         groups: Sequence[str],
         config: RecognizerConfig | None = None,
+        sounds: Sequence[str] = (),
     ) -> None:
         """Build from finished parts.
 
@@ -165,11 +170,12 @@ class ImageRecognizer(nn.Module):
             names: name of each class, K of them.
             groups: group of each class, K of them; a class on its own is its own group.
             config: thresholds.
+            sounds: what each class sounds like, "" for nothing; () for none of them.
         """
         super().__init__()
         self.network = network
         self.config = config or RecognizerConfig()
-        self.names = tuple(names)
+        self.names, self.sounds = tuple(names), tuple(sounds) or ("",) * len(names)
         self.groups = tuple(dict.fromkeys(groups))
         place = {group: i for i, group in enumerate(self.groups)}
         membership = torch.zeros(len(names), len(self.groups))
@@ -188,7 +194,8 @@ class ImageRecognizer(nn.Module):
         with asset_path("image", "classes.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         names = [row["name"] for row in rows]
-        return cls(EfficientNetLite0.from_assets(), words, names, [row["group"] for row in rows])
+        groups, sounds = ([row[column] for row in rows] for column in ("group", "sound"))
+        return cls(EfficientNetLite0.from_assets(), words, names, groups, sounds=sounds)
 
     @torch.no_grad()
     def judge(self, probs: Tensor, *, fps: float = 1.0) -> Recognition:
@@ -214,6 +221,7 @@ class ImageRecognizer(nn.Module):
             labels=tuple(self.groups[i] for i in (probs @ self.membership).argmax(dim=1).tolist()),
             probs=probs,
             names=self._name(scores, steady),
+            sound=self._sound(scores, steady) if confidence.max() >= self.config.sure else "",
         )
 
     @torch.no_grad()
@@ -253,3 +261,8 @@ class ImageRecognizer(nn.Module):
             group = self.groups[i]
             named.append(group if member == group else f"{group} ({member})")
         return tuple(named)
+
+    def _sound(self, scores: Tensor, steady: Tensor) -> str:
+        """What the likeliest member [T, K] of the surest group [T, G] sounds like."""
+        members = steady.sum(dim=0) * self.membership[:, int(scores.amax(dim=0).argmax())]
+        return self.sounds[int(members.argmax())]

@@ -67,7 +67,7 @@ WRITERS: dict[str, tuple[float, Writer]] = {
 FAMILIES: tuple[str, ...] = tuple(WRITERS)
 LABELS: tuple[str, ...] = tuple(CAPTIONS)
 
-_STEADY = frozenset(
+STEADY = frozenset(
     ("rain", "sea_waves", "stream", "waterfall", "fire", "wind", "fan", "helicopter", "engine", "sawing", "scrubbing",
      "scraping", "bowed_strings", "quiet_room", "calm_outdoors")
 )  # fmt: skip
@@ -147,7 +147,7 @@ class Scene:
         length = max(1, round(self.duration_s * sample_rate_hz))
         dry = play(self._script.voices, (self.seed, 3), length, sample_rate_hz)
         rng = np.random.default_rng((self.seed, 4))
-        steady = self.label in _STEADY
+        steady = self.label in STEADY
         quiet = self.family == "calm"
         hardest = max((event.strength for event in self.events), default=1.0)
         level_db = self._script.level_db + 16.0 * (hardest - 1.0)
