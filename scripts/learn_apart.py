@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from learning import Learning, Rows, add_common, add_rows, load_generator, rows_of, start
 from torch import Tensor
-from two_draws import PICTURE_LOST
+from two_draws import left
 
 from mfv2a.data.batch import TrainingBatch
 
@@ -51,9 +51,7 @@ class Apart(Learning):
         """Rows of a step, of some of which the picture is taken away, of others the caption."""
         rows = self.rows.batch("training", step)
         chance = torch.rand(2, len(rows.latent), generator=self.generator)
-        blind = rows.has_video & (chance[0] < PICTURE_LOST)
-        mute = rows.has_video & ~blind & (chance[1] < self.words.text_lost)
-        return replace(rows, has_video=rows.has_video & ~blind, has_text=rows.has_text & ~mute)
+        return replace(rows, **left(rows, chance, self.words.text_lost))
 
     @staticmethod
     def kinds(rows: TrainingBatch) -> tuple[Tensor, Tensor, Tensor]:

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from learning import Learning, Rows, add_common, add_rows, joined, load_generator, read_sources, rows_of, start, vary
 from torch import Tensor
-from two_draws import KEPT_WEIGHT, PICTURE_LOST
+from two_draws import KEPT_WEIGHT, left
 
 from mfv2a.data.batch import TrainingBatch
 from mfv2a.data.dataset import Draw, Source, StepDataset
@@ -83,10 +83,7 @@ class Named(Learning):
         """Rows that are kept, under captions known from the start and under others."""
         known, first, second = (self.rows.batch(name, step) for name in ("known", "training", "other"))
         text = vary(first.text, second.text, self.words.noise * first.has_video, self.generator)
-        chance = torch.rand(2, len(text), generator=self.generator)
-        blind = first.has_video & (chance[0] < PICTURE_LOST)
-        mute = first.has_video & ~blind & (chance[1] < self.words.text_lost)
-        given = {"has_video": first.has_video & ~blind, "has_text": first.has_text & ~mute}
+        given = left(first, torch.rand(2, len(text), generator=self.generator), self.words.text_lost)
         return replace(known, **given), replace(first, text=text, **given)
 
     def draw(self, step: int) -> TrainingBatch:

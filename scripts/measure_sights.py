@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from mfv2a.encoders.protocol import see
 from mfv2a.evaluation.onsets import OnsetMatch, detect_onsets, match_onsets, onset_f1
-from mfv2a.evaluation.tagger import ClassProbe, embed_sounds
+from mfv2a.evaluation.tagger import ClassProbe, over_time
 from mfv2a.jobs.evaluate import see_scene
 from mfv2a.loader import load_pipeline
 from mfv2a.models.efficientnet import ImageRecognizer
@@ -116,8 +116,9 @@ def make(pipeline: Pipeline, asked: list[tuple[Sight, Scene, Seen]], steps: int)
             work = pipeline.prepare(see_, prompt=words, duration_s=scene.duration_s, seed=number)
             wave = pipeline.decode(work, pipeline.sample([work], SampleOptions(steps=steps))[0]).samples
             made = out[way]
-            made.scores.append(tagger.hear(wave, sample_rate_hz=rate)[0].mean(0).numpy())
-            made.rows.append(embed_sounds([wave], tagger, sample_rate_hz=rate)[0])
+            scores, embeddings = tagger.hear(wave, sample_rate_hz=rate)
+            made.scores.append(scores.mean(0).numpy())
+            made.rows.append(over_time(embeddings))
             made.levels.append(float(20 * np.log10(np.sqrt(np.square(wave).mean()) + 1e-9)))
             if not sight.goes_on and scene.events:
                 made.matches.append(match_onsets(detect_onsets(wave, rate), [e.time_s for e in scene.events]))

@@ -20,6 +20,13 @@ PICTURE_LOST, TEXT_LOST = 0.15, 0.15  # of the rows with a picture
 KEPT_WEIGHT = 2.0
 
 
+def left(rows: TrainingBatch, chance: Tensor, text_lost: float) -> dict[str, Tensor]:
+    """What rows still have once some with a picture lost it and others their caption, by two draws [2, B] of [0, 1)."""
+    blind = rows.has_video & (chance[0] < PICTURE_LOST)
+    mute = rows.has_video & ~blind & (chance[1] < text_lost)
+    return {"has_video": rows.has_video & ~blind, "has_text": rows.has_text & ~mute}
+
+
 class Drawn(NamedTuple):
     """What a student makes of a step's rows.
 
@@ -76,9 +83,7 @@ class TwoDraws(Learning):
         seen, count = first.has_video, len(first.latent)
         text = vary(first.text, second.text, self.words.noise * seen, self.generator)
         chance = torch.rand(3, count, generator=self.generator)
-        blind = seen & (chance[0] < PICTURE_LOST)
-        mute = seen & ~blind & (chance[1] < self.text_lost)
-        told = first.has_text & ~mute
-        kept = {"has_video": seen & ~blind, "has_text": told}
-        true = ~blind & (chance[2] < self.share(seen, told))
+        kept = left(first, chance[:2], self.text_lost)
+        blind = seen & ~kept["has_video"]
+        true = ~blind & (chance[2] < self.share(seen, kept["has_text"]))
         return replace(known, **kept), replace(first, text=text, **kept), true

@@ -147,7 +147,7 @@ class CompactLook:
         if self._recognizer is not None:
             seen = self._recognizer.judge(torch.cat(self._probs))
             vectors, recognized = seen.vectors.to(features.device), float(seen.confidence.max())
-            names, sound = (tuple(seen.names), seen.sound) if recognized > 0 else ((), "")
+            names, sound = tuple(seen.names) if recognized > 0 else (), seen.sound
             sure = max(recognized, sure)
         return Seen(
             clip=vectors,

@@ -34,8 +34,13 @@ def embed_sounds(waves: Sequence[Floats], tagger: Tagger, *, sample_rate_hz: int
     rows = []
     for wave in waves:
         _, embeddings = tagger.hear(wave, sample_rate_hz=sample_rate_hz)
-        rows.append(torch.cat([embeddings.mean(dim=0), embeddings.std(dim=0, correction=0)]).numpy())
+        rows.append(over_time(embeddings))
     return np.stack(rows) if rows else np.zeros((0, 2048), np.float32)
+
+
+def over_time(embeddings: Tensor) -> Floats:
+    """Mean and standard deviation [2048] of a wave's patch embeddings [P, 1024]."""
+    return np.asarray(torch.cat([embeddings.mean(dim=0), embeddings.std(dim=0, correction=0)]).numpy())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

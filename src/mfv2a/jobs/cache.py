@@ -241,8 +241,12 @@ class FeatureCache:
 def _facts(shot: Shot) -> dict[str, Any]:
     """What of a shot is no tensor, JSON-ready."""
     seen = shot.seen
-    facts: dict[str, Any] = {"confidence": seen.confidence, "recognized": seen.recognized, "strikes_s": seen.strikes_s}
-    facts["sound"] = seen.sound
+    facts: dict[str, Any] = {
+        "confidence": seen.confidence,
+        "recognized": seen.recognized,
+        "sound": seen.sound,
+        "strikes_s": seen.strikes_s,
+    }
     if seen.reused:
         facts["reused"] = [asdict(reused) for reused in seen.reused]
     return facts | ({"start_s": shot.start_s} if shot.start_s else {})
