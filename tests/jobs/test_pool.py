@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ from mfv2a.jobs.report import Report
 from mfv2a.jobs.reported import read_records
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.start import split_devices
+from mfv2a.jobs.worker import run_worker
 from mfv2a.loader import describe_model
 from mfv2a.media.audio import read_audio
 
@@ -214,6 +217,48 @@ def test_a_signal_finishes_what_is_written_and_leaves_no_worker(number: signal.S
     assert len(made) < 40
     assert main(["dub", "in", "--out", "out", "--device", "cpu,cpu", *TINY]) == 0
     assert sum(words.count("ok") for words in statuses("out").values()) == 40
+
+
+def test_a_result_that_was_just_told_when_the_signal_came_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_clips(3)
+    wanted, ended = options(), []
+    told: list[tuple[Any, ...]] = []
+    groups = iter([[(number, item) for item in group] for number, group in enumerate(to_dub(wanted))])
+
+    class Pipe:
+        """The parent's end: gives a clip, and lets one be written; sends the signal as the first result comes."""
+
+        def __init__(self) -> None:
+            self._answers: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+
+        def send(self, message: tuple[Any, ...]) -> None:
+            if message[0] == "want":
+                group = next(groups, None)
+                self._answers.put(("end",) if group is None else ("take", group))
+            elif message[0] == "claim":
+                self._answers.put(("claimed",))
+            elif message[0] == "result":
+                told.append(message)
+                if len(told) == 1:
+                    signal.raise_signal(signal.SIGTERM)
+
+        def recv(self) -> tuple[Any, ...]:
+            return self._answers.get()
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr(os, "_exit", ended.append)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
+    try:
+        run_worker(Pipe(), wanted, "cpu", 2)  # type: ignore[arg-type]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended == [0]
+    numbers = [number for _, number, _ in told]
+    assert numbers
+    assert len(set(numbers)) == len(numbers)
 
 
 def test_workers_end_with_their_parent() -> None:

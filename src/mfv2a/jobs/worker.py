@@ -17,7 +17,7 @@ import queue
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from mfv2a.errors import DeviceFaultError, Mfv2aError, StartError
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.telling import WarningsTo
+from mfv2a.records import ItemResult
 
 if TYPE_CHECKING:
     from mfv2a.jobs.dub import DubOptions
@@ -36,6 +37,32 @@ SICK = 5  # the device failed: a new process may use it, this one cannot
 
 class _StopError(BaseException):
     """The parent wants the worker to finish what is being written, and to end."""
+
+
+class _Stop:
+    """The parent's SIGTERM as an exception, once, in the main thread; while a message is on its way, after it."""
+
+    def __init__(self) -> None:
+        self._held = self._came = False
+
+    def come(self, *_: object) -> None:
+        """The handler of the signal."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self._held:
+            self._came = True
+        else:
+            raise _StopError
+
+    def __enter__(self) -> None:
+        """From here on the signal waits."""
+        self._held = True
+
+    def __exit__(self, *error: object) -> None:
+        """Raises what has come meanwhile."""
+        self._held = False
+        if self._came:
+            self._came = False
+            raise _StopError
 
 
 def run_worker(pipe: Connection, options: DubOptions, device: str, cores: int) -> None:
@@ -50,11 +77,12 @@ def run_worker(pipe: Connection, options: DubOptions, device: str, cores: int) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal: the parent decides
     if hasattr(signal, "SIGHUP"):  # as does a terminal's end
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop.come)
     code = 0
     with suppress(_StopError):  # also one that comes while this ends
         try:
-            code = _Worker(pipe, replace(options, sound=replace(options.sound, device=device)), cores).work()
+            code = _Worker(pipe, replace(options, sound=replace(options.sound, device=device)), cores, stop).work()
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(OSError):
@@ -62,18 +90,14 @@ def run_worker(pipe: Connection, options: DubOptions, device: str, cores: int) -
     os._exit(code)  # a thread that was given up because it hangs in a library would keep the process
 
 
-def _stop(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _StopError
-
-
 class _Worker:
-    def __init__(self, pipe: Connection, options: DubOptions, cores: int) -> None:
-        self._pipe, self._options, self._cores = pipe, options, cores
+    def __init__(self, pipe: Connection, options: DubOptions, cores: int, stop: _Stop) -> None:
+        self._pipe, self._options, self._cores, self._stop = pipe, options, cores, stop
         self._sending, self._claiming = threading.Lock(), threading.Lock()
         self._given: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._claimed: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._numbers: dict[tuple[str, int], int] = {}
+        self._told: ItemResult | None = None
         self._ended = False
 
     def work(self) -> int:
@@ -141,11 +165,22 @@ class _Worker:
         else:
             self.send("stage", number, stage)
 
-    def _tell(self, result: Any) -> None:
-        self.send("result", self._numbers[str(result.source), result.settings.get("variant", 1)], result)
+    def _tell(self, result: ItemResult) -> None:
+        """Tells a result, once: the batch gives the last one again if it is stopped before the next is asked for."""
+        with self._stop:
+            if result is not self._told:
+                self._put("result", self._numbers[str(result.source), result.settings.get("variant", 1)], result)
+                self._told = result
 
     def send(self, *message: object) -> None:
-        """Tells the parent; ends the process if it is gone."""
+        """Tells the parent, by whole messages; ends the process if it is gone."""
+        if threading.current_thread() is threading.main_thread():  # the only one that a signal reaches
+            with self._stop:
+                self._put(*message)
+        else:
+            self._put(*message)
+
+    def _put(self, *message: object) -> None:
         try:
             with self._sending:
                 self._pipe.send(message)
