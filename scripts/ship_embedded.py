@@ -25,7 +25,7 @@ REGISTER = ROOT / "checkpoints.toml"
 KINDS = ("generator", "vae", "sync", "vocoder", "reader")
 LIMIT_BYTES = 24 << 20
 KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "adversarial", "model", "objective", "optimizer")
-LEARNED_SINCE = ("sentences", "wordings", "pictures", "joined", "words", "heard", "apart")
+LEARNED_SINCE = ("sentences", "wordings", "pictures", "joined", "words", "heard", "apart", "places")
 
 
 def store(kind: str, run: Path) -> Path:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
+from mfv2a.disk import cannot_write
 from mfv2a.errors import ConfigError, Mfv2aError, StartError
 from mfv2a.jobs.actor import Dubber, Numbered, item_from_root, options_from_root
 from mfv2a.jobs.address import LOCAL, connect
@@ -207,7 +208,10 @@ class RayPool:
             hand.awaited = None
             return
         for _, item in chunk:
-            self._begin(item, "handed over")
+            try:
+                self._begin(item, "handed over")
+            except OSError as error:  # of the file that lists what is being written
+                raise cannot_write(self._options.out, error) from error
         hand.held = dict(chunk)
         sent = [(number, item_from_root(item)) for number, item in chunk]
         hand.awaited = hand.actor.dub.options(num_returns="streaming").remote(sent)

@@ -4,21 +4,24 @@ A whole run holds the folder's lock alone. Shards hold it together, and each one
 runs, their own doubles, and shards of another count.
 
 The lock is the system's: it dies with its process, however that ends. The file under it lists the outputs that are
-being written, so that the next run knows them as ours; it is removed when a run ends in order. This module does not
+being written, and those of them that the report knows by now, so that the next run knows the others as ours; it is
+removed when a run ends in order. This module does not
 know how an output is made.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import IO
 
-from mfv2a.disk import is_disk_full
+from mfv2a.disk import cannot_write, is_disk_full
 from mfv2a.errors import StartError
 from mfv2a.jobs.report import Report, absolute, encode_json
 from mfv2a.media.temporary import remove_parts
@@ -30,10 +33,14 @@ except ImportError:  # not on Windows: there two runs are not kept apart
     fcntl = None
 
 LOCK_NAME = ".mfv2a.lock"
+PATIENCE_S = 0.5  # with others that hold a lock
 
 
 class FolderLock:
     """The right to write into one output folder.
+
+    An output that is about to be written is claimed; once the report knows it, the claim is over. What is still open
+    when the run ends, and may have been put in its place, stays on the list for the next run.
 
     Args:
         file: the lock's file, open and locked.
@@ -43,48 +50,72 @@ class FolderLock:
 
     def __init__(self, file: IO[bytes], path: Path, others: Sequence[tuple[str, str]] = ()) -> None:
         self._file, self._path, self._others = file, path, others
+        _end_line(file)
         self._left = _claims(file)
-        self._untold: set[str] = set()
+        # Open claims, with the file that lay there when it was claimed; None if there was none, or none that is known.
+        self._open: dict[str, tuple[int, ...] | None] = dict.fromkeys(output for output, _ in self._left)
+        self._recovered = not self._left
 
     def recover(self, report: Report) -> int:
         """Takes in what a killed run left: its outputs become ours to replace, its temporary files are removed.
 
         Returns:
-            Outputs that it was at.
+            Outputs that it was at and that the report does not know.
         """
-        known = report.source_of
-        unfinished = [(output, source) for output, source in self._left if known(Path(output)) is None]
-        self._untold |= {output for output, _ in unfinished}
+        unfinished = [output for output, _ in self._left if report.source_of(Path(output)) is None]
         for output, source in (*self._left, *self._others):
             report.claim(output, source)
         remove_parts(*(Path(output) for output, _ in self._left))
+        self._recovered = True
         return len(unfinished)
 
     def claim(self, output: Path, source: Path) -> None:
-        """Says that an output is about to be written. May be called by several threads."""
-        if not os.path.lexists(output):
-            self._untold.add(str(absolute(output)))
-        record = {"output": str(absolute(output)), "source": str(absolute(source))}
-        self._file.write(encode_json(record))  # one write: the file is not buffered
+        """Says that an output is about to be written. May be called by several threads.
+
+        Raises:
+            OSError: it cannot be written down.
+        """
+        name = str(absolute(output))
+        if name not in self._open:
+            self._open[name] = _identity(name)
+        _append(self._file, encode_json({"output": name, "source": str(absolute(source))}))
 
     def tell(self, *outputs: Path | None) -> None:
         """Says that the report knows these outputs now."""
-        self._untold -= {str(absolute(output)) for output in outputs if output is not None}
+        names = {str(absolute(output)) for output in outputs if output is not None}
+        told = [name for name in names if name in self._open]
+        if told:
+            with suppress(OSError):  # then they count as being written when the next run begins
+                _append(self._file, encode_json({"told": told}))
+            for name in told:
+                del self._open[name]
 
     def absorb(self, paths: Iterable[Path]) -> None:
-        """Takes over what killed shards were at, and removes their locks."""
+        """Takes over what killed shards were at, and removes their locks.
+
+        Raises:
+            StartError: it cannot be written down.
+        """
         for path in paths:
             with suppress(FileNotFoundError):
                 data = path.read_bytes()
-                self._file.write(data if data.endswith(b"\n") or not data else data + b"\n")
+                self._recovered = False
+                try:
+                    _append(self._file, data if data.endswith(b"\n") or not data else data + b"\n")
+                except OSError as error:
+                    raise cannot_write(self._path, error) from error
                 path.unlink()
         self._left = _claims(self._file)
+        self._open = dict.fromkeys(output for output, _ in self._left)
+        self._recovered = not self._left
 
     def release(self) -> None:
-        """Lets others in; the file stays only for an output that is there and that the report does not know."""
-        if not any(map(os.path.lexists, self._untold)):
-            with suppress(OSError):
-                self._path.unlink()
+        """Lets others in; the file stays only for outputs that are there and that the report may not know."""
+        if self._recovered:
+            remove_parts(*map(Path, self._open))  # of writers that were killed
+            if not any(_identity(name) not in (None, before) for name, before in self._open.items()):
+                with suppress(OSError):
+                    self._path.unlink()
         self._file.close()
 
 
@@ -139,7 +170,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 def _take(folder: Path, name: str, busy: str, *, shared: bool = False, option: str = "--out") -> IO[bytes]:
     """A lock's file, open and locked, alone or with others that share it; `option` names the folder in errors."""
-    path = folder / name
+    path, end_s = folder / name, time.monotonic() + PATIENCE_S
     while True:
         try:
             file = path.open("ab+", buffering=0)
@@ -152,11 +183,44 @@ def _take(folder: Path, name: str, busy: str, *, shared: bool = False, option: s
             ) from error
         if not try_lock(file, shared=shared):
             file.close()
+            if time.monotonic() < end_s:  # a shard that only looks whether somebody else is there holds it a moment
+                time.sleep(PATIENCE_S / 10)
+                continue
             raise StartError(f"{option} {folder}: {busy}", hint="wait until it is done, or choose another one")
         with suppress(OSError):
             if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
                 return file
         file.close()  # the other run ended in between and took the file away
+
+
+def _end_line(file: IO[bytes]) -> None:
+    """Ends a line that was cut when its run was killed: the next one is not to be taken for its rest."""
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            with suppress(OSError):
+                file.write(b"\n")
+
+
+def _append(file: IO[bytes], line: bytes) -> None:
+    """Adds to a lock's file, which is not buffered, in one write: whole or not at all.
+
+    Raises:
+        OSError: not at all.
+    """
+    before = os.fstat(file.fileno()).st_size
+    if file.write(line) != len(line):
+        file.truncate(before)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _identity(name: str) -> tuple[int, ...] | None:
+    """What tells a file from another that was put in its place, None if there is none."""
+    try:
+        there = os.lstat(name)
+    except OSError:
+        return None
+    return there.st_ino, there.st_size, there.st_mtime_ns
 
 
 def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
@@ -199,7 +263,7 @@ def _refuse_other_counts(folder: Path, count: int) -> list[tuple[str, str]]:
         if other == count:
             continue
         with suppress(FileNotFoundError), path.open("ab+", buffering=0) as file:
-            if not try_lock(file):
+            if not try_lock(file, shared=True):  # other shards may be looking, too
                 raise StartError(
                     f"--out {folder}: a run with --shard I/{other} is writing into this folder",
                     hint=f"wait until it is done, or share the list among {other} runs",
@@ -209,15 +273,15 @@ def _refuse_other_counts(folder: Path, count: int) -> list[tuple[str, str]]:
 
 
 def _claims(file: IO[bytes]) -> list[tuple[str, str]]:
-    """The outputs and sources that a lock's file names."""
+    """The outputs, with their sources, that a lock's file names and of which it does not say that they were told."""
     file.seek(0)
-    return [claim for claim in map(_claim, (file.read() or b"").splitlines()) if claim is not None]
-
-
-def _claim(line: bytes) -> tuple[str, str] | None:
-    """Output and source of a line; None for one that was cut."""
-    try:
-        record = json.loads(line)
-        return str(record["output"]), str(record["source"])
-    except (ValueError, KeyError, TypeError):
-        return None
+    left: dict[str, str] = {}
+    for line in (file.read() or b"").splitlines():
+        with suppress(ValueError, KeyError, TypeError):  # a line that was cut
+            record = json.loads(line)
+            if "told" in record:
+                for output in record["told"]:
+                    left.pop(str(output), None)
+            else:
+                left[str(record["output"])] = str(record["source"])
+    return list(left.items())

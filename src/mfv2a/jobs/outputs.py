@@ -17,6 +17,7 @@ from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.reported import names_beside
 from mfv2a.jobs.seed import content_key, whole_digest
 from mfv2a.media.mux import MuxPlan, plan_mux
+from mfv2a.media.remote import is_url
 from mfv2a.media.standin import is_stand_in
 from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
@@ -70,7 +71,7 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
         maker = report.source_of(path)
         if maker is None:
             return MediaError(path, "already there, and not made by mfv2a", hint="move it away, or use --overwrite")
-        if maker != absolute(item.source) and maker.exists():
+        if maker != report.name_of(item.source) and (is_url(maker) or Path(maker).exists()):
             return MediaError(path, f"already there, made from {maker}", hint="use another --out, or --overwrite")
         if path == item.output and _was_changed(item, report):
             return MediaError(path, "changed since mfv2a made it", hint="move it away, or use --overwrite")

@@ -146,10 +146,13 @@ class Report:
         )
         return dict(sorted(counts.items()))
 
-    def source_of(self, output: Path) -> Path | None:
-        """The source that this file was made from, None if the tool is not known to have made it."""
-        source = self._source_of.get(str(absolute(output)))
-        return None if source is None else Path(source)
+    def source_of(self, output: Path) -> str | None:
+        """What this file was made from, as people know it; None if the tool is not known to have made it."""
+        return self._source_of.get(str(absolute(output)))
+
+    def name_of(self, source: Path) -> str:
+        """What people know a source as."""
+        return self._named(os.path.abspath(source))  # noqa: PTH100 - as in `absolute`
 
     def claim(self, output: str, source: str) -> None:
         """Takes a file in as ours that a run was about to write when it was killed."""

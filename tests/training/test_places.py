@@ -1,0 +1,116 @@
+"""Scenes seen from elsewhere, and a sync encoder that learns to see in them what it saw."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mfv2a.media.motion import MOTION_DIM, MOTION_SIZE_PX, motion_features
+from mfv2a.models.compact import SyncConfig, SyncEncoder
+from mfv2a.models.weights import load_network, save_network
+from mfv2a.scenes import LABELS, make_scene
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module
+
+
+def moving_square():
+    frames = np.full((20, MOTION_SIZE_PX, MOTION_SIZE_PX), 90, np.uint8)
+    for number, frame in enumerate(frames):
+        frame[40 : 40 + 30, 20 + 2 * number : 50 + 2 * number] = 220
+    return frames
+
+
+def test_a_small_view_holds_the_picture_once_and_its_margin_is_still(script):
+    places = script("places")
+    frames = moving_square()
+    for seed in range(12):
+        view = places.small(frames, np.random.default_rng(seed))
+        assert (view.shape, view.dtype) == (frames.shape, np.uint8)
+        moved = np.ptp(view.astype(int), axis=0) > 40
+        rows, columns = np.flatnonzero(moved.any(1)), np.flatnonzero(moved.any(0))
+        assert 8 < len(rows) < 34
+        assert 20 < np.ptp(columns) < 72
+        assert moved[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].mean() > 0.9
+        assert motion_features(view)[5:, :128].sum() > 0
+
+
+def test_a_nearer_view_is_as_large_and_moves_faster(script):
+    places = script("places")
+    frames = moving_square()
+    near = places.nearer(frames, np.random.default_rng(3))
+    assert near.shape == frames.shape
+    assert np.square(motion_features(near)[5:, :128]).sum() > np.square(motion_features(frames)[5:, :128]).sum()
+
+
+def test_views_are_drawn_once_and_a_file_that_is_missing_again(script, tmp_path, monkeypatch):
+    places = script("places")
+    monkeypatch.setattr(places, "SHARD", 1)
+    out = tmp_path / "views"
+    line = ["places.py", "--first-seed", "5", "--scenes", "2", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", line)
+    places.main()
+    views = places.read_views(out)
+    scene = make_scene(5)
+    frames = round(scene.duration_s * 25)
+    assert views.motion.shape == (2, 4, frames, MOTION_DIM)
+    assert LABELS[views.label[0]] == scene.label
+    for event in scene.events:
+        assert views.onset[0, round(event.time_s * 25)] > 0.7
+    kept = (out / "5.npz").stat().st_mtime_ns
+    (out / "6.npz").unlink()
+    places.main()
+    assert (out / "5.npz").stat().st_mtime_ns == kept
+    np.testing.assert_array_equal(places.read_views(out).motion, views.motion)
+
+
+def made_up_views(places):
+    """Motion whose first columns strike; the small views of it have it in other columns, and weaker."""
+    rng = np.random.default_rng(0)
+    motion = rng.normal(0, 0.02, (6, 4, 40, MOTION_DIM)).astype(np.float32)
+    onset = np.zeros((6, 40), np.float16)
+    for scene in range(6):
+        frame = 6 + 5 * scene
+        onset[scene, frame] = 1
+        for view, (first, size) in enumerate(((0, 1.0), (40, 0.5), (80, 0.4), (0, 1.3))):
+            motion[scene, view, frame, first : first + 20] += size
+    return places.Views(motion.astype(np.float16), onset, np.arange(6))
+
+
+def test_a_student_gives_of_small_views_what_the_teacher_gives_of_the_drawn_one(script, tmp_path, monkeypatch, capsys):
+    places, learn_places = script("places"), script("learn_places")
+    views = made_up_views(places)
+    (tmp_path / "views").mkdir()
+    np.savez(tmp_path / "views" / "0.npz", **views._asdict())
+    torch.manual_seed(0)
+    teacher = SyncEncoder(SyncConfig.tiny())
+    save_network(tmp_path / "sync.safetensors", "sync", teacher)
+    line = ["learn_places.py", str(tmp_path / "sync.safetensors"), "--views", str(tmp_path / "views")]
+    more = ["--steps", "200", "--minutes", "5", "--rate", "5e-3", "--threads", "1", "--out", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", [*line, *more])
+    learn_places.main()
+    assert "step 200" in capsys.readouterr().out
+    student, _ = load_network(tmp_path / "run" / "final.safetensors", "sync")
+    motion = torch.from_numpy(views.motion.astype(np.float32))
+    with torch.inference_mode():
+        aims = teacher(motion[:, 0]).features
+        before, after = ((net(motion[:, 1]).features - aims).square().mean().item() for net in (teacher, student))
+    assert after < 0.5 * before
+    for head in learn_places.HEADS:
+        for name, weight in getattr(teacher, head).state_dict().items():
+            torch.testing.assert_close(getattr(student, head).state_dict()[name], weight)
+
+
+def test_without_views_it_says_where_they_come_from(script, tmp_path):
+    with pytest.raises(SystemExit, match=r"no views; draw them with scripts/places\.py"):
+        script("places").read_views(tmp_path)
