@@ -342,3 +342,22 @@ def test_what_no_container_can_hold_is_told_before_anything_is_given(here: Path)
     groups = iter(planner("in", options=replace(OPTIONS, audio_codec="aac")))
     with pytest.raises(ConfigError, match="aac"):
         next(groups)
+
+
+def test_a_fault_of_the_tool_with_one_video_leaves_the_others(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        make_video(Path(f"in/{name}.mp4"), seconds=0.2)
+    probe = module.probe_video
+
+    def faulty(path: Path) -> object:
+        if path.name == "a.mp4":
+            raise ZeroDivisionError("division by zero")
+        return probe(path)
+
+    monkeypatch.setattr(module, "probe_video", faulty)
+    made = plan("in")
+    assert [item.source.name for item in made.items] == ["b.mp4"]
+    assert [(result.source.name, result.error) for result in made.settled] == [
+        ("a.mp4", "ZeroDivisionError: division by zero")
+    ]
+    assert "looks like a fault of mfv2a" in made.settled[0].hint

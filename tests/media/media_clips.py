@@ -103,6 +103,15 @@ def decoded_sound(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
     return np.concatenate(samples), np.concatenate(times), rate
 
 
+def counted_sound(path: Path) -> np.ndarray:
+    """Samples [S] of the first channel as imageio-ffmpeg's program gives them, one after the other."""
+    line = [BUNDLED, "-nostdin", "-loglevel", "error", "-i", path, "-map", "0:a:0", "-f", "f32le"]
+    made = subprocess.run(
+        [*line, "-af", "pan=mono|c0=c0", "-"], check=True, stdin=subprocess.DEVNULL, capture_output=True
+    )
+    return np.frombuffer(made.stdout, "<f4")
+
+
 def impulses(duration_s: float, rate_hz: int, at_s: Sequence[float]) -> np.ndarray:
     """Silence with an impulse at each time: [S] float32."""
     wave = np.zeros(round(duration_s * rate_hz), dtype=np.float32)

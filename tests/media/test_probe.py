@@ -129,6 +129,35 @@ def test_a_turned_clip_is_described_as_shown(tmp_path: Path, turn: int, clockwis
     assert (info.width_px, info.height_px) == ((64, 48) if turn == 180 else (48, 64))
 
 
+@pytest.mark.parametrize(
+    ("flips", "clockwise"),
+    [(["-display_hflip"], 0), (["-display_vflip"], 180), (["-display_hflip", "-display_vflip"], 180)],
+)
+def test_a_mirrored_clip_is_not_set_on_its_head(tmp_path: Path, flips: list[str], clockwise: int) -> None:
+    run_bundled(*flips, "-i", write_video(tmp_path / "a.mp4"), "-c", "copy", tmp_path / "m.mp4")
+    assert probe_video(tmp_path / "m.mp4").rotation_deg == clockwise
+
+
+@pytest.mark.parametrize(("suffix", "later_s"), [(".ts", 0), (".ts", 100), (".ts", -50), (".flv", 0), (".mpg", 0)])
+def test_pieces_that_were_joined_as_they_are_are_refused(tmp_path: Path, suffix: str, later_s: int) -> None:
+    codec = "mpeg2video" if suffix == ".mpg" else "libx264"
+    whole = write_video(tmp_path / "a.mp4", 50, codec=codec)
+    one, two, joined = tmp_path / f"one{suffix}", tmp_path / f"two{suffix}", tmp_path / f"joined{suffix}"
+    for path, start_s in ((one, 100), (two, 100 + later_s)):
+        run_bundled("-i", whole, "-c", "copy", "-output_ts_offset", start_s, path)
+        assert probe_video(path).duration_s == pytest.approx(2.0, abs=0.05)
+    header = 13 if suffix == ".flv" else 0
+    joined.write_bytes(one.read_bytes() + two.read_bytes()[header:])
+    with pytest.raises(MediaError, match="has a clock that jumps after") as caught:
+        probe_video(joined)
+    assert "ffmpeg -i IN -c copy OUT.mkv" in caught.value.hint
+
+
+def test_a_picture_that_is_held_for_long_is_no_jump_of_the_clock(tmp_path: Path) -> None:
+    held = write_video(tmp_path / "held.mkv", [0.0, 0.04, 40.0, 40.04])
+    assert probe_video(held).duration_s == pytest.approx(40.08, abs=0.05)
+
+
 def test_wide_pixels_widen_the_shown_picture(tmp_path: Path) -> None:
     run_bundled("-f", "lavfi", "-i", "testsrc=s=72x57:d=0.2", "-vf", "setsar=2/1", "-c:v", "mpeg4", tmp_path / "w.mkv")
     info = probe_video(tmp_path / "w.mkv")

@@ -13,6 +13,7 @@ from mfv2a.errors import MediaError
 from mfv2a.media.containers import plan_mux
 from mfv2a.media.tracks import (
     _placed,
+    _widened,
     audible_track,
     check_beside,
     read_on_clock,
@@ -226,3 +227,19 @@ def test_a_mix_of_more_than_two_channels_is_told(
     warn_of_mixing_down(info, 1)
     assert ("the 6 channels of its sound become two in the mix" in caplog.text) == (channels > 2)
     assert bool(caplog.records) == (channels > 2)
+
+
+def test_sound_with_more_channels_than_can_be_mixed_is_the_fault_of_its_file(tmp_path: Path) -> None:
+    tones = "|".join(["0.3*sin(400*t)"] * 9)
+    info = with_sound(tmp_path, f"aevalsrc={tones}:s=48000:d=1", suffix=".mov", codec="pcm_s16le")
+    with pytest.raises(MediaError, match=r"cannot be converted \(9 channels\)") as caught:
+        audible_track(info)
+    assert caught.value.path == info.path
+
+
+def test_a_track_that_becomes_wider_keeps_its_channels() -> None:
+    stereo = np.arange(8, dtype=np.float32).reshape(4, 2)
+    wide = _widened(stereo, 4, 6, None)
+    np.testing.assert_array_equal(wide[:, :2], stereo)
+    assert not wide[:, 2:].any()
+    np.testing.assert_array_equal(_widened(stereo[:, :1], 4, 2, None), stereo[:, [0, 0]])

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from mfv2a.errors import ConfigError, MediaError, Mfv2aError
+from mfv2a.errors import ConfigError, MediaError, Mfv2aError, StartError
 from mfv2a.jobs.carried import PromptFrom
 from mfv2a.jobs.choice import ChoiceOptions
 from mfv2a.jobs.clashes import find_suspects, refuse_collisions, refuse_foreign
@@ -34,7 +34,7 @@ from mfv2a.jobs.prompts import Row, settings_of
 from mfv2a.jobs.report import Report
 from mfv2a.jobs.seed import clip_seed, content_key
 from mfv2a.media.mux import AudioCodec, MuxPlan
-from mfv2a.media.patience import OverdueError, done_within
+from mfv2a.media.patience import OverdueError, StoppedError, done_within
 from mfv2a.media.tracks import audible_track, check_beside, sound_tracks
 from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
@@ -208,10 +208,10 @@ class Planner:
             return done_within(self._options.timeout_s, partial(_plan_clip, found, self._options, self._report)), None
         except ConfigError as error:  # this container cannot hold that codec; others may
             return [self._failed(found, error)], error
-        except (MediaError, OverdueError) as error:
-            return [self._failed(found, error)], None
-        except OSError as error:
-            return [self._failed(found, unreadable(found.source, error))], None
+        except (StartError, StoppedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - even a fault of the tool leaves the other files to be done
+            return [self._failed(found, unreadable(found.source, error) if isinstance(error, OSError) else error)], None
 
     def _failed(self, found: Found, error: Exception) -> ItemResult:
         """The result of a video that cannot be planned: with all that was asked of it."""

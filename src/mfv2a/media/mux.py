@@ -41,6 +41,8 @@ __all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux", "stamp"]
 log = logging.getLogger(__name__)
 CHANGED = "has changed while it was read"
 CHANGED_HINT = "wait until it is whole, then run the same command again"
+# Of GIF, in hundredths of a second: FFmpeg 5 takes a delay of 1 for 10 unless told otherwise, unlike newer ones.
+GIF_DELAYS = {"min_delay": 1, "default_delay": 10}
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,8 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
 def _streams(job: _Job, data: Sequence[int]) -> list[Any]:
     """The streams of the output: those that are copied, with the sound right after the picture: the new one first."""
     # Every stream stays on the source's own clock (copyts). Missing timestamps (AVI, MPEG-PS) are worked out.
-    video = ffmpeg.input("source", copyts=None, fflags="+genpts")
+    reading = GIF_DELAYS if job.info.container == "gif" else {}
+    video = ffmpeg.input("source", copyts=None, fflags="+genpts", **reading)
     sound = ffmpeg.input("pipe:0", f="f32le", ar=job.rate_hz, ac=job.channels)
     streams: list[Any] = []
     for index in copied_streams(job.info, job.plan.container, data):

@@ -7,7 +7,9 @@ know what the frames are for.
 
 from __future__ import annotations
 
+import math
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -175,6 +177,12 @@ def _picture_line(lines: dict[int, Timeline], picture: Any, path: Path) -> Timel
             "has no timestamps (a bare stream without container)",
             hint="put it into a container first: ffmpeg -r FPS -i IN -c copy OUT.mkv",
         )
+    if line.broken_s is not None:
+        raise MediaError(
+            path,
+            f"has a clock that jumps after {line.broken_s:.2f} s (pieces that were joined as they are?)",
+            hint="give it one clock first: ffmpeg -i IN -c copy OUT.mkv",
+        )
     return line
 
 
@@ -215,7 +223,20 @@ def _first_frame(container: Any, picture: Any, path: Path) -> tuple[int, float]:
     if frame is None:
         raise MediaError(path, "has a picture that cannot be decoded", hint=CUT_HINT)
     aspect = float(picture.sample_aspect_ratio or 1)
-    return round(-frame.rotation / 90) * 90 % 360, aspect if 0.01 < aspect < 100 else 1.0
+    return upright_deg(frame), aspect if 0.01 < aspect < 100 else 1.0
+
+
+def upright_deg(frame: Any) -> int:
+    """The clockwise turn, in whole quarters, that sets a decoded frame upright; a mirrored one stays mirrored.
+
+    FFmpeg's display matrix (libavutil/display.h) gives where what is up is to point: of a picture that is only mirrored
+    from left to right it is up already, though its own angle would be 180 degrees.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return 0
+    values = struct.unpack("=9i", bytes(matrix))
+    return round(math.degrees(math.atan2(-values[3], values[4])) / 90) * 90 % 360
 
 
 def _decode_alone(container: Any, picture: Any) -> Any | None:

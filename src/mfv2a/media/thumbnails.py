@@ -19,7 +19,7 @@ from mfv2a.errors import MediaError
 from mfv2a.media.hdr import tone_table
 from mfv2a.media.packets import decoded
 from mfv2a.media.patience import check_patience
-from mfv2a.media.probe import choose_picture, open_media
+from mfv2a.media.probe import choose_picture, open_media, upright_deg
 from mfv2a.media.scaling import Scaler
 
 STRIP_PX = (768, 54)  # width and height of a strip
@@ -115,7 +115,7 @@ def _passed(container: Any, picture: Any, start_s: float, wanted: Sequence[float
 
 def _turns(frame: Any) -> int:
     """Quarter turns, clockwise, that set a frame upright."""
-    return int(round(-frame.rotation / 90) % 4)
+    return upright_deg(frame) // 90
 
 
 def _upright(frame: Any) -> tuple[int, int]:

@@ -17,6 +17,10 @@ import av
 
 from mfv2a.media.patience import check_patience
 
+BACK_S = 1.0  # how far a clock may go back by carelessness
+LEAP_S = 10.0  # as FFmpeg's -dts_delta_threshold: in a stream that may be broken, what leaps farther is another clock
+BREAKABLE = ("mpegts", "mpeg")
+
 
 @dataclass(slots=True)
 class Timeline:
@@ -28,6 +32,7 @@ class Timeline:
         last_duration_s: of the latest packet; final_duration_s: of the one that comes last in the file.
         reordered: packets come in another order than they are shown.
         packets: how many have a time.
+        broken_s: after how many seconds of what was read the clock jumps, None if it does not.
     """
 
     first_s: float = math.inf
@@ -37,6 +42,14 @@ class Timeline:
     final_duration_s: float = 0.0
     reordered: bool = False
     packets: int = 0
+    broken_s: float | None = None
+    _decoded_s: float | None = None
+
+    def follow(self, decoded_s: float, leap_s: float) -> None:
+        """Takes a packet's decode time, in the file's order: the clock goes back, or leaps farther than `leap_s`."""
+        before_s, self._decoded_s = self._decoded_s, decoded_s
+        if before_s is not None and self.broken_s is None and not -BACK_S <= decoded_s - before_s <= leap_s:
+            self.broken_s = before_s - self.first_s
 
     def add(self, time_s: float, duration_s: float) -> None:
         """Takes a packet, in the file's order."""
@@ -120,6 +133,7 @@ def scan_times(container: Any) -> dict[int, Timeline]:
     """Read every packet's time; a damaged end only ends the reading."""
     lines: dict[int, Timeline] = {}
     slots = has_slots(container)
+    leap_s = LEAP_S if container.format.name in BREAKABLE else math.inf
     try:
         for packet in container.demux():
             check_patience()
@@ -127,6 +141,8 @@ def scan_times(container: Any) -> dict[int, Timeline]:
                 continue
             line = lines.setdefault(packet.stream_index, Timeline())
             time_s = packet_time_s(packet, slots=slots)
+            if packet.dts is not None:
+                line.follow(float(packet.dts * packet.time_base), leap_s)
             if time_s is not None:
                 line.add(time_s, float((packet.duration or 0) * packet.time_base))
     except (av.FFmpegError, OSError):

@@ -163,11 +163,12 @@ def read_on_clock(path: Path, *, mono: bool = True) -> Audio:
 
 
 def _widened(track: NDArray[np.float32] | None, length: int, channels: int, folder: Path | None) -> NDArray[np.float32]:
-    """Room for a track with more channels; what was mono goes to both."""
+    """Room for a track with more channels; what was mono goes to all, what was not keeps its places."""
     wide = silence((length, channels), folder)
     if track is not None:
         for start in range(0, length, PIECE_SAMPLES):
-            wide[start : start + PIECE_SAMPLES] = track[start : start + PIECE_SAMPLES]
+            piece = track[start : start + PIECE_SAMPLES]
+            wide[start : start + PIECE_SAMPLES, : channels if piece.shape[1] == 1 else piece.shape[1]] = piece
             forget(wide)
     return wide
 
@@ -254,11 +255,26 @@ def _blocks(
                 kept = kept or frame.layout
             layout = kept or layout  # one that changes on the way stays what it was
             resampler, made_for = av.AudioResampler(format="fltp", layout=layout, rate=frame.sample_rate), kind
-        for out in resampler.resample(frame):
+        try:
+            converted = resampler.resample(frame)
+        except (av.FFmpegError, ValueError) as error:  # more channels than anyone has a place for
+            channels = frame.layout.nb_channels
+            raise MediaError(
+                _path_of(container),
+                f"has sound that cannot be converted ({channels} channels)",
+                hint="convert its sound first: ffmpeg -i IN -c:v copy -ac 2 OUT.mp4",
+                detail=str(error),
+            ) from error
+        for out in converted:
             samples = out.to_ndarray().T
             if strict and not np.isfinite(samples).all():
-                raise MediaError(Path(container.name), "holds samples that are no numbers")
+                raise MediaError(_path_of(container), "holds samples that are no numbers")
             yield frame.time, frame.sample_rate, np.nan_to_num(samples)
+
+
+def _path_of(container: Any) -> Path:
+    """The file that a container is read from."""
+    return Path(str(container.name).removeprefix("file:"))
 
 
 def _place(track: NDArray[np.float32], wave: NDArray[np.float32], start: int) -> None:

@@ -142,9 +142,6 @@ def _pictures(container: Any, index: int, threads: int) -> Iterator[tuple[Any, f
     """Decode one stream in presentation order, with times by the file's clock; what cannot be decoded is left out."""
     picture = container.streams[index]
     picture.thread_type, picture.codec_context.thread_count = "AUTO", threads
-    for other in container.streams:
-        if other.index != index and hasattr(other, "discard"):
-            other.discard = av.stream.Discard.all  # the demuxer need not even read them
     packets, clock = container.demux(picture), FrameClock(container, picture)
     while True:
         try:
