@@ -387,3 +387,18 @@ def test_names_that_would_leave_the_folder_are_left_out() -> None:
     for name in ("/in/../../etc/x.mp4", "/in/ok.mp4"):
         MemoryFileSystem.store[name] = MemoryFileSystem().open("/in/ok.mp4", "wb")
     assert [file.relative for file in Remote("memory://in").files()] == ["ok.mp4"]
+
+
+def test_what_was_made_from_one_address_is_not_replaced_by_anothers(capsys: pytest.CaptureFixture[str]) -> None:
+    for place, seed in (("one", 0), ("two", 1)):
+        make_video(Path(place, "a.mp4"), seconds=0.2, seed=seed)
+    out = Path("out").absolute()
+    line = ["--out", out.as_uri(), "--model", "tiny", "--quiet"]
+    assert main(["dub", Path("one").absolute().as_uri(), *line]) == 0
+    made = (out / "a.mp4").read_bytes()
+    assert main(["dub", Path("two").absolute().as_uri(), *line]) == 3
+    assert "already there, made from" in capsys.readouterr().err
+    assert (out / "a.mp4").read_bytes() == made
+    assert main(["dub", Path("one").absolute().as_uri(), *line]) == 0
+    assert main(["dub", Path("two").absolute().as_uri(), *line, "--overwrite"]) == 0
+    assert (out / "a.mp4").read_bytes() != made

@@ -71,7 +71,8 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
         maker = report.source_of(path)
         if maker is None:
             return MediaError(path, "already there, and not made by mfv2a", hint="move it away, or use --overwrite")
-        if maker != report.name_of(item.source) and (is_url(maker) or Path(maker).exists()):
+        is_mine = maker in (report.name_of(item.source), str(absolute(item.source)))  # the latter of a killed run
+        if not is_mine and (is_url(maker) or Path(maker).exists()):
             return MediaError(path, f"already there, made from {maker}", hint="use another --out, or --overwrite")
         if path == item.output and _was_changed(item, report):
             return MediaError(path, "changed since mfv2a made it", hint="move it away, or use --overwrite")
