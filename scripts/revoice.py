@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import multiprocessing
 import shutil
 import sys
 import tomllib
@@ -217,7 +218,8 @@ def main() -> None:
         words.out.mkdir(parents=True, exist_ok=True)
         shards = range(len(find_shards(words.folder)))
         work = partial(revoice_shard, words.folder, words.out, groups, words.seed)
-        with ProcessPoolExecutor(words.workers) as pool:
+        spawned = multiprocessing.get_context("spawn")  # a fork of a process whose torch has threads may hang
+        with ProcessPoolExecutor(words.workers, spawned) as pool:
             sys.stdout.write(f"items {sum(pool.map(work, shards))}\n")
         for name in (STATISTICS, SETTINGS):
             if (words.folder / name).is_file():
