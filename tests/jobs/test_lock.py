@@ -12,7 +12,7 @@ import pytest
 
 from made_videos import make_video
 from mfv2a.cli import main
-from mfv2a.jobs import lock as lock_module
+from mfv2a.jobs.claims import append
 from mfv2a.jobs.lock import LOCK_NAME, locked
 from mfv2a.jobs.report import Report
 from mfv2a.media.temporary import part_path
@@ -124,6 +124,6 @@ def test_a_line_that_does_not_fit_on_the_disk_is_not_there_at_all(tmp_path: Path
     path = tmp_path / "lock"
     path.write_bytes(b"{}\n")
     with Full(path, "ab+") as file, pytest.raises(OSError, match="No space left") as caught:
-        lock_module._append(file, b'{"output": "a"}\n')
+        append(file, b'{"output": "a"}\n')
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == b"{}\n"

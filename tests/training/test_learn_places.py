@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +12,6 @@ from mfv2a.media.motion import MOTION_DIM, MOTION_SIZE_PX, motion_features
 from mfv2a.models.compact import SyncConfig, SyncEncoder
 from mfv2a.models.weights import load_network, save_network
 from mfv2a.scenes import LABELS, make_scene
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
-    return importlib.import_module
 
 
 def moving_square():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,15 +15,8 @@ from mfv2a.errors import DivergenceError
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.weights import save_network
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 CHANNELS = 4
 SLOW, FAST = 8, 1.3  # frames a radian
-
-
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
-    return importlib.import_module
 
 
 def features(folder, *, voiced, seen=False):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,14 +20,6 @@ from mfv2a.jobs.items import SAMPLE_RATE_HZ
 from mfv2a.models.stored import asset_path
 from mfv2a.models.weights import save_network
 from mfv2a.scenes import CAPTIONS
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
-    return importlib.import_module
 
 
 def tagger_classes():

@@ -11,8 +11,6 @@ know how an output is made.
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +21,7 @@ from typing import IO
 
 from mfv2a.disk import cannot_write, is_disk_full
 from mfv2a.errors import StartError
+from mfv2a.jobs.claims import Claim, append, end_line, identity, read_claims
 from mfv2a.jobs.report import Report, absolute, encode_json
 from mfv2a.media.temporary import remove_parts
 
@@ -50,10 +49,9 @@ class FolderLock:
 
     def __init__(self, file: IO[bytes], path: Path, others: Sequence[tuple[str, str]] = ()) -> None:
         self._file, self._path, self._others = file, path, others
-        _end_line(file)
-        self._left = _claims(file)
-        # Open claims, with the file that lay there when it was claimed; None if there was none, or none that is known.
-        self._open: dict[str, tuple[int, ...] | None] = dict.fromkeys(output for output, _ in self._left)
+        end_line(file)
+        self._left = read_claims(file)
+        self._open = dict.fromkeys((output for output, _ in self._left), Claim())
         self._recovered = not self._left
 
     def recover(self, report: Report) -> int:
@@ -69,16 +67,22 @@ class FolderLock:
         self._recovered = True
         return len(unfinished)
 
-    def claim(self, output: Path, source: Path) -> None:
+    def claim(self, output: Path, source: Path, *, beside: bool = False) -> None:
         """Says that an output is about to be written. May be called by several threads.
+
+        Args:
+            output: the file.
+            source: the video that it is made from.
+            beside: it lies beside another output; if it is there already it is ours, whoever changes it.
 
         Raises:
             OSError: it cannot be written down.
         """
         name = str(absolute(output))
         if name not in self._open:
-            self._open[name] = _identity(name)
-        _append(self._file, encode_json({"output": name, "source": str(absolute(source))}))
+            before = identity(name)
+            self._open[name] = Claim(before, lasting=before is None or not beside)
+        append(self._file, encode_json({"output": name, "source": str(absolute(source))}))
 
     def tell(self, *outputs: Path | None) -> None:
         """Says that the report knows these outputs now."""
@@ -86,7 +90,7 @@ class FolderLock:
         told = [name for name in names if name in self._open]
         if told:
             with suppress(OSError):  # then they count as being written when the next run begins
-                _append(self._file, encode_json({"told": told}))
+                append(self._file, encode_json({"told": told}))
             for name in told:
                 del self._open[name]
 
@@ -101,19 +105,21 @@ class FolderLock:
                 data = path.read_bytes()
                 self._recovered = False
                 try:
-                    _append(self._file, data if data.endswith(b"\n") or not data else data + b"\n")
+                    append(self._file, data if data.endswith(b"\n") or not data else data + b"\n")
                 except OSError as error:
                     raise cannot_write(self._path, error) from error
                 path.unlink()
-        self._left = _claims(self._file)
-        self._open = dict.fromkeys(output for output, _ in self._left)
+        self._left = read_claims(self._file)
+        self._open = dict.fromkeys((output for output, _ in self._left), Claim())
         self._recovered = not self._left
 
     def release(self) -> None:
         """Lets others in; the file stays only for outputs that are there and that the report may not know."""
         if self._recovered:
             remove_parts(*map(Path, self._open))  # of writers that were killed
-            if not any(_identity(name) not in (None, before) for name, before in self._open.items()):
+            if not any(
+                claim.lasting and identity(name) not in (None, claim.before) for name, claim in self._open.items()
+            ):
                 with suppress(OSError):
                     self._path.unlink()
         self._file.close()
@@ -142,7 +148,7 @@ def locked(folder: Path, shard: tuple[int, int] | None = None) -> Iterator[Folde
             name = f".mfv2a-{shard[0]}-of-{shard[1]}.lock"
             own = _take(folder, name, f"another run with --shard {shard[0]}/{shard[1]} is writing into this folder")
             stack.callback(own.close)
-            others = [*_claims(guard), *_refuse_other_counts(folder, shard[1])]
+            others = [*read_claims(guard), *_refuse_other_counts(folder, shard[1])]
             lock = FolderLock(own, folder / name, others)
             stack.callback(lock.release)
         yield lock
@@ -193,36 +199,6 @@ def _take(folder: Path, name: str, busy: str, *, shared: bool = False, option: s
         file.close()  # the other run ended in between and took the file away
 
 
-def _end_line(file: IO[bytes]) -> None:
-    """Ends a line that was cut when its run was killed: the next one is not to be taken for its rest."""
-    if file.seek(0, os.SEEK_END):
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            with suppress(OSError):
-                file.write(b"\n")
-
-
-def _append(file: IO[bytes], line: bytes) -> None:
-    """Adds to a lock's file, which is not buffered, in one write: whole or not at all.
-
-    Raises:
-        OSError: not at all.
-    """
-    before = os.fstat(file.fileno()).st_size
-    if file.write(line) != len(line):
-        file.truncate(before)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _identity(name: str) -> tuple[int, ...] | None:
-    """What tells a file from another that was put in its place, None if there is none."""
-    try:
-        there = os.lstat(name)
-    except OSError:
-        return None
-    return there.st_ino, there.st_size, there.st_mtime_ns
-
-
 def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
     """Takes the system's lock on a file without waiting; False if another process has it."""
     if fcntl is None:
@@ -238,7 +214,7 @@ def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
 
 def _leave(guard: IO[bytes], path: Path) -> None:
     """Gives up a lock that is shared; the last one takes the file away, unless a whole run was killed over it."""
-    if fcntl is not None and try_lock(guard) and not _claims(guard):
+    if fcntl is not None and try_lock(guard) and not read_claims(guard):
         with suppress(OSError):
             path.unlink()
     guard.close()
@@ -268,20 +244,5 @@ def _refuse_other_counts(folder: Path, count: int) -> list[tuple[str, str]]:
                     f"--out {folder}: a run with --shard I/{other} is writing into this folder",
                     hint=f"wait until it is done, or share the list among {other} runs",
                 )
-            left += _claims(file)
+            left += read_claims(file)
     return left
-
-
-def _claims(file: IO[bytes]) -> list[tuple[str, str]]:
-    """The outputs, with their sources, that a lock's file names and of which it does not say that they were told."""
-    file.seek(0)
-    left: dict[str, str] = {}
-    for line in (file.read() or b"").splitlines():
-        with suppress(ValueError, KeyError, TypeError):  # a line that was cut
-            record = json.loads(line)
-            if "told" in record:
-                for output in record["told"]:
-                    left.pop(str(output), None)
-            else:
-                left[str(record["output"])] = str(record["source"])
-    return list(left.items())

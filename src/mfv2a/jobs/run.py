@@ -192,7 +192,7 @@ class Run:
             if os.path.lexists(item.output):
                 self._there.add(item.output)
             for path in item.files:
-                self._lock.claim(path, item.source)
+                self._lock.claim(path, item.source, beside=path != item.output)
         if self._heart is not None:
             self._heart.stage(item.source, stage, item.variant)
         self._listener.stage(item, stage)
