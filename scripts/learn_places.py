@@ -1,18 +1,18 @@
 """Teach a sync encoder that it does not matter where in the picture something happens, nor how large it is.
 
-    python scripts/learn_places.py src/mfv2a/assets/embedded/sync.safetensors --views data/places --minutes 40 \
-        --out runs/places
+    python scripts/learn_places.py src/mfv2a/assets/embedded/sync.safetensors --views data/places --calm data/calm \
+        --minutes 40 --out runs/places
 
 Of a view of a scene from elsewhere (`scripts/places.py`) the student is to give the features that the teacher, the
 weights as they are, gives of the scene as it was drawn; of the drawn and of the nearer view those that the teacher
 gives of them. What a generator learned to read from the teacher thus stays readable. The heads stay as they are; onsets
-and classes are learned through them, too.
+and classes are learned through them, too. In a clip in which nothing strikes (`scripts/calm.py`) it is to see nothing
+strike, and to give what the teacher gives where that saw nothing, either.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import math
 import sys
 import time
@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from calm import read_calm
 from numpy.typing import NDArray
 from places import Views, read_views
 from torch import Tensor
@@ -34,6 +35,7 @@ from mfv2a.training.ema import EMA
 
 VIEW_SHARES = (0.3, 0.275, 0.275, 0.15)
 DRAWN, NEAR = 0, 3
+CALM_SHARE, CALM_WEIGHT, SEEN_CALM = 0.25, 2.0, 0.4
 GAIN, LOST, NOISE = 0.25, 0.03, 0.02
 ONSETS, LABELS = 0.6, 0.05
 HEADS = ("onset", "bands", "label")
@@ -44,15 +46,17 @@ class Drawn(NamedTuple):
     """What is shown, and what is to be made of it.
 
     Attributes:
-        motion: [B, T, F]; aims: features [B, T, D].
-        onset: onset curves [B, T]; label: classes [B]; counts: whether both are learned from [B].
+        motion: [B, T, F]; aims: features [B, T, D]; onset: onset curves [B, T]; label: classes [B].
+        likeness, struck, named: how much a row counts for the features, the onsets and the class, [B].
     """
 
     motion: Tensor
     aims: Tensor
     onset: Tensor
     label: Tensor
-    counts: Tensor
+    likeness: Tensor
+    struck: Tensor
+    named: Tensor
 
 
 class Rows:
@@ -60,33 +64,67 @@ class Rows:
 
     Args:
         views: of scenes.
+        calm: motion of clips in which nothing strikes, [N, T, F].
         teacher: the weights as they were.
     """
 
-    def __init__(self, views: Views, teacher: SyncEncoder) -> None:
+    def __init__(self, views: Views, calm: NDArray[np.float16], teacher: SyncEncoder) -> None:
         self.views = views
-        self.aims = np.stack([_features(teacher, motion[[DRAWN, NEAR]].astype(np.float32)) for motion in views.motion])
+        self.aims = np.stack([_told(teacher, motion[[DRAWN, NEAR]])[0] for motion in views.motion])
+        self.calm = calm
+        told = [_told(teacher, clip[None]) for clip in calm]
+        self.calm_aims = np.stack([features[0] for features, _ in told]) if told else None
+        self.calm_seen = np.array([tops[0] < SEEN_CALM for _, tops in told])
 
     def draw(self, rng: np.random.Generator, count: int) -> Drawn:
-        """So many views of scenes drawn at random, half of them mirrored."""
+        """So many views of scenes, and calm clips, drawn at random, half of them mirrored."""
+        still = int((rng.random(count) < CALM_SHARE).sum()) if len(self.calm) else 0
+        scenes, shown = self._views(rng, count - still), self._still(rng, still)
+        return Drawn(*(torch.cat(both) for both in zip(scenes, shown, strict=True)))
+
+    def _views(self, rng: np.random.Generator, count: int) -> Drawn:
+        """So many views of scenes."""
         scenes = rng.integers(len(self.views.label), size=count)
         shown, mirrored = rng.choice(len(VIEW_SHARES), count, p=VIEW_SHARES), rng.random(count) < 0.5
-        motion, aims = [], []
-        for scene, view, way in zip(scenes, shown, mirrored, strict=True):
-            seen: NDArray[np.float32] = self.views.motion[scene, view].astype(np.float32)
-            motion.append(mirror_motion(seen) if way else seen)
-            aims.append(self.aims[scene, int(view == NEAR), int(way)])
+        motion = _as_shown(self.views.motion[scenes, shown], mirrored)
+        aims = torch.from_numpy(self.aims[scenes, (shown == NEAR).astype(int), mirrored.astype(int)]).float()
         onset, label = torch.from_numpy(self.views.onset[scenes]), torch.from_numpy(self.views.label[scenes])
-        seen_from, wanted = torch.from_numpy(np.stack(motion)), torch.from_numpy(np.stack(aims)).float()
-        return Drawn(seen_from, wanted, onset.float(), label, torch.from_numpy(shown != NEAR))
+        counts = torch.from_numpy(shown != NEAR).float()
+        return Drawn(motion, aims, onset.float(), label, torch.ones(count), counts, counts)
+
+    def _still(self, rng: np.random.Generator, count: int) -> Drawn:
+        """So many calm clips."""
+        clips, mirrored = rng.integers(max(1, len(self.calm)), size=count), rng.random(count) < 0.5
+        if self.calm_aims is None:
+            return Drawn(*(part[:0] for part in self._views(rng, 1)))
+        motion = _as_shown(self.calm[clips], mirrored)
+        ways = mirrored.astype(int)
+        aims, alike = self.calm_aims[clips, ways], self.calm_seen[clips, ways]
+        nothing, none = torch.zeros(count, motion.shape[1]), torch.zeros(count)
+        return Drawn(
+            motion, torch.from_numpy(aims).float(), nothing, none.long(), torch.from_numpy(alike).float(),
+            none + CALM_WEIGHT, none,
+        )  # fmt: skip
+
+
+def _as_shown(motion: NDArray[np.float16], mirrored: NDArray[np.bool_]) -> Tensor:
+    """Motion [B, T, F], some rows of it mirrored."""
+    rows = [mirror_motion(seen) if way else seen for seen, way in zip(motion.astype(np.float32), mirrored, strict=True)]
+    return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(motion.shape)
 
 
 @torch.inference_mode()
-def _features(teacher: SyncEncoder, motion: NDArray[np.float32]) -> NDArray[np.float16]:
-    """What the teacher gives of views [V, T, F], as they are and mirrored: [V, 2, T, D]."""
-    ways = np.concatenate([motion, np.stack([mirror_motion(view) for view in motion])])
-    features = teacher(torch.from_numpy(ways)).features.half().numpy()
-    return np.stack(np.split(features, 2), 1)
+def _told(teacher: SyncEncoder, motion: NDArray[np.float16]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """What the teacher tells of views [V, T, F], as they are and mirrored.
+
+    Returns:
+        features [V, 2, T, D]; the heights of the onset curves [V, 2].
+    """
+    seen = motion.astype(np.float32)
+    out = teacher(torch.from_numpy(np.concatenate([seen, np.stack([mirror_motion(view) for view in seen])])))
+    tops = out.onset.sigmoid().amax(1).numpy()
+    features = out.features.half().numpy()
+    return np.stack(np.split(features, 2), 1), np.stack(np.split(tops, 2), 1)
 
 
 def disturb(motion: Tensor, generator: torch.Generator) -> Tensor:
@@ -99,23 +137,27 @@ def disturb(motion: Tensor, generator: torch.Generator) -> Tensor:
 
 def losses(out: SyncOutput, rows: Drawn) -> tuple[Tensor, Tensor, Tensor]:
     """Squared difference to the teacher's features, and what onsets and classes lack in the rows that count."""
-    apart = (out.features - rows.aims).square().mean()
+    apart = (out.features - rows.aims).square().mean((1, 2))
     weight = 1 + 3 * rows.onset
     struck = F.binary_cross_entropy_with_logits(out.onset, rows.onset, weight=weight, reduction="none").mean(1)
     named = F.cross_entropy(out.label, rows.label, label_smoothing=0.05, reduction="none")
-    share = rows.counts / rows.counts.sum().clamp(min=1)
-    return apart, (struck * share).sum(), (named * share).sum()
+    pairs = ((apart, rows.likeness), (struck, rows.struck), (named, rows.named))
+    told, seen, called = ((loss * count).sum() / count.sum().clamp(min=1) for loss, count in pairs)
+    return told, seen, called
 
 
 def learn(words: argparse.Namespace) -> None:
     """Train until the time is over, tell, write."""
     torch.set_num_threads(words.threads)
     teacher, facts = load_network(words.sync, "sync")
+    student, _ = load_network(words.begin or words.sync, "sync")
     assert isinstance(teacher, SyncEncoder)
-    student = copy.deepcopy(teacher).requires_grad_(True).train()
+    assert isinstance(student, SyncEncoder)
+    student.requires_grad_(True).train()
     for head in HEADS:
         getattr(student, head).requires_grad_(False)
-    rows = Rows(read_views(words.views), teacher.eval())
+    calm = read_calm(words.calm) if words.calm else np.zeros((0, 1, 1), np.float16)
+    rows = Rows(read_views(words.views), calm, teacher.eval())
     optimizer = torch.optim.AdamW(
         [weight for weight in student.parameters() if weight.requires_grad], words.rate, weight_decay=words.decay
     )
@@ -153,6 +195,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("sync", type=Path, help="weights of the sync encoder to begin with, the teacher's")
     parser.add_argument("--views", type=Path, required=True, help="a folder of scripts/places.py")
+    parser.add_argument("--calm", type=Path, help="a folder of scripts/calm.py")
+    parser.add_argument("--begin", type=Path, help="weights that a run before this one wrote, to go on from")
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--steps", type=float, default=math.inf, help="the most; the schedule follows what ends first")
     parser.add_argument("--batch", type=int, default=24)

@@ -4,9 +4,10 @@
     python scripts/measure_sync.py src/mfv2a/assets/embedded/sync.safetensors --scenes 192 --view small
 
 The second shows each scene as a part of the picture only, at a random place (`scripts/places.py`): filmed events are
-not always large and in the middle. Prints onset F1 at 100 ms for several thresholds (mean over scenes with events, and
-pooled), the share of classes that are right, and for several heights in how many scenes with events, and without any,
-the onset curve gets so high: what `SURE_STRIKE` of `mfv2a.encoders.compact` is chosen by.
+not always large and in the middle. With `--view amid` something else moves all around it. Prints onset F1 at 100 ms for
+several thresholds (mean over scenes with events, and pooled), the share of classes that are right, and for several
+heights in how many scenes with events, and without any, the onset curve gets so high: what `SURE_STRIKE` of
+`mfv2a.encoders.compact` is chosen by.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from places import nearer, small
+from places import amid, nearer, small
 
 from mfv2a.evaluation.onsets import match_onsets, mean_onset_f1, onset_f1
 from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features
@@ -28,7 +29,7 @@ from mfv2a.timeline import find_strikes
 FIRST = HELD_OUT_SEED + 700_000  # other scenes than those of `mfv2a evaluate`
 THRESHOLDS = (0.3, 0.35, 0.4, 0.5)
 HEIGHTS = (0.6, 0.7, 0.8)
-VIEWS = {"drawn": lambda frames, rng: frames, "small": small, "nearer": nearer}
+VIEWS = {"drawn": lambda frames, rng: frames, "small": small, "amid": amid, "nearer": nearer}
 
 
 def main() -> None:

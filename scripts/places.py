@@ -2,20 +2,23 @@
 
     python scripts/places.py --first-seed 60000 --scenes 4096 --out data/places     # goes on with what is missing
 
-A file for every 64 scenes, with the motion of four views of each: as it is drawn, twice small at a random place before
-a still margin, once nearer, with a part of the picture out of sight; beside it the onset curve and the class. Several
-of these commands may draw into one folder, with seeds of their own.
+A file for every 64 scenes, with the motion of four views of each: as it is drawn, small at a random place before a
+margin that is still, small where all around something else moves (`scripts/calm.py`), and nearer, with a part of the
+picture out of sight; beside it the onset curve and the class. Several of these commands may draw into one folder, with
+seeds of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from calm import calm_frames
 from numpy.typing import NDArray
 
 from mfv2a.data.targets import onset_curve
@@ -36,7 +39,7 @@ class Views(NamedTuple):
     """What is known of scenes.
 
     Attributes:
-        motion: [N, 4, T, F], of the scene as it is, small, small elsewhere, and nearer.
+        motion: [N, 4, T, F], of the scene as it is, small, small amid what moves, and nearer.
         onset: onset curves [N, T]; label: classes [N].
     """
 
@@ -45,18 +48,40 @@ class Views(NamedTuple):
     label: NDArray[np.int64]
 
 
+def _place(rng: np.random.Generator, side: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a random part of a picture, in pixels."""
+    zoom, stretch = rng.uniform(SMALLEST, LARGEST), np.exp(rng.uniform(-STRETCH, STRETCH))
+    width, height = (int(np.clip(round(side * part), 40, side)) for part in (zoom * stretch, zoom / stretch))
+    return int(rng.integers(0, side - width + 1)), int(rng.integers(0, side - height + 1)), width, height
+
+
+def _shrunk(frames: Frames, width: int, height: int) -> Iterator[NDArray[np.uint8]]:
+    """The frames [T, H, W], smaller."""
+    for frame in frames:
+        small = cv2.resize(np.ascontiguousarray(frame), (width, height), interpolation=cv2.INTER_AREA)
+        yield np.asarray(small, np.uint8)
+
+
 def small(frames: Frames, rng: np.random.Generator) -> Frames:
     """The frames [T, H, W] as a part of the picture at a random place, before a margin that does not move."""
     side = frames.shape[1]
-    zoom, stretch = rng.uniform(SMALLEST, LARGEST), np.exp(rng.uniform(-STRETCH, STRETCH))
-    width, height = (int(np.clip(round(side * part), 40, side)) for part in (zoom * stretch, zoom / stretch))
-    left, top = int(rng.integers(0, side - width + 1)), int(rng.integers(0, side - height + 1))
+    left, top, width, height = _place(rng, side)
     margin = rng.choice(MARGINS, p=MARGIN_SHARES)
     kind = cv2.BORDER_REPLICATE if margin == "edge" else cv2.BORDER_CONSTANT
     value = float(rng.integers(*GRAYS)) if margin == "gray" else 0.0
     around = (top, side - height - top, left, side - width - left)
-    shrunk = (cv2.resize(np.ascontiguousarray(f), (width, height), interpolation=cv2.INTER_AREA) for f in frames)
-    return np.stack([cv2.copyMakeBorder(f, *around, kind, value=value) for f in shrunk]).astype(np.uint8)
+    shown = (cv2.copyMakeBorder(frame, *around, kind, value=value) for frame in _shrunk(frames, width, height))
+    return np.stack(list(shown)).astype(np.uint8)
+
+
+def amid(frames: Frames, rng: np.random.Generator) -> Frames:
+    """The frames [T, H, W] as a part of the picture at a random place, all around other things that move."""
+    left, top, width, height = _place(rng, frames.shape[1])
+    pictures = []
+    for around, frame in zip(calm_frames(rng, len(frames)), _shrunk(frames, width, height), strict=True):
+        around[top : top + height, left : left + width] = frame
+        pictures.append(around)
+    return np.stack(pictures)
 
 
 def nearer(frames: Frames, rng: np.random.Generator) -> Frames:
@@ -74,7 +99,7 @@ def draw(seeds: range) -> Views:
     for seed in seeds:
         scene, rng = make_scene(seed), np.random.default_rng(seed)
         frames = scene.render(MOTION_FPS, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
-        views = (frames, small(frames, rng), small(frames, rng), nearer(frames, rng))
+        views = (frames, small(frames, rng), amid(frames, rng), nearer(frames, rng))
         motion.append(np.stack([motion_features(view) for view in views]).astype(np.float16))
         onset.append(onset_curve([event.time_s for event in scene.events], len(frames)).astype(np.float16))
         label.append(LABELS.index(scene.label))

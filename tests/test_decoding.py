@@ -36,8 +36,7 @@ def make_work(pipeline: Pipeline, duration_s: float, **changes: object) -> tuple
     return work, torch.randn(count, channels, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("rate_hz", [16000, 48000, 44100, 8000])
-@pytest.mark.parametrize("duration_s", [61.0, 130.37])
+@pytest.mark.parametrize(("duration_s", "rate_hz"), [(130.37, 16000), (64.21, 48000), (61.0, 44100), (71.3, 8000)])
 def test_blocks_are_the_whole(pipeline: Pipeline, tmp_path: Path, duration_s: float, rate_hz: int) -> None:
     work, latent = make_work(pipeline, duration_s)
     seconds: dict[str, float] = {}
@@ -174,7 +173,7 @@ def test_a_long_video_is_dubbed_as_if_its_sound_were_kept_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    make_video(Path("in/long.mp4"), seconds=20.0, fps=5)
+    make_video(Path("in/long.mp4"), seconds=12.0, fps=5)
     more = ["--model", "tiny", "--also-wav", "--quiet"]
     for levels in ([], ["--loudness", "-23"]):
         out = f"out{len(levels)}"

@@ -257,7 +257,7 @@ def test_what_libraries_print_does_not_mix_with_results(tmp_path: Path) -> None:
     [
         (["dub", "in", "--out", "out"], "--low-memory"),
         (["tta", "rain", "-o", "x.wav"], "--low-memory"),
-        (["-q", "bench"], "--low-memory"),
+        (["-q", "bench", "in/a.mp4"], "--low-memory"),
     ],
 )
 def test_memory_that_runs_out_is_no_fault_of_the_tool(

@@ -80,6 +80,7 @@ def test_what_is_heard_is_nearer_for_the_true_sound_and_moves_what_is_made(scrip
     assert made.grad.abs().amax((2, 3)).min() > 0
 
 
+@pytest.mark.usefixtures("few_wordings")
 @pytest.mark.parametrize(("mute", "learns"), [(None, True), (1.0, True), (0.0, False)])
 def test_rows_without_a_caption_learn_as_asked_and_are_kept_otherwise(script, tmp_path, mute, learns):
     save_network(tmp_path / "g.safetensors", "generator", tiny())
@@ -99,6 +100,7 @@ def test_rows_without_a_caption_learn_as_asked_and_are_kept_otherwise(script, tm
     assert true[mute_rows].any() == learns
 
 
+@pytest.mark.usefixtures("few_wordings")
 def test_rows_are_to_be_what_the_teacher_of_their_kind_makes(script, tmp_path):
     torch.manual_seed(0)
     for name in ("student", "other"):
