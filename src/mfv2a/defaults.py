@@ -18,7 +18,7 @@ def default_model() -> str:
     if named := os.environ.get(ENV_MODEL):
         return named
     try:
-        return kept_path().read_text(encoding="utf-8").strip() or DEFAULT_MODEL
+        return kept_path().read_text(encoding="utf-8", errors="surrogateescape").strip() or DEFAULT_MODEL
     except OSError:
         return DEFAULT_MODEL
 
@@ -56,7 +56,7 @@ def keep_default(name: str) -> Path:
     pending = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pending.write_text(name + "\n", encoding="utf-8")
+        pending.write_text(name + "\n", encoding="utf-8", errors="surrogateescape")
         pending.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

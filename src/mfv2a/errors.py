@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
 
@@ -59,6 +60,10 @@ class MediaError(Mfv2aError):
         super().__init__(message, hint=hint)
         self.path = Path(path)
         self.detail = detail
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process makes it of."""
+        return type(self), (self.path, str(self)), self.__dict__
 
 
 class StoreError(Mfv2aError):

@@ -195,6 +195,8 @@ class ModelInfo:
         default_renoise: share of each step by which noise is topped up before it; () for none.
         sees: it takes pictures; else text alone.
         words_steps: sampler steps for words alone, 0 for as many as with a picture.
+        recognizes: it looks for what pictures show, not only for when something moves.
+        reuses_motion: frames that are looked at for motion can share their features, too.
     """
 
     name: str
@@ -212,6 +214,8 @@ class ModelInfo:
     default_renoise: tuple[float, ...] = ()
     sees: bool = True
     words_steps: int = 0
+    recognizes: bool = True
+    reuses_motion: bool = True
 
     def guides(self, strength: float) -> bool:
         """Whether a guidance weight asks for the unconditional branch; to instantaneous models less than 1 is none."""

@@ -227,6 +227,16 @@ def test_paths_come_on_stdin(
     assert made == names
 
 
+def test_the_end_of_paths_on_stdin_without_a_place_for_them_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    monkeypatch.setattr(sys, "stdin", Pipe(b"in/b.mp4\0"))
+    assert main(["dub", "-0", "in/a.mp4", "--out", "out", *TINY]) == 2
+    assert b"no PATH is - - add - where they belong" in capsysbinary.readouterr().err
+    assert not Path("out").exists()
+
+
 def test_uncertain_clips_are_counted_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,24 @@ def test_a_package_of_ones_own_may_be_the_default_from_anywhere(home, capsysbina
     told = capsysbinary.readouterr()
     assert told.out == b"tiny\n"
     assert b"embedded is kept, but MFV2A_MODEL goes before" in told.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_a_package_in_a_folder_whose_name_is_no_utf8_works(home, capsysbinary, monkeypatch):
+    package = home / os.fsdecode(b"m\xe9")
+    package.mkdir()
+    entry = '[mine]\nrole = "generator"\nlicence = "MIT"\nlicence_url = ""\nlayout = "tiny"\n'
+    (package / "checkpoints.toml").write_text(entry)
+    monkeypatch.chdir(home)
+    for words in (["info"], ["verify"], ["default"]):
+        assert main(["models", *words, str(package)]) == 0, capsysbinary.readouterr().err
+    assert b"m\\udce9" in capsysbinary.readouterr().out
+    assert main(["tta", "rain", "--duration", "0.5", "-o", "rain.wav"]) == 0
+    make_video(Path("a.mp4"), seconds=0.2)
+    assert main(["dub", "a.mp4", "--out", "out", "--gallery"]) == 0
+    monkeypatch.setenv("HF_HOME", str(package / "hub"))
+    assert main(["doctor"]) == 0
+    assert b"ffmpeg" in capsysbinary.readouterr().out
 
 
 def test_a_model_that_cannot_run_is_no_default(home, capsysbinary, monkeypatch):

@@ -147,3 +147,22 @@ def test_a_clip_of_the_same_video_at_another_time_is_another_item():
 def test_times_that_are_none_are_refused_by_row(write, name, value):
     with pytest.raises(ConfigError, match=f"row 3: ValueError: {name} must be 0 or more"):
         read_listing(write("list.csv", f"file,{name}\na.wav,1\nb.wav,{value}\n"))
+
+
+def test_a_number_nought_is_a_name(write):
+    items = read_listing(
+        write("list.jsonl", '{"id": 0}\n{"name": 1}\n{"id": "", "name": "two"}\n{"id": null, "name": 3}\n')
+    )
+    assert [item.id for item in items] == ["0", "1", "two", "3"]
+
+
+def test_a_line_that_is_no_json_is_named(write):
+    with pytest.raises(ConfigError, match=r"row 3: no JSON: .* at column 2"):
+        read_listing(write("list.jsonl", '{"id": 1}\n\n{bad}\n'))
+
+
+def test_a_name_with_its_suffix_is_found_and_of_several_files_the_one_nearest_to_the_top():
+    items = [MediaItem(id="a.mp4"), MediaItem(id="b"), MediaItem(id="sub/c.mp4")]
+    found, missing = match_files(items, ["a.mp4", "a/b.mp4", "b.mp4", "deep/c.mp4", "sub/c.mp4"])
+    assert [name for _, name in found] == ["a.mp4", "b.mp4", "sub/c.mp4"]
+    assert not missing

@@ -10,7 +10,7 @@ import pytest
 
 from mfv2a.config import ExtractConfig, load_toml
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.items import load_sounds, named_files, scene_item, short_sounds, sound_item
+from mfv2a.jobs.items import load_sounds, named_files, read_sounds, scene_item, short_sounds, sound_item
 from mfv2a.media.audio import write_audio
 from mfv2a.records import Audio
 
@@ -108,3 +108,12 @@ def test_a_table_that_names_no_files_is_refused(tmp_path, content):
         (tmp_path / "list.tsv").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"list\.tsv"):
         named_files(tmp_path / "list.tsv")
+
+
+def test_sounds_that_cannot_be_read_are_counted(sfx, caplog):
+    (sfx / "audio" / "1.wav").unlink()
+    (sfx / "audio" / "4.wav").write_bytes(b"no sound")
+    sounds, unread = read_sounds(str(sfx))
+    assert [sound.file for sound in sounds] == ["0.wav", "2.wav", "3.wav", "5.wav"]
+    assert [error.path.name for error in unread] == ["1.wav", "4.wav"]
+    assert f"2 of 6 sounds of {sfx} cannot be read, first " in caplog.text

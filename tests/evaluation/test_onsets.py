@@ -101,6 +101,13 @@ def test_each_hit_is_matched_once(found, true, expected):
     assert match_onsets(found, true) == expected
 
 
+def test_hits_at_the_tolerance_are_pairs_wherever_they_lie():
+    for k in range(790):
+        assert match_onsets([k * 0.01], [(k + 10) * 0.01]).hits == 1, k
+        assert match_onsets([(k + 10) * 0.01], [k * 0.01]).hits == 1, k
+    assert match_onsets([0.5], [0.61]).hits == 0
+
+
 def test_matching_finds_the_largest_number_of_pairs():
     scipy_graph = pytest.importorskip("scipy.sparse.csgraph")
     sparse = pytest.importorskip("scipy.sparse")

@@ -224,6 +224,20 @@ def test_facts_of_other_versions_are_shown_and_their_settings_named(tmp_path: Pa
     assert card["unsaid"] == ["no_speech"]
 
 
+def test_words_of_a_table_that_a_text_beside_overrules_are_told(tmp_path: Path) -> None:
+    record = made_record(tmp_path / "a.webm", "a.webm", details={"prompt_from": "table"}, settings={"prompt": "rain"})
+    assert make_card(record, tmp_path, None)["unsaid"] == []
+    (tmp_path / "a.txt").write_text("wind")
+    (told,) = make_card(record, tmp_path, None)["unsaid"]
+    assert "--prompts" in told
+
+
+def test_a_video_behind_an_address_is_not_called_gone(tmp_path: Path) -> None:
+    for source, remote in (("https://example.org/a.webm", True), (str(tmp_path / "a.webm"), False)):
+        card = make_card({**made_record(tmp_path / "a.webm", "a.webm"), "source": source}, tmp_path, None)
+        assert (card["remote"], card["original"]) == (remote, [])
+
+
 def test_any_report_at_all_makes_a_page(tmp_path: Path) -> None:
     values = [
         None,
@@ -235,6 +249,7 @@ def test_any_report_at_all_makes_a_page(tmp_path: Path) -> None:
         "",
         "\0",
         "\udce9",
+        "x" * 300,
         [],
         [[]],
         {},

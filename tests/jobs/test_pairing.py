@@ -169,3 +169,35 @@ def test_what_cannot_be_paired_is_refused(tmp_path: Path) -> None:
         pair_folders([made], made)
     with pytest.raises(ConfigError, match="no folder"):
         pair_folders([made], tmp_path / "gone")
+
+
+def test_a_folder_within_the_other_is_not_a_part_of_it(tmp_path: Path) -> None:
+    true = lay(tmp_path / "videos", "a.mp4", "z.mp4")
+    made = lay(true / "dubbed", "a.mp4", "z.mp4")
+    listing = tmp_path / "list.csv"
+    listing.write_text("id,caption\na,rain\nz,wind\n")
+    for words in ({}, {"listing": listing}):
+        found = pair_folders([made], true, **words)
+        assert [(pair.reference, pair.generated) for pair in found.pairs] == [
+            (true / name, (made / name,)) for name in ("a.mp4", "z.mp4")
+        ]
+        assert found.alone == {"generated": (), "reference": ()}
+
+
+@pytest.mark.parametrize("column", ["file", "path", "id", "name"])
+@pytest.mark.parametrize("names", [("x.wav", "s/y.mp4"), ("x", "s/y")])
+def test_every_column_names_files_with_their_suffix_or_without(
+    tmp_path: Path, column: str, names: tuple[str, str]
+) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text(f"{column},caption\n{names[0]},rain\n{names[1]},wind\n")
+    made, true = lay(tmp_path / "made", "x.wav", "s/y.wav"), lay(tmp_path / "true", "x.wav", "s/y.mp4")
+    found = pair_folders([made], true, listing=listing)
+    assert [(pair.reference.name, pair.captions) for pair in found.pairs] == [
+        ("y.mp4", ("wind",)),
+        ("x.wav", ("rain",)),
+    ]
+    listing.write_text(f"{column}\nother\n")
+    with pytest.raises(ConfigError) as caught:
+        pair_folders([made], true, listing=listing)
+    assert "column" in caught.value.hint

@@ -45,6 +45,8 @@ def test_a_csv_gives_a_row_a_line_with_all_its_columns() -> None:
         "path;prompt\na.mp4;Käfer\n",
         "Prompt\tPath\nKäfer\ta.mp4\n",
         'prompt, path\n"Käfer", a.mp4\n',
+        "path,prompt,,\r\na.mp4,Käfer,,\r\n",
+        "path,prompt\na.mp4,Käfer,, \n",
     ],
 )
 def test_what_spreadsheets_write_is_read(text: str | bytes) -> None:

@@ -219,3 +219,34 @@ def test_lists_of_hits_are_asked_for_again() -> None:
     command, _ = remake_command(record, Path("/out"), None)
     assert " --onsets edl " in command
     assert " --keep-all " in command
+
+
+@pytest.mark.parametrize("name", ["./mine", "mine.safetensors", "sub/mine"])
+def test_a_model_of_ones_own_is_named_by_its_whole_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).touch()
+    Path("embedded").touch()
+    for model, told in ((name, str(tmp_path / Path(name))), ("embedded", "embedded"), ("./gone", "./gone")):
+        record = made_record(Path("/in/a.mp4"), "a.mp4", settings={"model": model})
+        command, _ = remake_command(record, Path("/out"), None)
+        assert options_of(shlex.split(command + "1")[5:])["model"] == told
+
+
+def test_a_video_behind_an_address_is_asked_for_by_it() -> None:
+    source = "http://127.0.0.1:8000/films/sub/a b.mp4"
+    record = {**made_record(Path("/in/a.mp4"), "sub/a b.mp4"), "source": source}
+    command, _ = remake_command(record, Path("/out"), None)
+    words = shlex.split(command + "1")
+    assert words[:2] == ["mfv2a", "dub"]
+    read = options_of(words[2:])
+    assert (read["paths"], read["out"]) == ([source], "/out/sub")
+
+
+@pytest.mark.parametrize("value", [True, 3, "speech", {"speech": 1}, [None, "speech"]])
+def test_what_is_no_list_of_names_is_no_option(value: Any) -> None:
+    record = made_record(Path("/in/a.mp4"), "a.mp4", settings={"refused": value})
+    command, _ = remake_command(record, Path("/out"), None)
+    assert ("--no-speech" in command) == isinstance(value, list)

@@ -7,6 +7,7 @@ import pytest
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.sound import SoundOptions, level_dbfs
+from mfv2a.loader import describe_model
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,14 @@ def test_the_level_of_a_full_sine_is_minus_three_decibels() -> None:
 def test_silence_and_nothing_have_a_level() -> None:
     assert level_dbfs(np.zeros(5, np.float32)) == {"rms_dbfs": -120.0, "peak_dbfs": -120.0}
     assert level_dbfs(np.zeros(0, np.float32)) == {"rms_dbfs": -120.0, "peak_dbfs": -120.0}
+
+
+def test_options_that_do_nothing_together_are_told() -> None:
+    told = {
+        (name, changes): list(SoundOptions(semantics=False, **dict(changes)).doubts(describe_model(name)))
+        for name in ("embedded", "mmaudio-small-16k", "woosh-dvflow-8s")
+        for changes in ((), (("reuse_frames", 4.0),))
+    }
+    assert [len(each) for each in told.values()] == [0, 1, 0, 0, 1, 1]
+    assert "--reuse-frames does nothing" in told["embedded", (("reuse_frames", 4.0),)][0]
+    assert "--no-video-semantics changes nothing" in told["woosh-dvflow-8s", ()][0]

@@ -14,7 +14,7 @@ from mfv2a.cli import main
 from mfv2a.config import RunConfig, SourceConfig
 from mfv2a.data.manifest import read_shards
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.items import load_sounds
+from mfv2a.jobs.items import read_sounds
 from mfv2a.jobs.lock import LOCK_NAME, alone
 from mfv2a.jobs.networks import make_network
 from mfv2a.media.audio import write_audio
@@ -121,7 +121,7 @@ path = "scenes-encoded"
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    load_sounds.cache_clear()  # kept by path, and each test has its own "sfx"
+    read_sounds.cache_clear()  # kept by path, and each test has its own "sfx"
     (tmp_path / "sfx").mkdir()
     rng = np.random.default_rng(0)
     rows = ["file\tseconds\tlabel\ttitle\tset\tlicence"]

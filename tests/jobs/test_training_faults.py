@@ -18,7 +18,7 @@ from mfv2a.config import ObjectiveConfig, RunConfig, SourceConfig
 from mfv2a.data.dataset import StepDataset
 from mfv2a.data.manifest import read_shards, write_shard, write_statistics
 from mfv2a.errors import ConfigError
-from mfv2a.jobs.items import load_sounds, short_sounds
+from mfv2a.jobs.items import read_sounds, short_sounds
 from mfv2a.jobs.sources import build_sources
 from mfv2a.media.audio import write_audio
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
@@ -143,7 +143,7 @@ def test_voices_that_are_all_long_are_told(lab):
     wave = np.random.default_rng(0).normal(0, 0.1, 16000 * 4).astype(np.float32)
     write_audio(lab / "sfx" / "a.wav", Audio(samples=wave, sample_rate_hz=16000))
     (lab / "sfx" / "index.tsv").write_text("file\tlabel\na.wav\train\n", encoding="utf-8")
-    load_sounds.cache_clear()
+    read_sounds.cache_clear()
     with pytest.raises(ConfigError, match="voices = sfx: no sound of it is short enough"):
         short_sounds("sfx")
 
@@ -153,6 +153,12 @@ def test_a_pattern_that_is_none_is_told_with_its_key(lab, capfd, key):
     text = f'out = "x"\n[source]\ntype = "sounds"\npath = "sfx"\ncount = 1\n{key} = "("\n'
     assert run("extract", text) == 2
     assert f"run.toml: source: {key} = '(' is no regular expression" in capfd.readouterr().err
+
+
+def test_a_sync_encoder_is_not_shown_more_than_its_items_have(lab, capfd):
+    text = 'task = "sync"\nout = "run"\nsteps = 1\nbatch_size = 2\ncrop_s = 8.0\nworkers = 0\n'
+    assert run("train", text + '[[sources]]\ntype = "features"\npath = "raw"\n') == 2
+    assert "crop_s = 8 is longer than the items in raw" in capfd.readouterr().err
 
 
 def test_a_vocoder_beside_a_codec_gets_crops_of_whole_latents():

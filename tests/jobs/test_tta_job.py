@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from mfv2a.cli import main
-from mfv2a.errors import ConfigError, SoundError
+from mfv2a.errors import ConfigError, MediaError, SoundError
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.sound_maker import SoundMaker
 from mfv2a.jobs.sound_names import slug
@@ -63,6 +64,36 @@ def test_made_up_names_never_replace_a_file(here: Path) -> None:
     (here / "x-2.wav").touch()
     assert names("rain", "hail", out="x.wav") == ["x-1.wav", "x-3.wav"]
     assert names("rain", out="sounds") == names("rain", out="sounds/") == ["sounds/rain.wav"]
+
+
+def test_a_name_that_another_run_took_meanwhile_is_not_replaced(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = Pipeline.sample
+
+    def late(self: Pipeline, works: Any, options: Any) -> Any:
+        (here / "rain.wav").write_bytes(b"of another run")
+        return sample(self, works, options)
+
+    monkeypatch.setattr(Pipeline, "sample", late)
+    told: list[Path | None] = []
+    options = TtaOptions(sound=SoundOptions(model="tiny"), duration_s=0.2, variants=2)
+    make_sounds(["rain"], options, begin=lambda *_: None, done=lambda take, *_: told.append(take.path))
+    assert (here / "rain.wav").read_bytes() == b"of another run"
+    assert sorted(map(str, told)) == ["rain-2-2.wav", "rain-2.wav"]
+    assert sorted(path.name for path in here.iterdir()) == ["rain-2-2.wav", "rain-2.wav", "rain.wav"]
+    named = replace(options, out="rain.wav", variants=1)
+    make_sounds(["rain"], named, begin=lambda *_: None, done=lambda take, *_: told.append(take.path))
+    assert (here / "rain.wav").read_bytes()[:4] == b"RIFF"
+
+
+def test_a_name_is_given_back_where_no_sound_is_written(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise MediaError(here / "rain.wav", "cannot be written: Input/output error")
+
+    monkeypatch.setattr("mfv2a.media.audio.write_audio", full)
+    options = TtaOptions(sound=SoundOptions(model="tiny"), duration_s=0.2)
+    with pytest.raises(MediaError):
+        make_sounds(["rain"], options, begin=lambda *_: None, done=lambda *_: None)
+    assert not list(here.iterdir())
 
 
 def test_names_of_many_alike_are_each_looked_for_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -167,3 +168,18 @@ def test_a_sound_tells_what_its_prompt_was_read_as(
     printed = capsys.readouterr()
     assert "read_as" not in json.loads(printed.out)
     assert "read as" not in printed.err
+
+
+def test_what_names_very_many_things_is_not_read_part_by_part() -> None:
+    asked: list[int] = []
+
+    class Text:
+        def encode(self, prompts: list[str]) -> tuple[list[torch.Tensor], torch.Tensor]:
+            asked.append(len(prompts))
+            return [torch.zeros(2, 3) for _ in prompts], torch.tensor([[1.0, 0.0, 0.0]]).expand(len(prompts), 3)
+
+    unused: Any = None
+    encoders = CompactEncoders(sync=unused, text=cast(Any, Text()), load_recognizer=unused, reader=made_reader())
+    few, many = encoders.encode_text(["; ".join(["rain"] * 3), "; ".join(["rain"] * 5000)])
+    assert (few.read_as, many.read_as) == ("rain", "")
+    assert max(asked) < 10

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 
 from mfv2a.config import ObjectiveConfig, OptimizerConfig, RunConfig, SourceConfig, ValidationConfig
 from mfv2a.data.dataset import Source, StepDataset, batches
-from mfv2a.errors import CheckpointError, ConfigError, DivergenceError
+from mfv2a.errors import CheckpointError, ConfigError, DivergenceError, MediaError, StartError
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.vae import VAE, VAEConfig
 from mfv2a.training.ema import EMA
@@ -296,3 +298,31 @@ def test_spectral_distance_is_zero_for_equals_and_grows_with_noise():
     assert spectral_distance(wave, wave).item() == pytest.approx(0, abs=1e-6)
     assert spectral_distance(wave, wave + 0.01 * noise) < spectral_distance(wave, wave + 0.1 * noise)
     assert math.isfinite(spectral_distance(wave, torch.zeros_like(wave) + 1e-7).item())
+
+
+def test_an_error_of_a_source_stays_what_it_is_in_a_process_of_its_own():
+    def draw(rng):
+        raise MediaError("a.wav", "cannot be read", hint="mend it")
+
+    for workers in (0, 1):
+        with pytest.raises(MediaError, match=r"^cannot be read$") as caught:
+            next(batches(StepDataset([Source(draw)], batch_size=1, seed=0), first=0, steps=2, workers=workers))
+        assert (caught.value.path.name, caught.value.hint, caught.value.detail) == ("a.wav", "mend it", "")
+
+
+def test_a_process_that_is_ended_from_outside_is_told_and_what_was_learned_is_kept(tmp_path):
+    def draw(rng):
+        if os.getpid() != here and (tmp_path / "end").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return draw_mel(rng)
+
+    here = os.getpid()
+    training, logged = start(tmp_path, steps=10_000)
+    dataset = StepDataset([Source(draw)], batch_size=2, seed=3)
+    training.batches = lambda first: batches(dataset, first=first, steps=10_000, workers=1)
+    training.should_stop = lambda: len(logged) == 3 and (tmp_path / "end").touch() is not None
+    with pytest.raises(StartError, match="ended from outside") as caught:
+        training.run()
+    assert "fewer workers" in caught.value.hint
+    again, _ = start(tmp_path, steps=10_000)
+    assert 3 <= again.step == training.step

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import typer
     from rich.progress import Progress
 
-
 HUB_VERBOSITY = "HF_HUB_VERBOSITY"  # read when the library is first imported
 _RESULTS: list[BinaryIO] = []  # where results go, if not to `sys.stdout`
 _LOST: list[str] = []  # why results could not be written, the first reason
@@ -155,6 +154,11 @@ def _has_hung_up(number: int, error: OSError) -> bool:
     return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(number).st_mode)
 
 
+def print_line(text: str) -> None:
+    """Writes a line for people to stdout; undecodable bytes in it become escapes."""
+    write_stdout(f"{text}\n".encode("utf-8", "backslashreplace"))
+
+
 def write_stdout(data: bytes) -> None:
     """Writes bytes to stdout and flushes.
 
@@ -222,8 +226,7 @@ def print_path(path: str | os.PathLike[str]) -> None:
 
 def print_json(record: Mapping[str, Any]) -> None:
     """A result on stdout: a JSON object a line."""
-    text = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
-    write_stdout(text.encode("utf-8", "backslashreplace") + b"\n")
+    print_line(json.dumps(record, ensure_ascii=False, default=str, allow_nan=False))
 
 
 def stderr_is_terminal() -> bool:

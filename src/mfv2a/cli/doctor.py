@@ -32,6 +32,6 @@ def doctor(as_json: options.JsonOption = False) -> None:
         for finding in findings:
             mark = "ok" if finding.ok else "--"
             hint = f" - {finding.hint}" if not finding.ok and finding.hint else ""
-            console.write_stdout(f"{mark}  {finding.name:<10}{finding.state}{hint}\n".encode())
+            console.print_line(f"{mark}  {finding.name:<10}{finding.state}{hint}")
     if not well:
         raise typer.Exit(EXIT_CANNOT_START)

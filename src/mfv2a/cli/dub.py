@@ -258,13 +258,13 @@ def expand_stdin(paths: Sequence[str], *, null: bool) -> list[str]:
 
     Args:
         paths: the arguments.
-        null: paths end with a null byte instead of a newline; asks for stdin even without `-`.
+        null: paths end with a null byte instead of a newline; asks for stdin where no path is given.
 
     Returns:
         The arguments with the paths of stdin in the place of `-`.
 
     Raises:
-        ConfigError: no path at all, or `-` twice.
+        ConfigError: no path at all, `-` twice, or paths of which none is `-` where stdin was asked for.
     """
     words = [options.given(path, "PATH") for path in paths] or (["-"] if null else [])
     if not words:
@@ -272,6 +272,8 @@ def expand_stdin(paths: Sequence[str], *, null: bool) -> list[str]:
     if words.count("-") > 1:
         raise ConfigError("- was given twice", hint="stdin can be read once")
     if "-" not in words:
+        if null:
+            raise ConfigError("-0 says how paths on stdin end, and no PATH is -", hint="add - where they belong")
         return words
     data = sys.stdin.buffer.read()
     lines = data.split(b"\0") if null else [line.removesuffix(b"\r") for line in data.split(b"\n")]

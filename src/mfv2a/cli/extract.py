@@ -38,6 +38,10 @@ def extract(
             console.print_json(record)
         elif "failed" in record:
             talk.say(console.printable(f"{record['failed']}: {record['error']}"))
+        elif "unread" in record:
+            whole = console.count(record["sounds"], "sound")
+            first = f"{record['first']}: {record['error']}"
+            talk.say(console.printable(f"{record['unread']} of {whole} cannot be read and are left out, first {first}"))
         elif "missing" in record:
             talk.say(f"{console.count(record['missing'], 'clip')} of the list not in the folder")
         else:

@@ -61,7 +61,7 @@ def list_all(as_json: options.JsonOption = False) -> None:
             f"{'runs' if row.runs else 'not yet run by this version':<27}",
             entry.licence,
         ]
-        console.write_stdout(("  ".join(words).rstrip() + "\n").encode())
+        console.print_line("  ".join(words).rstrip())
 
 
 @app.command()
@@ -75,12 +75,12 @@ def info(name: NameArgument, as_json: options.JsonOption = False) -> None:
         return
     files = record.pop("files")
     for key, value in record.items():
-        console.write_stdout(f"{key:<16}{value}\n".encode())
+        console.print_line(f"{key:<16}{value}")
     for file in files:
-        console.write_stdout(f"\n{file.pop('role')} {file.pop('name')}\n".encode())
+        console.print_line(f"\n{file.pop('role')} {file.pop('name')}")
         for key, value in file.items():
             if value:
-                console.write_stdout(f"  {key:<14}{value}\n".encode())
+                console.print_line(f"  {key:<14}{value}")
 
 
 @app.command()
@@ -118,9 +118,9 @@ def verify(
             talk.error(verdict)
         elif verdict is not None:
             told = " (of the first download)" if verdict.trusted else ""
-            console.write_stdout(f"{file.name}: as stated, {verdict.digest}{told}\n".encode())
+            console.print_line(f"{file.name}: as stated, {verdict.digest}{told}")
         elif name:
-            console.write_stdout(f"{file.name}: not here\n".encode())
+            console.print_line(f"{file.name}: not here")
     raise typer.Exit(4 if wrong else 0)
 
 
@@ -149,7 +149,7 @@ def check(
             console.print_json({"name": line.name, "state": line.state, "ok": line.ok})
         else:
             mark = {True: "ok", False: "FAILED", None: "--"}[line.ok]
-            console.write_stdout(f"{mark:<8}{line.name:<11}{console.printable(line.state)}\n".encode())
+            console.print_line(f"{mark:<8}{line.name:<11}{console.printable(line.state)}")
     raise typer.Exit(4 if failed else 0)
 
 
@@ -178,7 +178,7 @@ def default(
     chosen = None if name is None else choose_default(name)
     if chosen not in (None, default_model()):
         console.start_talk(context, quiet=False, verbose=False).say(f"{chosen} is kept, but {ENV_MODEL} goes before")
-    console.write_stdout(f"{default_model()}\n".encode())
+    console.print_line(f"{default_model()}")
 
 
 @app.command()
@@ -212,4 +212,4 @@ def push(
     """Upload a package with its card to the hub; prints its address. HF_TOKEN must hold a token that may write."""
     from mfv2a.jobs.export import push as upload
 
-    console.write_stdout(f"{upload(folder, repo, private=private)}\n".encode())
+    console.print_line(f"{upload(folder, repo, private=private)}")

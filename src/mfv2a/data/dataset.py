@@ -5,7 +5,7 @@ So resuming equals not having stopped, and a batch is the same however many proc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mfv2a.data.manifest import check_complete, read_shards
+from mfv2a.errors import Mfv2aError
 
 Arrays = Mapping[str, NDArray[Any]]
 Draw = Callable[[np.random.Generator], Arrays]
@@ -64,16 +65,36 @@ class StepDataset(Dataset[dict[str, Tensor]]):
         return {**self.sources[source].draw(rng), "row": np.array(row), "source": np.array(source)}
 
 
-def batches(dataset: StepDataset, *, first: int, steps: int, workers: int) -> Iterable[dict[str, Tensor]]:
-    """The stream of batches of steps `first` to `steps`, made ahead by `workers` processes (0 = in this one)."""
-    loader: DataLoader[dict[str, Tensor]] = DataLoader(
-        dataset,
+class _Told(Dataset[dict[str, Tensor] | Mfv2aError]):
+    """A dataset whose own errors come as values: of one that is raised in its process, torch keeps the words alone."""
+
+    def __init__(self, dataset: StepDataset) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, step: int) -> dict[str, Tensor] | Mfv2aError:
+        try:
+            return self._dataset[step]
+        except Mfv2aError as error:
+            return error
+
+
+def batches(dataset: StepDataset, *, first: int, steps: int, workers: int) -> Iterator[dict[str, Tensor]]:
+    """The stream of batches of steps `first` to `steps`, made ahead by `workers` processes (0 = in this one).
+
+    Raises:
+        Mfv2aError: what the sources raise.
+    """
+    loader: DataLoader[dict[str, Tensor] | Mfv2aError] = DataLoader(
+        _Told(dataset),
         batch_size=None,
         sampler=range(first, steps),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
-    return loader
+    for batch in loader:
+        if isinstance(batch, Mfv2aError):
+            raise batch
+        yield batch
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,9 @@ def match_files(
 ) -> tuple[list[tuple[MediaItem, str]], list[MediaItem]]:
     """Find the items' files among the names in a folder.
 
-    An item with a `file` is matched by it; one of an id by the stems that downloaders write: ID_000012, ID_12, ID, and
-    each with a Y before it, as AudioSet's tools do.
+    An item with a `file` is matched by it; one of an id by a file of that name, or by the stems that downloaders write:
+    ID_000012, ID_12, ID, and each with a Y before it, as AudioSet's tools do. Of several files the one in the fewest
+    folders is taken, then the first by name.
 
     Args:
         items: of a list.
@@ -100,11 +101,12 @@ def match_files(
     """
     exact = set(names)
     stems: dict[str, str] = {}
-    for name in sorted(names, reverse=True):  # the first by name wins
+    for name in sorted(names, key=lambda name: (name.count("/"), name), reverse=True):  # the last stays
         stems[PurePosixPath(name).stem] = name
     found, missing = [], []
     for item in items:
-        name = item.file if item.file in exact else next((stems[s] for s in _stems(item) if s in stems), "")
+        own = item.file or item.id
+        name = own if own in exact else next((stems[s] for s in _stems(item) if s in stems), "")
         if name:
             found.append((item, name))
         else:
@@ -140,9 +142,9 @@ def _item(row: Mapping[str, Any] | Sequence[str]) -> MediaItem:
         raise ValueError("captions must be a list; one alone goes under caption")
     alone = row.get("caption") or row.get("prompt")
     captions = [*captions, alone] if alone else captions
-    file = str(row.get("file") or row.get("path") or "")
+    file = _first(row, "file", "path")
     return MediaItem(
-        id=str(row.get("id") or row.get("name") or PurePosixPath(file).stem),
+        id=_first(row, "id", "name") or PurePosixPath(file).stem,
         file=file,
         start_s=_seconds(row, "start_s"),
         duration_s=_seconds(row, "duration_s"),
@@ -150,6 +152,12 @@ def _item(row: Mapping[str, Any] | Sequence[str]) -> MediaItem:
         label=str(row.get("label") or ""),
         split=str(row.get("split") or ""),
     )
+
+
+def _first(row: Mapping[str, Any], *names: str) -> str:
+    """The first of these columns that says something, as text; a number 0 does."""
+    said = (str(row[name]) for name in names if row.get(name) is not None)
+    return next((text for text in said if text), "")
 
 
 def _seconds(row: Mapping[str, Any], name: str) -> float:
@@ -167,15 +175,27 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | Sequence[str]]]
         elif path.suffix == ".jsonl":
             for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):  # JSON may hold U+2028
                 if line.strip():
-                    yield number, _named(json.loads(line), path)
+                    yield number, _named(_parsed(line, number, path), path)
         elif path.suffix == ".parquet":
             yield from _parquet(path)
         else:
             raise ConfigError(f"{path} is no list that can be read", hint="give a .csv, .tsv, .jsonl or .parquet file")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}", hint="give the path of a list") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _parsed(line: str, number: int, path: Path) -> Any:
+    """What a line of JSON says.
+
+    Raises:
+        ConfigError: it is none; the row is named.
+    """
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}, row {number}: no JSON: {error.msg} at column {error.colno}") from error
 
 
 def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | Sequence[str]]]:

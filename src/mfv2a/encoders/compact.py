@@ -26,6 +26,7 @@ from mfv2a.work import Seen, Words
 SURE_STRIKE = 0.7
 STRIKE_THRESHOLD = 0.4
 UNSURE = 0.4
+MOST_PARTS = 16  # of a prompt; what names more surely means no single one
 COMPACT = SequenceSpec()
 """The embedded model's timeline, and that of models made like it."""
 
@@ -76,7 +77,8 @@ class CompactEncoders:
     def _read(self, prompt: str) -> str:
         if self.reader is None or not prompt.strip() or prompt == self.ambience:
             return ""
-        return self.reader.read(self.text.encode([prompt, *parts(prompt)])[1])
+        named = parts(prompt)
+        return self.reader.read(self.text.encode([prompt, *named])[1]) if len(named) <= MOST_PARTS else ""
 
     def look(self, duration_s: float, *, semantics: bool = True, reuse: float | None = None) -> CompactLook:
         """What is recognised, sync features, when something strikes, and how sure all that is; see `Encoders.look`."""

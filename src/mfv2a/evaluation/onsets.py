@@ -17,7 +17,7 @@ from mfv2a.evaluation.spectrum import Floats, magnitudes, mel_bands
 
 HOP_S = 0.01
 _CHUNK_FRAMES = 4096
-_ROUNDING = 1e-6  # a spectrum at the very begin of a frame is in it, though its time in binary numbers may fall short
+_ROUNDING = 1e-6  # times that are the same may differ by so much in binary numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +176,10 @@ def match_onsets(found: Iterable[float], true: Iterable[float], tolerance_s: flo
     Args:
         found: detected times in seconds.
         true: times at which something happened.
-        tolerance_s: largest distance of a pair.
+        tolerance_s: largest distance of a pair; at it they are one, whatever binary numbers make of it.
     """
     ours, theirs = sorted(found), sorted(true)
+    tolerance_s += _ROUNDING
     i = j = hits = 0
     while i < len(ours) and j < len(theirs):
         if ours[i] < theirs[j] - tolerance_s:

@@ -19,6 +19,7 @@ from mfv2a.jobs.remake import remake_command, unsaid
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import read_reports
 from mfv2a.jobs.sketches import Sketch
+from mfv2a.media.remote import is_url
 from mfv2a.records import ModelInfo
 
 TOLERANCE_S = 0.1
@@ -56,7 +57,7 @@ def state_of(record: Mapping[str, Any], out: Path) -> str:
     if record.get("name") is None:
         return "left"
     path = output_path(record, out)
-    if path is None or not path.is_file():
+    if path is None or not _is_file(path):
         return "missing"
     return "uncertain" if _map(record.get("details")).get("uncertain") is True else "ok"
 
@@ -109,7 +110,7 @@ def make_card(record: Mapping[str, Any], out: Path, sketch: Sketch | None) -> di
         "cuts": _numbers(details.get("cuts_s")),
         "command": command,
         "nextSeed": seed if state in ("ok", "uncertain") else seed - 1,  # what is not there is tried again as it was
-        "unsaid": [_text(each) for each in unsaid(settings)],
+        "unsaid": [*map(_text, unsaid(settings)), *_overruled(source, details)],
         "more": _more(settings, details),
         **_sketched(facts, details),
     }
@@ -171,9 +172,25 @@ def _files(record: Mapping[str, Any], out: Path, state: str, details: Mapping[st
     beside = out / wav if made and isinstance(wav, str) and "\0" not in wav else None
     return {
         "video": _addresses(output, out)[0] if made and output is not None else "",
-        "wav": _addresses(beside, out)[0] if beside is not None and beside.is_file() else "",
-        "original": _addresses(source, out) if "\0" not in str(source) and source.is_file() else [],
+        "wav": _addresses(beside, out)[0] if beside is not None and _is_file(beside) else "",
+        "original": _addresses(source, out) if _is_file(source) else [],
+        "remote": is_url(str(record["source"])),
     }
+
+
+def _overruled(source: str, details: Mapping[str, Any]) -> list[str]:
+    """A table's words that the command can only give as an option, where a text beside the video goes before that."""
+    path = Path(source)
+    beside = details.get("prompt_from") == "table" and bool(path.name) and _is_file(path.with_suffix(".txt"))
+    return ["the words of the table (--prompts); the text beside the video goes before its --prompt"] if beside else []
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file of that name; none is where no file can have it."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _addresses(path: Path, out: Path) -> list[str]:

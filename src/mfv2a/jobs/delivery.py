@@ -56,4 +56,5 @@ def provenance(info: Any, seed: int) -> str:
         info: the model's description.
         seed: of the clip's noise.
     """
-    return f"AI-generated audio: mfv2a {__version__}, model {info.name} (licence {info.licence}), seed {seed}"
+    name = info.name.encode("utf-8", "backslashreplace").decode("utf-8")  # a path's bytes may be no text
+    return f"AI-generated audio: mfv2a {__version__}, model {name} (licence {info.licence}), seed {seed}"

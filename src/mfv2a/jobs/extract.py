@@ -9,17 +9,20 @@ the settings it was begun with; more scenes or sounds than before may be asked f
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-from mfv2a.config import ExtractConfig
+from mfv2a.config import ExtractConfig, SourceConfig
 from mfv2a.data.manifest import (
     INDEX,
     SETTINGS,
@@ -46,7 +49,8 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
 
     Args:
         config: what, where to, how many.
-        report: takes a record a shard: shards, items, items_per_s; of media also one a file that failed.
+        report: takes a record a shard: shards, items, items_per_s; of media also one a file that failed, of sounds one
+            that tells how many could not be read.
 
     Returns:
         the folder; None in all but the first of the processes that `torchrun` started.
@@ -67,11 +71,14 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
     keep_settings(out, _settings(config), grows="count")
     sizes = [len(_numbers(config, k)) for k in range(-(-config.source.count // config.shard_items))]
     todo = _missing(out, sizes)
-    began, done = time.monotonic(), 0
+    began, done, told = time.monotonic(), 0, False
     pool = ProcessPoolExecutor(config.workers, mp_context=get_context("spawn"), initializer=start_worker)
     try:
-        for future in as_completed([pool.submit(_make_shard, config, k) for k in todo]):
-            done += future.result()
+        for made, unread in _in_turn(pool, config, todo):
+            if unread and not told:
+                told = True
+                report(unread)
+            done += made
             rate = done / (time.monotonic() - began)
             report({"shards": len(sizes), "items": done, "items_per_s": round(rate, 2)})
     except BrokenProcessPool as error:
@@ -82,6 +89,17 @@ def extract(config: ExtractConfig, report: Report) -> Path | None:
     if not (out / INDEX).is_file():
         write_index(out, {"type": config.source.type, "duration_s": config.duration_s})
     return out
+
+
+def _in_turn(pool: Executor, config: ExtractConfig, todo: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What `_make_shard` gives of each; no more are begun than there are processes, for what is begun is made whole."""
+    ahead = iter(todo)
+    running = {pool.submit(_make_shard, config, k) for k in islice(ahead, config.workers)}
+    while running:
+        made, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in made:
+            yield future.result()
+            running |= {pool.submit(_make_shard, config, k) for k in islice(ahead, 1)}
 
 
 def _numbers(config: ExtractConfig, index: int) -> range:
@@ -116,11 +134,13 @@ def _settings(config: ExtractConfig) -> dict[str, Any]:
 
 
 def start_worker() -> None:
-    """One thread for this process, which ends when the one that started it is gone."""
+    """One thread for this process, which ends when the one that started it is gone, not by a Ctrl-C in its shell."""
     import torch
 
     from mfv2a.media.motion import use_one_thread
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("mfv2a").addHandler(logging.NullHandler())  # what it found is told by the one that started it
     torch.set_num_threads(1)
     use_one_thread()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -133,7 +153,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _make_shard(config: ExtractConfig, index: int) -> int:
+def _make_shard(config: ExtractConfig, index: int) -> tuple[int, dict[str, Any]]:
+    """Make a shard.
+
+    Returns:
+        how many items it has; what there is to tell of sounds that could not be read.
+    """
     from mfv2a.jobs.items import scene_item, sound_item
 
     source = config.source
@@ -146,7 +171,21 @@ def _make_shard(config: ExtractConfig, index: int) -> int:
         else:
             items.append(sound_item(source.path, seed, config.duration_s, source.label, **files))
     write_shard(Path(config.out), index, items)
-    return len(items)
+    return len(items), _unread(source)
+
+
+def _unread(source: SourceConfig) -> dict[str, Any]:
+    """A record of the sounds of a source that could not be read; {} where there are none."""
+    from mfv2a.jobs.items import read_sounds
+
+    folder, label = (source.voices, "") if source.type == "scenes" else (source.path, source.label)
+    if not folder:
+        return {}
+    sounds, unread = read_sounds(folder, label, source.exclude, source.only_files, source.except_files)
+    if not unread:
+        return {}
+    total = len(sounds) + len(unread)
+    return {"unread": len(unread), "sounds": total, "first": str(unread[0].path), "error": str(unread[0])}
 
 
 def _encode(config: ExtractConfig, report: Report) -> Path:

@@ -5,6 +5,7 @@ The one place where scenes, media and the mel front end meet to make data. Items
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from mfv2a.data.sounds import SHORT_S, Sound, arrange, trim_silence, voice_events
 from mfv2a.errors import ConfigError, MediaError
 
+log = logging.getLogger(__name__)
 SAMPLE_RATE_HZ = 16000
 Wave = NDArray[np.float32]
 ItemArrays = dict[str, NDArray[Any]]
@@ -37,10 +39,17 @@ def _front_end() -> Any:
     return MelSpectrogram()
 
 
-@lru_cache(maxsize=4)
 def load_sounds(
     folder: str, label: str = "", exclude: str = "", only_files: str = "", except_files: str = ""
 ) -> tuple[Sound, ...]:
+    """Labelled sounds of a folder; see `read_sounds`."""
+    return read_sounds(folder, label, exclude, only_files, except_files)[0]
+
+
+@lru_cache(maxsize=4)
+def read_sounds(
+    folder: str, label: str = "", exclude: str = "", only_files: str = "", except_files: str = ""
+) -> tuple[tuple[Sound, ...], tuple[MediaError, ...]]:
     """Labelled sounds of a folder with an `index.tsv` (file, seconds, label, title, set, licence), at 16 kHz.
 
     Sound files lie in the folder or in its `audio`; what cannot be read is left out. Silence at both ends is cut.
@@ -51,6 +60,9 @@ def load_sounds(
         exclude: no labels that match this one.
         only_files: only files that this table names.
         except_files: no files that this one names.
+
+    Returns:
+        the sounds, and what went wrong with those that are left out.
 
     Raises:
         ConfigError: no index or table there, one that cannot be read, or no sound matches or can be read.
@@ -79,7 +91,10 @@ def load_sounds(
         )
     if not sounds:
         raise ConfigError(f"no sound of {folder} matches")
-    return tuple(sounds)
+    if unread:
+        total, first = len(sounds) + len(unread), unread[0]
+        log.warning("%d of %d sounds of %s cannot be read, first %s: %s", len(unread), total, root, first.path, first)
+    return tuple(sounds), tuple(unread)
 
 
 def _read_index(index: Path) -> list[dict[str, str]]:

@@ -103,7 +103,7 @@ def find_media(source: SourceConfig) -> tuple[list[Listed], int]:
     names = sorted(
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in suffixes and path.is_file() and not _is_hidden(path.relative_to(root))
     )
     if source.listing:
         found, missing = match_files(read_listing(Path(source.listing), split=source.split), names)
@@ -112,6 +112,11 @@ def find_media(source: SourceConfig) -> tuple[list[Listed], int]:
     if not found:
         raise ConfigError(f"nothing to extract in {root}", hint="see path and listing")
     return [Listed(item=item, path=root / name) for item, name in found], len(missing)
+
+
+def _is_hidden(path: Path) -> bool:
+    """A file that is hidden, or lies in a folder that is."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def cut_recording(listed: Listed, cut: Cut) -> list[Piece]:

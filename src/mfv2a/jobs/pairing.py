@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -114,7 +114,8 @@ def pair_folders(
             raise ConfigError(f"{folder} is no folder", hint="name a folder with sounds or videos")
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise ConfigError("a folder cannot be measured against itself", hint="name different folders")
-    clips = [_clips(folder) for folder in folders]
+    places = {folder.resolve() for folder in folders}
+    clips = [_clips(folder, places - {folder.resolve()}) for folder in folders]
     unclear = [rival for each in clips for clip in each.values() for rival in clip.rivals()]
     doubtful = {key for each in clips for key, clip in each.items() if clip.is_unclear}
     clear = [{key: clip for key, clip in each.items() if key not in doubtful} for each in clips]
@@ -128,7 +129,9 @@ def pair_folders(
     if not pairs:
         raise ConfigError(
             f"nothing in {generated[0]} belongs to anything in {reference}",
-            hint="files pair by their paths up to the suffix; other names need --list",
+            hint="files pair by their paths up to the suffix; other names need --list"
+            if listing is None
+            else "rows name a clip by a column file or path, id or name: its path in both folders, or its name",
         )
     roles = [*(["generated"] if len(generated) == 1 else ["a", "b"]), "reference"]
     return Pairing(
@@ -140,10 +143,10 @@ def pair_folders(
     )
 
 
-def _clips(folder: Path) -> dict[str, _Clip]:
-    """Clips by their path under a folder, without the suffix."""
+def _clips(folder: Path, others: Set[Path]) -> dict[str, _Clip]:
+    """Clips by their path under a folder, without the suffix; what lies in one of the other folders is not of it."""
     found: dict[str, _Clip] = {}
-    for path in sorted(_walk(folder)):
+    for path in sorted(_walk(folder, others)):
         suffix = path.suffix.lower()
         if suffix in SOUND_SUFFIXES or suffix in VIDEO_SUFFIXES:
             clip = found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), _Clip())
@@ -151,9 +154,9 @@ def _clips(folder: Path) -> dict[str, _Clip]:
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder, hidden ones left out; a link to a folder that was walked already is not followed."""
-    walked: set[Path] = set()
+def _walk(folder: Path, others: Set[Path]) -> Iterator[Path]:
+    """Files below a folder, hidden ones left out; a folder of others, or that was walked already, is not entered."""
+    walked: set[Path] = set(others)
     for root, folders, names in os.walk(folder, followlinks=True):
         if (place := Path(root).resolve()) in walked:
             folders.clear()
@@ -222,16 +225,22 @@ def _match(clips: Mapping[str, _Clip], items: Sequence[MediaItem]) -> dict[Media
     Raises:
         ConfigError: what a row calls a file can be none.
     """
-    found = {item: clips[key] for item in items if item.file and (key := _key(item.file, clips)) in clips}
+    named = {item: item.file or item.id for item in items if item.file or _can_be_file(item.id)}
+    found = {item: clips[key] for item, name in named.items() if (key := _key(name, clips)) in clips}
     # `match_files` knows the names that downloaders give; a suffix of its own keeps dots in names apart from it.
-    by_id, _ = match_files([item for item in items if not item.file], [f"{key}.clip" for key in clips])
+    rest = [item for item in items if not item.file and item not in found]
+    by_id, _ = match_files(rest, [f"{key}.clip" for key in clips])
     return found | {item: clips[name.removesuffix(".clip")] for item, name in by_id}
+
+
+def _can_be_file(name: str) -> bool:
+    return bool(PurePosixPath(name).name.strip("."))
 
 
 def _key(name: str, clips: Mapping[str, _Clip]) -> str:
     """What a folder knows a file of a list by: its name as it stands, else without the suffix of a sound or video."""
     path = PurePosixPath(name)
-    if not path.name.strip("."):
+    if not _can_be_file(name):
         raise ConfigError(f"the list names a file {name!r}, which can be none", hint="mend that row of the list")
     place = path.as_posix()
     is_known = path.suffix.lower() in SOUND_SUFFIXES or path.suffix.lower() in VIDEO_SUFFIXES

@@ -192,6 +192,8 @@ def _csv_records(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             hint=f"begin with a line such as {','.join(COLUMNS)}",
         )
     head = heads[mark]
+    while not head[-1]:  # spreadsheets write empty columns at the end
+        head.pop()
     if len(set(head)) < len(head):
         twice = next(name for name in head if head.count(name) > 1)
         raise ConfigError(f"--prompts {path}: column {twice!r} is there twice", hint="leave one of them out")
@@ -202,7 +204,7 @@ def _csv_records(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             line, begin = begin, reader.line_num + 1
             if line == 1 or not any(cell.strip() for cell in cells):
                 continue
-            if len(cells) > len(head):
+            if any(cell.strip() for cell in cells[len(head) :]):
                 raise ConfigError(
                     f"--prompts {path}, line {line}: {len(cells)} cells under {len(head)} columns",
                     hint=f'put text that holds {mark!r} in double quotes: "rain, wind"',

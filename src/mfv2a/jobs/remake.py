@@ -6,12 +6,15 @@ know Typer: a test lets the real command read what is written here.
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mfv2a.media.remote import is_url
 from mfv2a.records import ModelInfo
+from mfv2a.register import model_names
 
 Words = Callable[[Any], list[str]]
 
@@ -22,6 +25,10 @@ def _with(option: str) -> Words:
 
 def _switch(on: str, off: str | None = None) -> Words:
     return lambda value: [word for word in ((on if value else off),) if word]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
 
 
 OPTIONS: Mapping[str, Words] = {
@@ -42,7 +49,7 @@ OPTIONS: Mapping[str, Words] = {
     "mix_gain_db": _with("--mix-gain"),
     "variant": _with("--variants"),
     "candidates": _with("--candidates"),
-    "refused": lambda names: [f"--no-{name}" for name in names],
+    "refused": lambda names: [f"--no-{name}" for name in names if isinstance(name, str)] if _is_list(names) else [],
     "tries": _with("--tries"),
     "split_shots": _switch("--split-shots"),
     "channels": _with("--channels"),
@@ -75,7 +82,7 @@ def remake_command(record: Mapping[str, Any], out: Path, model: ModelInfo | None
     """The command that makes the file of a record again; of a further take, all takes up to it.
 
     The command enters the folder that the video's place in the output tree counts from, so that the new file takes
-    the place of the old one.
+    the place of the old one; of a video behind an address it writes into that one's own folder.
 
     Args:
         record: a line of the report, its "settings" and "details" mappings.
@@ -87,11 +94,13 @@ def remake_command(record: Mapping[str, Any], out: Path, model: ModelInfo | None
     """
     settings, details = record["settings"], record.get("details", {})
     asked = details.get("asked") if isinstance(details.get("asked"), Mapping) else {}
-    root, relative = _place(Path(record["source"]), record.get("name") or details.get("place"))
+    place = record.get("name") or details.get("place")
+    remote = str(record["source"]) if is_url(str(record["source"])) else ""
+    root, relative = _place(Path(record["source"]), place)
     usual = dict(USUAL)
     if model is not None:
         usual |= {"steps": model.default_steps, "cfg_strength": model.default_cfg, "rescale": model.default_rescale}
-    words = ["mfv2a", "dub", relative, "--out", str(out)]
+    words = ["mfv2a", "dub", remote or relative, "--out", str(_folder_of(place, out) if remote else out)]
     for name, words_of in OPTIONS.items():
         value = settings.get(name)
         if name == "variant" and record.get("status") == "failed":  # all takes of it
@@ -101,7 +110,8 @@ def remake_command(record: Mapping[str, Any], out: Path, model: ModelInfo | None
     for name, words_of in BESIDE.items():
         words += words_of(asked.get(name) or (name == "also_wav" and "wav" in details))
     seed = settings.get("seed")
-    before = f"cd {quote(str(root))} && {' '.join(map(quote, words))} --seed "
+    enter = "" if remote else f"cd {quote(str(root))} && "
+    before = f"{enter}{' '.join(map(quote, words))} --seed "
     return before, 1 + (seed if isinstance(seed, int) and 0 <= seed < MOST_SEED else 0)
 
 
@@ -136,7 +146,13 @@ def _place(source: Path, name: Any) -> tuple[Path, str]:
     return root, relative if not relative.startswith("-") else f"./{relative}"
 
 
+def _folder_of(name: Any, out: Path) -> Path:
+    """The folder that an output lies in."""
+    return out.joinpath(*PurePosixPath(name).parts[:-1]) if isinstance(name, str) else out
+
+
 def _absolute_model(name: Any) -> str:
     """A model of one's own by its whole path: the command starts elsewhere."""
-    path = Path(str(name))
-    return str(path.absolute()) if len(path.parts) > 1 and path.exists() else str(name)
+    path = Path(str(name)).expanduser()
+    is_own = name not in model_names() and "\0" not in str(name)
+    return str(path.absolute()) if is_own and os.path.lexists(path) else str(name)

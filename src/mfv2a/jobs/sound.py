@@ -179,6 +179,10 @@ class SoundOptions:
         strength = self.settings(info)["cfg_strength"]
         if (self.negative_prompt or negatives) and not info.guides(strength):
             yield f"a negative prompt acts only where --cfg is above 1; here it is {strength:g}"
+        if not self.semantics and not info.recognizes:
+            yield f"{info.name} recognises nothing in pictures: --no-video-semantics changes nothing"
+        if self.reuse_frames is not None and not self.semantics and not info.reuses_motion:
+            yield f"--reuse-frames does nothing with --no-video-semantics: {info.name} shares what it recognises alone"
         served = info.default_steps
         if info.kind == "instantaneous" and self.steps is not None and self.steps < served:
             badly = "step serves it badly" if self.steps == 1 else "steps serve it badly"

@@ -7,6 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from mfv2a.errors import MediaError, SoundError, StartError
 from mfv2a.jobs.delivery import Channels
 from mfv2a.jobs.faults import MEMORY_HINT, free_memory, is_out_of_memory
 from mfv2a.jobs.sound import level_dbfs
+from mfv2a.jobs.sound_names import reserve
 from mfv2a.records import Audio
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class SoundMaker:
         self._options, self._rate_hz = options, rate_hz
         self._pipeline = options.sound.load()
         self._jury = Jury(options.choice) if options.choice.listens else None
+        self._renamed: dict[Take, Take] = {}  # those whose name was taken while they were made
         self._sampler = options.sound.sampler()  # with half the batch once that was too much
         info = self._pipeline.info
         self._settings = {
@@ -58,7 +61,8 @@ class SoundMaker:
         """Draws the sounds of a group together, and those that are refused again.
 
         Yields:
-            Each take once it is written, with its sound and its facts; or why it could not be made.
+            Each take once it is written, under the name it has then, with its sound and its facts; or why it could not
+            be made.
 
         Raises:
             MediaError: its folder cannot be made or written to.
@@ -81,7 +85,7 @@ class SoundMaker:
                     continue
                 if not isinstance(made, Exception):
                     made[1]["seconds"] = round(spent_s[take], 4)
-                yield take, made
+                yield self._renamed.pop(take, take), made
             waiting = again
 
     def _finish(self, take: Take, draft: Draft, latents: Takes | SoundError) -> Made | Failure | None:
@@ -95,7 +99,8 @@ class SoundMaker:
             return error
         _make_folder(take.path)
         try:
-            return self._write(take, draft)
+            with self._reserved(take) as path:
+                return self._write(path, draft)
         except MediaError as error:
             if is_disk_full(error):
                 raise StartError(
@@ -161,22 +166,41 @@ class SoundMaker:
         best = draft.kept[0].verdict
         return best is None or not best.refused or draft.drawn >= choice.rounds * draft.candidates
 
-    def _write(self, take: Take, draft: Draft) -> tuple[Audio, dict[str, Any]]:
+    @contextmanager
+    def _reserved(self, take: Take) -> Iterator[Path | None]:
+        """The path to write a take to: no other run's, where the name was made up; without a sound there stays none."""
+        if take.path is None or not take.made_up:
+            yield take.path
+            return
+        try:
+            path = reserve(take.path, self._options.choice.others)
+        except OSError as error:
+            raise MediaError(take.path, f"cannot be written: {error.strerror or error}") from error
+        if path != take.path:
+            self._renamed[take] = replace(take, path=path)
+        try:
+            yield path
+        finally:
+            with suppress(OSError):
+                if not path.stat().st_size:
+                    path.unlink()
+
+    def _write(self, path: Path | None, draft: Draft) -> tuple[Audio, dict[str, Any]]:
         """Writes the best sound, after the others if they are kept."""
         from mfv2a.jobs.delivery import provenance
         from mfv2a.jobs.writing import describe_choice
 
         sound, delivery = self._options.sound, self._options.delivery
-        paths = [] if take.path is None else [take.path, *self._options.choice.others(take.path)]
+        paths = [] if path is None else [path, *self._options.choice.others(path)]
         facts: dict[str, Any] = {"settings": self._settings}
-        for candidate, path in reversed(list(itertools.zip_longest(draft.kept, paths))):
+        for candidate, place in reversed(list(itertools.zip_longest(draft.kept, paths))):
             statement = provenance(self._pipeline.info, candidate.seed) if delivery.provenance else ""
-            track = _level(candidate.audio, sound.loudness_lufs, delivery.channels, path)
-            _write(path, track.audio, statement)
-        if take.path is None:
+            track = _level(candidate.audio, sound.loudness_lufs, delivery.channels, place)
+            _write(place, track.audio, statement)
+        if path is None:
             facts["statement"] = statement
         facts |= {**draft.read_as, **level_dbfs(track.audio.samples), **track.facts}
-        return track.audio, facts | describe_choice(draft, [path.name for path in paths[1:]])
+        return track.audio, facts | describe_choice(draft, [place.name for place in paths[1:]])
 
 
 def _level(audio: Audio, loudness_lufs: float | None, channels: Channels, path: Path | None) -> Track:

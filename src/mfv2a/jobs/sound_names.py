@@ -9,6 +9,7 @@ import itertools
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mfv2a.errors import ConfigError
@@ -34,6 +35,11 @@ def _is_letter(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
+def is_made_up(out: str, count: int) -> bool:
+    """Whether `name_sounds` makes names up for so many sounds; else the one that `out` gives is taken as it is."""
+    return count > 1 or not out or out.endswith(("/", os.sep)) or Path(out).is_dir()
+
+
 def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
     """A path for each sound, no two alike; names made up here never replace a file that is there.
 
@@ -46,7 +52,7 @@ def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
         ConfigError: a suffix that is no sound file's.
     """
     target = Path(out)
-    if out and not out.endswith(("/", os.sep)) and not target.is_dir():
+    if not is_made_up(out, 1):
         if target.suffix.lower() not in AUDIO_SUFFIXES:
             suffix = target.suffix
             ends = f"no sound file ends in {suffix!r}" if suffix else "no folder, and no name of a sound file"
@@ -65,6 +71,27 @@ def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
         left = free.setdefault(stem, _free(_numbered(target, stem), others))
         taken[next(path for path in left if path not in taken)] = None
     return list(taken)
+
+
+def reserve(path: Path, others: Others) -> Path:
+    """Take a made-up name by an empty file, so that no run beside this one takes it, too.
+
+    Args:
+        path: the name wanted; where it is taken by now, one with a number is.
+        others: the files that are written beside a sound.
+
+    Returns:
+        the name taken.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    for name in itertools.chain([path], (path.with_stem(f"{path.stem}-{n}") for n in itertools.count(2))):
+        if not any(map(os.path.lexists, others(name))):
+            with suppress(FileExistsError):
+                name.touch(exist_ok=False)
+                return name
+    raise AssertionError("numbers have no end")
 
 
 def _numbered(folder: Path, stem: str) -> Iterator[Path]:

@@ -98,6 +98,7 @@ def _sync_draw(config: RunConfig, source: SourceConfig) -> Any:
     number = {label: i for i, label in enumerate(LABELS)}
     if source.type == "features":
         stored = FeatureSet.load(Path(source.path), ["motion", "mel"])
+        check_crop(config, source, round(config.crop_s * SYNC_FPS) <= stored.arrays["motion"].shape[1])
         return partial(_stored_sync, stored, number, config.crop_s)
     return partial(_made_sync, source, number, config.crop_s)
 

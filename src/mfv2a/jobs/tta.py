@@ -13,7 +13,7 @@ from mfv2a.jobs.choice import ChoiceOptions
 from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.seed import clip_seed
 from mfv2a.jobs.sound import SoundOptions
-from mfv2a.jobs.sound_names import file_rate, name_sounds
+from mfv2a.jobs.sound_names import file_rate, is_made_up, name_sounds
 from mfv2a.records import Audio
 
 STDOUT = "-"
@@ -61,12 +61,14 @@ class Take:
         variant: number of the take, from 0.
         seed: seed of its noise.
         path: the file to write, None for stdout.
+        made_up: the path is none that the user named, and shall replace nothing.
     """
 
     prompt: str
     variant: int
     seed: int
     path: Path | None
+    made_up: bool = False
 
 
 def make_sounds(
@@ -142,7 +144,8 @@ def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:
             raise ConfigError(f"{len(takes)} sounds do not fit on stdout", hint="give -o a folder, or make one sound")
         return takes
     paths = name_sounds([take.prompt for take in takes], options.out, options.choice.others)
-    return [replace(take, path=path) for take, path in zip(takes, paths, strict=True)]
+    made_up = is_made_up(options.out, len(takes))
+    return [replace(take, path=path, made_up=made_up) for take, path in zip(takes, paths, strict=True)]
 
 
 def encode_wav(audio: Audio, statement: str = "") -> bytes:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mfv2a.config import OptimizerConfig, RunConfig
 from mfv2a.disk import writing
-from mfv2a.errors import ConfigError, DivergenceError
+from mfv2a.errors import ConfigError, DivergenceError, StartError
 from mfv2a.training.adversarial import Contest, rated_weights
 from mfv2a.training.ema import EMA
 from mfv2a.training.state import load_state, save_state, step_generator
@@ -77,6 +77,7 @@ class Training:
     wrapped: Wrapped = field(init=False)
     ema: EMA = field(init=False)
     optimizer: torch.optim.AdamW = field(init=False)
+    _is_whole: bool = field(default=True, init=False)  # between two steps, not within one
 
     def __post_init__(self) -> None:
         o = self.config.optimizer
@@ -109,8 +110,23 @@ class Training:
 
         Raises:
             DivergenceError: a loss was not finite; the weights are those before that step.
-            StartError: nothing can be written into the run's folder, for instance the disk is full.
+            StartError: nothing can be written into the run's folder, for instance the disk is full; or a process that
+                makes batches was ended from outside.
         """
+        try:
+            self._learn()
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            if self._is_whole and self.team.size == 1:
+                self.save()
+            hint = "memory may be short: use fewer workers or a smaller batch; the same line goes on from the last save"
+            raise StartError("a process that makes batches was ended from outside", hint=hint) from error
+        self.save()
+        return self.finished()
+
+    def _learn(self) -> None:
+        """Take step after step until the end or until asked to stop."""
         began = last_saved = time.monotonic()
         self.task.network.train()
         if not self.finished():
@@ -128,8 +144,6 @@ class Training:
                 if save:
                     self.save()
                     last_saved = time.monotonic()
-        self.save()
-        return self.finished()
 
     def save(self) -> None:
         """Write a checkpoint; every process of the team must call this."""
@@ -178,9 +192,11 @@ class Training:
         norm = float(whole(clipped))
         if not math.isfinite(loss) or not math.isfinite(norm):
             self._tell_divergence(batch, loss, norm)
+        self._is_whole = False
         self.optimizer.step()
         self.step += 1
         self.ema.update(self.task.network, self.step)
+        self._is_whole = True
         return {"loss": loss, "grad_norm": norm, "lr": rate, **numbers}
 
     def _tell(self, record: Mapping[str, float]) -> None:

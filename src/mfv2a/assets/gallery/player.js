@@ -25,7 +25,7 @@ function makePlayer(clip) {
   const open = make("a", { href: clip.video, target: "_blank", rel: "noopener noreferrer" }, "Open file");
   const buttons = make("div", { class: "buttons" }, clip.swap, open);
   if (clip.wav) buttons.append(make("a", { href: clip.wav, target: "_blank", rel: "noopener noreferrer" }, "Sound alone"));
-  if (!there) buttons.append(make("p", {}, "The original is not there any more."));
+  if (!there) buttons.append(make("p", {}, clip.remote ? "The original lies at its address." : "The original is not there any more."));
   return make("div", { class: "player" }, clip.box, buttons);
 }
 
