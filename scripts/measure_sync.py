@@ -7,7 +7,8 @@ The second shows each scene as a part of the picture only, at a random place (`s
 not always large and in the middle. With `--view amid` something else moves all around it. Prints onset F1 at 100 ms for
 several thresholds (mean over scenes with events, and pooled), the share of classes that are right, and for several
 heights in how many scenes with events, and without any, the onset curve gets so high: what `SURE_STRIKE` of
-`mfv2a.encoders.compact` is chosen by.
+`mfv2a.encoders.compact` is chosen by. With `--view calm` pictures in which nothing strikes take the place of scenes
+(`scripts/calm.py`, others than those that were learned), and the heights alone are told.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from calm import FRAMES, calm_frames
 from places import amid, nearer, small
+from torch import nn
 
 from mfv2a.evaluation.onsets import match_onsets, mean_onset_f1, onset_f1
 from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features
@@ -29,7 +32,19 @@ from mfv2a.timeline import find_strikes
 FIRST = HELD_OUT_SEED + 700_000  # other scenes than those of `mfv2a evaluate`
 THRESHOLDS = (0.3, 0.35, 0.4, 0.5)
 HEIGHTS = (0.65, 0.72, 0.8)
+FIRST_CALM = 1_000_000
 VIEWS = {"drawn": lambda frames, rng: frames, "small": small, "amid": amid, "nearer": nearer}
+
+
+def measure_calm(network: nn.Module, count: int) -> None:
+    """Show pictures in which nothing strikes; print in how many of them the onset curve gets how high."""
+    clips = (np.stack(list(calm_frames(np.random.default_rng(FIRST_CALM + k), FRAMES))) for k in range(count))
+    with torch.inference_mode():
+        curves = [network(torch.from_numpy(motion_features(clip))[None]).onset[0].sigmoid() for clip in clips]
+    tops = np.array([float(curve.max()) for curve in curves])
+    sys.stdout.write(f"{count} clips in which nothing strikes\n")
+    for height in HEIGHTS:
+        sys.stdout.write(f"height {height}: {(tops >= height).mean():.2f}\n")
 
 
 def main() -> None:
@@ -37,9 +52,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure a sync encoder on held-out scenes.")
     parser.add_argument("weights", type=Path)
     parser.add_argument("--scenes", type=int, default=192)
-    parser.add_argument("--view", choices=sorted(VIEWS), default="drawn")
+    parser.add_argument("--view", choices=[*sorted(VIEWS), "calm"], default="drawn")
     words = parser.parse_args()
     network, _ = load_network(words.weights, "sync")
+    if words.view == "calm":
+        measure_calm(network, words.scenes)
+        return
     scenes = [make_scene(FIRST + k) for k in range(words.scenes)]
     curves, right = [], 0
     for number, scene in enumerate(scenes):
