@@ -9,9 +9,11 @@ scenes that are still but for them, takes any small motion for one.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -220,30 +222,47 @@ def calm_frames(rng: Generator, count: int) -> Iterator[Frames]:
 
 def read_calm(folder: Path) -> NDArray[np.float16]:
     """The motion [N, T, F] of all clips of a folder."""
-    return np.concatenate([np.load(path)["motion"] for path in sorted(folder.glob("*.npz"))])
+    shards = [np.load(path)["motion"] for path in sorted(folder.glob("*.npz"))]
+    if not shards:
+        sys.exit(f"{folder}: there are no clips; draw them with scripts/calm.py")
+    return np.concatenate(shards)
 
 
-def main() -> None:
-    """Read the words, draw what is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def draw(seeds: range) -> dict[str, NDArray[np.float16]]:
+    """The motion of clips."""
+    clips = (np.stack(list(calm_frames(np.random.default_rng(seed), FRAMES))) for seed in seeds)
+    return {"motion": np.stack([motion_features(clip).astype(np.float16) for clip in clips])}
+
+
+def draw_files(about: str, what: str, shard: int, draw: Callable[[range], Mapping[str, NDArray[Any]]]) -> None:
+    """Read the words of a command that draws so many of something into files, and draw those that are missing.
+
+    Args:
+        about: what it does, on one line.
+        what: is drawn, the name of the option.
+        shard: how many go into a file.
+        draw: seeds -> the arrays of their file.
+    """
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--first-seed", type=int, required=True)
-    parser.add_argument("--clips", type=int, required=True, help="how many; in whole files")
+    parser.add_argument(f"--{what}", type=int, required=True, dest="count", help="how many; in whole files")
     parser.add_argument("--out", type=Path, required=True)
     words = parser.parse_args()
     words.out.mkdir(parents=True, exist_ok=True)
     use_one_thread()
-    for first in range(words.first_seed, words.first_seed + words.clips, SHARD):
+    for first in range(words.first_seed, words.first_seed + words.count, shard):
         path = words.out / f"{first}.npz"
         if path.exists():
             continue
-        clips = (
-            np.stack(list(calm_frames(np.random.default_rng(seed), FRAMES))) for seed in range(first, first + SHARD)
-        )
-        motion = np.stack([motion_features(clip).astype(np.float16) for clip in clips])
-        part = path.with_suffix(".part")
+        part, arrays = path.with_suffix(".part"), dict[str, Any](draw(range(first, first + shard)))
         with part.open("wb") as file:
-            np.savez(file, motion=motion)
+            np.savez(file, **arrays)
         part.rename(path)
+
+
+def main() -> None:
+    """Draw what is missing."""
+    draw_files((__doc__ or "").splitlines()[0], "clips", SHARD, draw)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ seeds of their own.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from calm import calm_frames
+from calm import calm_frames, draw_files
 from numpy.typing import NDArray
 
 from mfv2a.data.targets import onset_curve
-from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features, use_one_thread
+from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features
 from mfv2a.scenes import LABELS, make_scene
 
 SHARD = 64
@@ -115,22 +114,8 @@ def read_views(folder: Path) -> Views:
 
 
 def main() -> None:
-    """Read the words, draw what is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--first-seed", type=int, required=True)
-    parser.add_argument("--scenes", type=int, required=True, help="how many; in whole files")
-    parser.add_argument("--out", type=Path, required=True)
-    words = parser.parse_args()
-    words.out.mkdir(parents=True, exist_ok=True)
-    use_one_thread()
-    for first in range(words.first_seed, words.first_seed + words.scenes, SHARD):
-        path = words.out / f"{first}.npz"
-        if path.exists():
-            continue
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez(file, **draw(range(first, first + SHARD))._asdict())
-        part.rename(path)
+    """Draw what is missing."""
+    draw_files((__doc__ or "").splitlines()[0], "scenes", SHARD, lambda seeds: draw(seeds)._asdict())
 
 
 if __name__ == "__main__":

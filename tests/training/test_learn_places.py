@@ -172,3 +172,5 @@ def test_a_student_learns_to_see_nothing_strike_where_nothing_does(script, tmp_p
 def test_without_views_it_says_where_they_come_from(script, tmp_path):
     with pytest.raises(SystemExit, match=r"no views; draw them with scripts/places\.py"):
         script("places").read_views(tmp_path)
+    with pytest.raises(SystemExit, match=r"no clips; draw them with scripts/calm\.py"):
+        script("calm").read_calm(tmp_path)
