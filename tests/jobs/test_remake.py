@@ -243,6 +243,9 @@ def test_a_video_behind_an_address_is_asked_for_by_it() -> None:
     assert words[:2] == ["mfv2a", "dub"]
     read = options_of(words[2:])
     assert (read["paths"], read["out"]) == ([source], "/out/sub")
+    for name in ("/etc/passwd", "../x.mp4", "sub/../../x.mp4", None, 3):
+        command, _ = remake_command({**record, "name": name}, Path("/out"), None)
+        assert options_of(shlex.split(command + "1")[2:])["out"] == "/out"
 
 
 @pytest.mark.parametrize("value", [True, 3, "speech", {"speech": 1}, [None, "speech"]])

@@ -147,12 +147,13 @@ def _place(source: Path, name: Any) -> tuple[Path, str]:
 
 
 def _folder_of(name: Any, out: Path) -> Path:
-    """The folder that an output lies in."""
-    return out.joinpath(*PurePosixPath(name).parts[:-1]) if isinstance(name, str) else out
+    """The folder within the output folder that an output lies in; that itself for a name that leads out of it."""
+    place = PurePosixPath(name) if isinstance(name, str) else PurePosixPath()
+    return out if place.is_absolute() or ".." in place.parts else out.joinpath(*place.parts[:-1])
 
 
 def _absolute_model(name: Any) -> str:
     """A model of one's own by its whole path: the command starts elsewhere."""
-    path = Path(str(name)).expanduser()
+    path = Path(str(name))
     is_own = name not in model_names() and "\0" not in str(name)
     return str(path.absolute()) if is_own and os.path.lexists(path) else str(name)
