@@ -73,14 +73,14 @@ class Rows:
         self.aims = np.stack([_told(teacher, motion[[DRAWN, NEAR]])[0] for motion in views.motion])
         self.calm = calm
         told = [_told(teacher, clip[None]) for clip in calm]
-        self.calm_aims = np.stack([features[0] for features, _ in told]) if told else None
+        self.calm_aims = [features[0] for features, _ in told]
         self.calm_seen = np.array([tops[0] < SEEN_CALM for _, tops in told])
 
     def draw(self, rng: np.random.Generator, count: int) -> Drawn:
         """So many views of scenes, and calm clips, drawn at random, half of them mirrored."""
-        still = int((rng.random(count) < CALM_SHARE).sum()) if len(self.calm) else 0
-        scenes, shown = self._views(rng, count - still), self._still(rng, still)
-        return Drawn(*(torch.cat(both) for both in zip(scenes, shown, strict=True)))
+        still = min(int((rng.random(count) < CALM_SHARE).sum()), count - 1) if len(self.calm) else 0
+        scenes = self._views(rng, count - still)
+        return Drawn(*map(torch.cat, zip(scenes, self._still(rng, still), strict=True))) if still else scenes
 
     def _views(self, rng: np.random.Generator, count: int) -> Drawn:
         """So many views of scenes."""
@@ -94,12 +94,11 @@ class Rows:
 
     def _still(self, rng: np.random.Generator, count: int) -> Drawn:
         """So many calm clips."""
-        clips, mirrored = rng.integers(max(1, len(self.calm)), size=count), rng.random(count) < 0.5
-        if self.calm_aims is None:
-            return Drawn(*(part[:0] for part in self._views(rng, 1)))
+        clips, mirrored = rng.integers(len(self.calm), size=count), rng.random(count) < 0.5
         motion = _as_shown(self.calm[clips], mirrored)
         ways = mirrored.astype(int)
-        aims, alike = self.calm_aims[clips, ways], self.calm_seen[clips, ways]
+        aims = np.stack([self.calm_aims[clip][way] for clip, way in zip(clips, ways, strict=True)])
+        alike = self.calm_seen[clips, ways]
         nothing, none = torch.zeros(count, motion.shape[1]), torch.zeros(count)
         return Drawn(
             motion, torch.from_numpy(aims).float(), nothing, none.long(), torch.from_numpy(alike).float(),
@@ -110,7 +109,7 @@ class Rows:
 def _as_shown(motion: NDArray[np.float16], mirrored: NDArray[np.bool_]) -> Tensor:
     """Motion [B, T, F], some rows of it mirrored."""
     rows = [mirror_motion(seen) if way else seen for seen, way in zip(motion.astype(np.float32), mirrored, strict=True)]
-    return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(motion.shape)
+    return torch.from_numpy(np.stack(rows))
 
 
 @torch.inference_mode()

@@ -281,3 +281,11 @@ def test_torchrun_deals_shards_to_processes(tmp_path):
     assert done.stdout.split() == ["features"]
     assert len(MappedSet.open(tmp_path / "features")) == 4
     assert (tmp_path / "features" / "index.json").is_file()
+
+
+def test_hidden_files_and_folders_are_not_searched(tmp_path):
+    for name in ("a.mp4", ".b.mp4", ".hidden/c.mp4", "d/.mfv2a/e.mp4", "d/f.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found, missing = find_media(SourceConfig(type="videos", path=str(tmp_path)))
+    assert ([listed.path.name for listed in found], missing) == (["a.mp4", "f.mp4"], 0)

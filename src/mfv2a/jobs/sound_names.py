@@ -68,7 +68,7 @@ def name_sounds(prompts: Sequence[str], out: str, others: Others) -> list[Path]:
     taken: dict[Path, None] = {}
     free: dict[str, Iterator[Path]] = {}  # of each stem, the names that have not been looked at yet
     for stem in map(slug, prompts):
-        left = free.setdefault(stem, _free(_numbered(target, stem), others))
+        left = free.setdefault(stem, _free(_numbered(target / f"{stem}.wav"), others))
         taken[next(path for path in left if path not in taken)] = None
     return list(taken)
 
@@ -86,7 +86,7 @@ def reserve(path: Path, others: Others) -> Path:
     Raises:
         OSError: the folder cannot be written to.
     """
-    for name in itertools.chain([path], (path.with_stem(f"{path.stem}-{n}") for n in itertools.count(2))):
+    for name in _numbered(path):
         if not any(map(os.path.lexists, others(name))):
             with suppress(FileExistsError):
                 name.touch(exist_ok=False)
@@ -94,9 +94,9 @@ def reserve(path: Path, others: Others) -> Path:
     raise AssertionError("numbers have no end")
 
 
-def _numbered(folder: Path, stem: str) -> Iterator[Path]:
+def _numbered(path: Path) -> Iterator[Path]:
     """NAME.wav, NAME-2.wav and so on."""
-    return (folder / f"{stem}{'' if n == 1 else f'-{n}'}.wav" for n in itertools.count(1))
+    return itertools.chain([path], (path.with_stem(f"{path.stem}-{n}") for n in itertools.count(2)))
 
 
 def _free(names: Iterable[Path], others: Others) -> Iterator[Path]:
