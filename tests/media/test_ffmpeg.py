@@ -36,13 +36,18 @@ def test_a_named_program_that_is_missing_is_an_error_and_not_replaced(monkeypatc
     assert "MFV2A_FFMPEG" in caught.value.hint
 
 
-def test_the_path_comes_second_and_the_bundled_program_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bundled_program_comes_second_and_the_path_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import imageio_ffmpeg
+
+    def missing() -> str:
+        raise RuntimeError("No ffmpeg exe could be found.")
+
     monkeypatch.delenv("MFV2A_FFMPEG", raising=False)
     on_path = program(tmp_path / "ffmpeg", "")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_ffmpeg() == on_path
-    on_path.unlink()
     assert find_ffmpeg() == BUNDLED
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", missing)
+    assert find_ffmpeg() == on_path
 
 
 def test_no_program_at_all_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
 from mfv2a.jobs.drafts import Draft, Shot
+from mfv2a.jobs.sight import frame_sinks
 from mfv2a.jobs.sounding import LONG_S, decode_sound
 from mfv2a.media.cuts import decode_shots
 from mfv2a.media.hardware import DecodeDevice, choose_decoder
-from mfv2a.media.motion import MotionMeter
 from mfv2a.media.patience import check_patience
 from mfv2a.media.spool import forget, kept
-from mfv2a.records import Audio, FrameRequest, VideoInfo
+from mfv2a.media.video import FrameSink
+from mfv2a.records import Audio, VideoInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,13 +103,12 @@ class _Watcher:
         self._start_s = 0.0
         self._look: Any = None
 
-    def begin(self, start_s: float) -> dict[str, Callable[[NDArray[np.uint8]], None]]:
+    def begin(self, start_s: float) -> Mapping[str, FrameSink]:
         """A shot begins."""
         self._start_s = start_s
         with self._turn:
             self._look = self._begin_look(self._info.duration_s - start_s)
-        requests: dict[str, FrameRequest] = dict(self._pipeline.frame_requests)
-        return {name: partial(self._take, name, MotionMeter()) for name in requests}
+        return frame_sinks(self._pipeline, self._take)
 
     def end(self, end_s: float) -> None:
         """The shot is over."""
@@ -118,9 +118,7 @@ class _Watcher:
             self.shots.append(Shot(self._start_s, self._look.seen()))
         self.looking_s += time.perf_counter() - before
 
-    def _take(self, name: str, meter: MotionMeter, frames: NDArray[np.uint8]) -> None:
-        shrink = meter.measure if name == "motion" else self._pipeline.shrinkers.get(name)
-        wanted = frames if shrink is None else shrink(frames)
+    def _take(self, name: str, wanted: NDArray[Any]) -> None:
         before = time.perf_counter()
         with self._turn:
             self._look.add(name, wanted)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mfv2a.errors import MediaError
 from mfv2a.media.hardware import DecodeDevice, choose_decoder
 from mfv2a.media.motion import MotionMeter
-from mfv2a.media.video import decode_video
+from mfv2a.media.video import FrameSink, decode_video
 from mfv2a.records import Clip, VideoInfo
 
 if TYPE_CHECKING:
@@ -90,12 +90,10 @@ def _see(
     synchronize: Callable[[], None],
 ) -> Seen:
     """`see_video` on one device."""
-    start, meter, looking_s = time.perf_counter(), MotionMeter(), 0.0
+    start, looking_s = time.perf_counter(), 0.0
 
-    def take(name: str, frames: NDArray[np.uint8]) -> None:
+    def take(name: str, wanted: NDArray[Any]) -> None:
         nonlocal looking_s
-        shrink = meter.measure if name == "motion" else pipeline.shrinkers.get(name)  # counts as decoding
-        wanted = frames if shrink is None else shrink(frames)
         before = time.perf_counter()
         with turn:
             look.add(name, wanted)
@@ -106,7 +104,7 @@ def _see(
         look = make_look()
         synchronize()
     looking_s = time.perf_counter() - start
-    sinks = {name: partial(take, name) for name in pipeline.frame_requests}
+    sinks = frame_sinks(pipeline, take)
     decode_video(info.path, pipeline.frame_requests, info=info, on_frames=sinks, threads=threads, device=device)
     begin("features")
     before = time.perf_counter()
@@ -118,6 +116,22 @@ def _see(
     if seconds is not None:
         seconds |= {"decode": end - start - looking_s, "features": looking_s}
     return seen
+
+
+def frame_sinks(pipeline: Pipeline, take: Callable[[str, NDArray[Any]], None]) -> Mapping[str, FrameSink]:
+    """What takes the frames of one picture after the other, and hands on what encoders want of them.
+
+    Args:
+        pipeline: says which frames it needs, and how they are scaled.
+        take: is given the name of a request with its next frames, [t, S, S, 3] uint8, or of "motion" the features.
+    """
+    shrinks: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[Any]]]
+    shrinks = {**pipeline.shrinkers, "motion": MotionMeter().measure}
+
+    def hand_on(name: str, frames: NDArray[np.uint8]) -> None:
+        take(name, shrinks[name](frames) if name in shrinks else frames)
+
+    return {name: partial(hand_on, name) for name in pipeline.frame_requests}
 
 
 def decode_clip(info: VideoInfo, pipeline: Pipeline, *, threads: int = 0) -> Clip:
@@ -135,14 +149,8 @@ def decode_clip(info: VideoInfo, pipeline: Pipeline, *, threads: int = 0) -> Cli
         MediaError: the file cannot be decoded.
         StoppedError, OverdueError: the work shall end (see `media.patience`).
     """
-    meter = MotionMeter()
     made: dict[str, list[NDArray[Any]]] = {name: [] for name in pipeline.frame_requests}
-
-    def take(name: str, frames: NDArray[np.uint8]) -> None:
-        shrink = meter.measure if name == "motion" else pipeline.shrinkers.get(name)
-        made[name].append(frames if shrink is None else shrink(frames))
-
-    sinks = {name: partial(take, name) for name in made}
+    sinks = frame_sinks(pipeline, lambda name, frames: made[name].append(frames))
     decode_video(info.path, pipeline.frame_requests, info=info, on_frames=sinks, threads=threads)
     kept = {name: np.concatenate(parts) for name, parts in made.items()}
     return Clip(duration_s=info.duration_s, motion=kept.pop("motion", None), frames=kept, info=info)
