@@ -15,6 +15,7 @@ import torch
 from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.decoding import finished_blocks, settle, wave_blocks
+from mfv2a.errors import SoundError
 from mfv2a.jobs import sounding
 from mfv2a.jobs.sounding import decode_sound
 from mfv2a.loader import load_pipeline
@@ -185,3 +186,33 @@ def test_a_long_video_is_dubbed_as_if_its_sound_were_kept_in_memory(
             whole, long = (read_audio(Path(f"{out}-{how}/long{suffix}")).samples for how in ("whole", "long"))
             np.testing.assert_allclose(long, whole, atol=1e-4)
         assert {path.suffix for path in Path(f"{out}-long").iterdir()} == {".wav", ".mp4", ".jsonl"}
+
+
+def test_what_is_no_number_is_told_of_a_long_sound_too(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vocoder = type(pipeline.vocoder)
+    decode = vocoder.forward
+
+    def spoiled(self: torch.nn.Module, mel: torch.Tensor) -> torch.Tensor:
+        wave = decode(self, mel)
+        wave[..., 100] = torch.nan
+        return wave
+
+    monkeypatch.setattr(vocoder, "forward", spoiled)
+    for seconds in (30.0, 61.0):
+        work, latent = make_work(pipeline, seconds)
+        with pytest.raises(SoundError, match="no number"):
+            decode_sound(pipeline, work, latent, sample_rate_hz=16000, folder=tmp_path, seconds={})
+
+
+def test_a_peak_beyond_the_end_of_the_clip_turns_nothing_down(pipeline: Pipeline, tmp_path: Path) -> None:
+    work, _ = make_work(pipeline, 8.2)
+    wave = torch.full((14 * 16000,), 0.25)
+    wave[12 * 16000] = 4.0
+    assert pipeline.finish(work, wave).samples.max() == pytest.approx(0.25)
+    assert work.peak(wave, 16000) == 0.25
+    assert work.peak(wave[8 * 16000 :], 16000, start=8 * 16000) == 0.25
+    assert work.peak(wave[9 * 16000 :], 16000, start=9 * 16000) == 0.0
+    wave[8 * 16000] = 4.0
+    assert pipeline.finish(work, wave).samples.max() == pytest.approx(1.0)

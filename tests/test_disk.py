@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from mfv2a.data import manifest
-from mfv2a.disk import is_disk_full, telling, writing
+from mfv2a.disk import is_disk_full, remove_left, telling, writing
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.jobs.runlog import LOG, RunLog
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
@@ -60,6 +61,30 @@ def test_other_faults_stay_what_they_are_and_leave_nothing(tmp_path: Path, fault
     with pytest.raises(type(fault)), writing(tmp_path / "new" / "facts.json") as pending:
         refuse(pending, fault)
     assert not list((tmp_path / "new").iterdir())
+
+
+def test_what_libraries_lay_beside_the_file_that_they_write_goes_with_it(tmp_path: Path) -> None:
+    with writing(tmp_path / "facts.json") as pending:
+        pending.with_name(".tmpAbC").write_bytes(b"half")
+        pending.write_text("new")
+    assert [each.name for each in tmp_path.iterdir()] == ["facts.json"]
+
+
+def test_what_a_killed_process_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    for name in (".facts.json.9", ".facts.json.10", ".other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".tmpAbC").write_bytes(b"half")
+    os.utime(tmp_path / ".facts.json.9", (0, 0))
+    remove_left(tmp_path, ".facts*", older_s=60)
+    assert {each.name for each in tmp_path.iterdir()} == {".facts.json.10", ".other"}
+    remove_left(tmp_path, ".facts*")
+    assert {each.name for each in tmp_path.iterdir()} == {".other"}
+    remove_left(tmp_path / "nowhere", "*")
+
+
+def test_what_a_library_says_in_words_is_told_as_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="Permission denied"), telling(tmp_path):
+        raise SafetensorError("Error while serializing: I/O error: Permission denied (os error 13)")
 
 
 def test_only_what_the_system_refuses_is_told_as_such(tmp_path: Path) -> None:

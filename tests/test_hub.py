@@ -83,12 +83,68 @@ def test_what_is_known_of_files_may_have_no_place(server, monkeypatch, tmp_path)
 
 
 def test_a_flipped_byte_is_told_and_does_not_stay(server):
-    server.files[REPO, FILE] = DATA[:-1] + b"x"
+    hub.fetch(entry()).resolve().write_bytes(DATA[:-1] + b"x")
     with pytest.raises(CheckpointError, match="and not sha256"):
         hub.fetch(entry())
     assert hub.find_file(entry()) is None
-    server.files[REPO, FILE] = DATA
     assert hub.fetch(entry()).read_bytes() == DATA
+
+
+def test_a_flipped_byte_does_not_stay_in_a_cache_without_links_which_holds_a_file_once(server, monkeypatch):
+    from huggingface_hub import file_download
+
+    monkeypatch.setattr(file_download, "are_symlinks_supported", lambda *_: False)
+    path = hub.fetch(entry())
+    assert not path.is_symlink()
+    assert list(surroundings.cache_folder().rglob("blobs/*")) == []
+    path.write_bytes(DATA[:-1] + b"x")
+    with pytest.raises(CheckpointError, match="and not sha256"):
+        hub.fetch(entry())
+    assert hub.fetch(entry()).read_bytes() == DATA
+
+
+def test_another_version_than_the_register_states_stays_in_the_cache_of_all_until_the_right_one_comes(server):
+    other = DATA[:-1] + b"x"
+    server.files[REPO, FILE] = other
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="and not sha256") as caught:
+            hub.fetch(entry())
+        assert "another version" in caught.value.hint
+    newer = hub.find_file(entry())
+    assert newer is not None
+    with pytest.raises(CheckpointError, match="and not sha256"):
+        hub.verify(entry(), newer, again=True)
+    assert newer.read_bytes() == other
+    server.commit(REPO, "f" * 40, {FILE: DATA})
+    assert hub.fetch(entry()).read_bytes() == DATA
+    assert newer.read_bytes() == other
+
+
+def test_a_push_without_a_way_to_the_hub_is_told(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(CheckpointError, match=r"127\.0\.0\.1:9") as caught:
+        hub.push(tmp_path, "someone/else", private=True)
+    assert "connect" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({"HUGGINGFACE_HUB_CACHE": "{home}/old"}, "old"),
+        ({"HF_HUB_CACHE": "$SHARED/hub", "HUGGINGFACE_HUB_CACHE": "{home}/old"}, "shared hf/hub"),
+        ({"HF_HOME": "${{SHARED}}"}, "shared hf/hub"),
+        ({"XDG_CACHE_HOME": "{home}/x"}, "x/huggingface/hub"),
+        ({"HF_HOME": "~nobody-of-this-name/hf"}, None),
+    ],
+)
+def test_the_cache_is_the_one_of_the_library(tmp_path, variables, place):
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_", "HUGGING"))}
+    env |= {"SHARED": f"{tmp_path}/shared hf"} | {key: value.format(home=tmp_path) for key, value in variables.items()}
+    asked = "from huggingface_hub.constants import HF_HUB_CACHE as theirs; from mfv2a.surroundings import cache_folder"
+    line = [sys.executable, "-c", f"{asked}; print(theirs); print(cache_folder())"]
+    theirs, ours = subprocess.run(line, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert ours == theirs
+    assert place is None or ours == str(tmp_path / place)
 
 
 def test_a_file_of_another_size_is_told(server):

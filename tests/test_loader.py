@@ -10,7 +10,7 @@ import torch
 from mfv2a.errors import CheckpointError, ConfigError, DeviceError
 from mfv2a.hub import digest_of
 from mfv2a.loader import describe_model, load_pipeline, pick_device, pick_dtype
-from mfv2a.models import arithmetic
+from mfv2a.models import arithmetic, tiny
 from mfv2a.models.vae import VAE, VAEConfig
 from mfv2a.models.weights import load_network, save_network
 from mfv2a.register import files_of, find_model, model_names
@@ -134,13 +134,12 @@ def test_missing_surplus_and_misshaped_keys_are_named(stored):
 
 
 def test_a_model_with_a_vocoder_of_its_own_uses_it(monkeypatch):
-    from mfv2a import layouts
     from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
     from mfv2a.pipeline import SampleOptions
 
-    networks = layouts._tiny_networks()
+    networks = tiny.tiny_networks()
     networks["vocoder"] = ISTFTVocoder(ISTFTConfig.tiny()).eval()
-    monkeypatch.setattr(layouts, "_tiny_networks", lambda: networks)
+    monkeypatch.setattr(tiny, "tiny_networks", lambda: networks)
     pipeline = load_pipeline("tiny", device="cpu")
     assert pipeline.vocoder is networks["vocoder"]
     work = pipeline.prepare(None, prompt="rain", duration_s=1.0)

@@ -320,6 +320,28 @@ def test_no_copy_is_made_where_there_is_no_room(home, monkeypatch):
     assert not (home / "elsewhere" / "converted").exists()
 
 
+def test_no_copy_is_made_where_none_can_be_written(home, monkeypatch):
+    (home / "a file").write_text("no folder")
+    monkeypatch.setenv("MFV2A_HOME", str(home / "a file"))
+    assert load_pipeline("tiny-mm-16k", device="cpu", dtype="float32").info.default_steps == 3
+
+
+def test_the_state_is_not_rounded_from_step_to_step(home, small, monkeypatch):
+    half, seen = load_pipeline("tiny-mm-16k", device="cpu", dtype="bfloat16"), []
+    forward = type(half.generator).forward
+
+    def watched(self, z, *rest, **named):
+        seen.append(z.dtype)
+        return forward(self, z, *rest, **named)
+
+    work, options = half.prepare(None, prompt="rain", duration_s=1.0, seed=3), SampleOptions(steps=8, cfg_strength=1.0)
+    monkeypatch.setattr(type(half.generator), "forward", watched)
+    (latent,) = half.sample([work], options)
+    assert set(seen) == {torch.bfloat16}
+    assert latent.dtype == torch.float32
+    assert not torch.equal(latent, latent.bfloat16().float())
+
+
 def test_weights_of_another_size_are_refused(home, monkeypatch):
     text = tiny_mmaudio.register()
     path = home / "wrong.toml"
@@ -336,6 +358,7 @@ def test_weights_of_another_size_are_refused(home, monkeypatch):
         .replace("tiny-voc-16k", "tiny-voc")
         .replace('"tiny-vae"', '"tiny-vae-44k"')
         .replace('"tiny-voc"', '"tiny-voc-44k"')
+        .replace("sample_rate_hz = 16000", "sample_rate_hz = 44100")
     )
     with pytest.raises(CheckpointError, match="wrong shapes"):
         load_pipeline("tiny-mm-16k", device="cpu", dtype="float32")

@@ -15,7 +15,9 @@ import tiny_others
 from local_hub import running_hub
 from made_videos import make_video
 from mfv2a.cli import main
+from mfv2a.decoding import wave_blocks
 from mfv2a.encoders.woosh import woosh_spec
+from mfv2a.errors import ConfigError
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import ignore_interval, sample
 from mfv2a.loader import load_pipeline
@@ -65,6 +67,29 @@ def test_lengths_are_those_of_the_reference():
     assert woosh_spec(48000, 480, 5.0).latents(5.0) == 501
 
 
+@pytest.mark.parametrize(
+    ("model", "line", "said"),
+    [
+        ("tiny-dvflow", "window_s = 12.0", "window_s = 12 is 1201 latents"),
+        ("tiny-dvflow", "window_s = 0.4", "too short"),
+        ("tiny-dvflow", "window_s = 8.0\nsample_rate_hz = 44100", "44100, but its sound is made at 48000"),
+        ("tiny-mean", "window_s = 0.3", "too short"),
+        ("tiny-mm-44k", "sample_rate_hz = 16000\nwindow_s = 8.0", "16000, but its sound is made at 44100"),
+        ("tiny-mm-16k", "window_s = 0.5", "too short"),
+    ],
+)
+def test_a_register_that_states_what_its_networks_cannot_do_is_told(home, monkeypatch, model, line, said):
+    text, keys = (home / "tiny-others.toml").read_text(), [part.split(" = ")[0] for part in line.split("\n")]
+    before, _, after = text.partition(f"[{model}]\n")
+    own, bracket, rest = after.partition("\n[")
+    kept = [row for row in own.split("\n") if row.split(" = ")[0] not in keys]
+    (home / "stated.toml").write_text(f"{before}[{model}]\n{line}\n" + "\n".join(kept) + bracket + rest)
+    monkeypatch.setenv("MFV2A_CHECKPOINTS", str(home / "stated.toml"))
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_pipeline(model, device="cpu", dtype="float32")
+    assert "register" in caught.value.hint
+
+
 @pytest.mark.parametrize("seconds", [8.1, 14.4, 61.3])
 def test_windows_of_a_long_clip_begin_where_segments_do(seconds):
     windows = SPEC.plan(SPEC.latents(seconds))
@@ -112,8 +137,11 @@ def test_a_long_wave_is_that_of_one_piece(woosh):
     with torch.inference_mode():
         whole = woosh.vae.decode(latent[None])[0]
         pieces = woosh.vocode(woosh.decode_latent(latent))
+        blocks = list(wave_blocks(woosh, latent, {}))
     assert pieces.shape == whole.shape
     assert (pieces - whole).abs().max() < 2e-3 * whole.abs().max()
+    assert len(blocks) > 2
+    assert torch.equal(torch.cat(blocks), pieces)
 
 
 def test_one_clip_alone_equals_itself_in_a_batch(woosh):

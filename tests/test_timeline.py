@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from mfv2a.encoders.compact import COMPACT
+from mfv2a.encoders.mmaudio import mmaudio_spec
+from mfv2a.errors import ConfigError
 from mfv2a.timeline import Window, blend, crossfade, noise_field, plan_windows
 
 
@@ -38,6 +40,21 @@ def test_the_embedded_model_has_the_timeline_it_was_trained_on():
             assert lengths.sync == max(1, round(window.length * 25 / 31.25))
             assert COMPACT.clip_at(window) == int(window.start / 31.25)
             assert COMPACT.sync_at(window) == window.start * 4 // 5
+
+
+def test_windows_of_another_length_overlap_by_a_fifth_and_begin_where_segments_do():
+    assert COMPACT.windowed(8.0) == COMPACT
+    shorter = COMPACT.windowed(5.0)
+    assert (shorter.window_s, shorter.hop_s) == (5.0, 4.0)
+    windows = shorter.plan(shorter.latents(12.0))
+    assert windows[-1].stop >= shorter.latents(12.0)
+    assert all(a.stop > b.start for a, b in pairwise(windows))
+    segments = mmaudio_spec(16000, 256, 4.0)
+    assert segments.hop_s == pytest.approx(3.2)
+    assert segments.hop_s / 0.32 == pytest.approx(round(segments.hop_s / 0.32))
+    for length in (0.0, 0.3, 0.63):
+        with pytest.raises(ConfigError, match="too short"):
+            mmaudio_spec(16000, 256, length)
 
 
 def test_noise_is_a_function_of_seed_and_place_alone():

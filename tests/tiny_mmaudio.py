@@ -36,7 +36,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "bigvgan": {
         "tiny_16k": BigVGANConfig(rates=(16, 16), kernels=(32, 32), **VOCODER),
         "tiny_44k": BigVGANConfig(
-            num_bands=128, rates=(32, 16), kernels=(64, 32), last_bias=False, bound="clamp", **VOCODER
+            num_bands=128, rates=(32, 16), kernels=(64, 32), last_bias=False, bound="clamp", sample_rate_hz=44100,
+            **VOCODER,
         ),
     },
     "clip": {

@@ -38,7 +38,7 @@ def wave_blocks(pipeline: Pipeline, latent: Tensor, seconds: dict[str, float]) -
     """
     mean, std = pipeline.statistics  # before the decoders: it may need the generator
     if isinstance(pipeline.vae, WooshAutoencoder):
-        yield pipeline.decode_latent(latent)
+        yield from pipeline.decode_wave(latent)
         return
     raw = latent * std + mean
     windows = pipeline.spec.plan(len(raw))
@@ -69,11 +69,14 @@ def settle(device: torch.device) -> None:
 
 
 @torch.inference_mode()
-def fill(blocks: Iterable[Tensor], keep: Callable[[NDArray[np.float32]], None]) -> float:
-    """Hands blocks on as arrays; gives the largest magnitude in them."""
-    peak = 0.0
+def fill(
+    blocks: Iterable[Tensor], keep: Callable[[NDArray[np.float32]], None], work: Work, sample_rate_hz: int
+) -> float:
+    """Hands blocks of a work's wave on as arrays; gives their `Work.peak`."""
+    peak, start = 0.0, 0
     for block in blocks:
-        peak = max(peak, float(block.abs().max()))
+        peak = max(peak, work.peak(block, sample_rate_hz, start=start))
+        start += len(block)
         keep(block.float().cpu().numpy())
     return peak
 
@@ -87,7 +90,7 @@ def finished_blocks(
         pipeline: the model.
         work: what the wave was made for.
         wave: [S] at the model's rate.
-        peak: its largest magnitude.
+        peak: its `Work.peak`.
         sample_rate_hz: of the result.
 
     Yields:

@@ -80,20 +80,25 @@ def _bring(checkpoint: Checkpoint, place: Place, progress: bool) -> Path:
     facts = _ask(place, place.revision)
     held = hf_hub_download(**{**ask, "revision": facts.commit_hash}, dry_run=True)
     with _bars(progress):
+        blob = None
         if isinstance(held, DryRunFileInfo) and held.will_download:
-            _fill(checkpoint, place, facts)
-        return Path(str(hf_hub_download(**ask)))
+            blob = _fill(checkpoint, place, facts)
+        path = Path(str(hf_hub_download(**ask)))
+    if blob is not None and not path.is_symlink():  # a cache without links: the library has made a copy
+        blob.unlink(missing_ok=True)
+    return path
 
 
-def _fill(checkpoint: Checkpoint, place: Place, facts: HfFileMetadata) -> None:
-    """Bring the bytes of a file of a commit to where the library looks for them."""
+def _fill(checkpoint: Checkpoint, place: Place, facts: HfFileMetadata) -> Path | None:
+    """Bring the bytes of a file of a commit to where the library looks for them; gives the place, if that is known."""
     from huggingface_hub.file_download import repo_folder_name
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     size = facts.size or checkpoint.bytes
     folder = cache_folder() / repo_folder_name(repo_id=place.repo, repo_type="model")
     if not facts.etag or not ETAG.fullmatch(facts.etag) or size > LARGEST_BYTES:
-        return _check_space(checkpoint, size)
+        _check_space(checkpoint, size)
+        return None
     blob = folder / "blobs" / facts.etag
     part = blob.with_name(facts.etag + PART)
     lock = cache_folder() / ".locks" / folder.name / f"{facts.etag}.lock"
@@ -103,12 +108,12 @@ def _fill(checkpoint: Checkpoint, place: Place, facts: HfFileMetadata) -> None:
     with WeakFileLock(lock):
         _clear(blob.parent, part)
         if blob.exists():
-            return None
+            return blob
         _append(part, place, facts)
         if not checkpoint.digest.startswith("sha256:"):  # else the register's digest is compared, by who asked
             _compare(part, place, facts.etag)
         part.replace(blob)
-    return None
+    return blob
 
 
 def _ask(place: Place, revision: str) -> HfFileMetadata:

@@ -58,6 +58,15 @@ def number_type(network: Generator) -> torch.dtype:
     return next(network.parameters()).dtype
 
 
+def in_float32(velocity: Velocity, dtype: torch.dtype) -> Velocity:
+    """A velocity in float32 of a network in another dtype: what steps add up is not rounded to it again and again."""
+
+    def wide(z: Tensor, *, r: Tensor, t: Tensor) -> Tensor:
+        return velocity(z.to(dtype), r=r, t=t).float()
+
+    return wide
+
+
 class MMAudioBinding:
     """Semantic vectors, sync features and words; what is absent is a learned empty feature."""
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfv2a.downloads import SPARE_BYTES, download, newest_commit
+from mfv2a.downloads import SHA256, SPARE_BYTES, download, newest_commit
 from mfv2a.errors import CheckpointError
-from mfv2a.refusals import PULL_HINT, shortened
+from mfv2a.refusals import PULL_HINT, is_lost, shortened
 from mfv2a.register import Checkpoint, hand_path, home_folder
 from mfv2a.surroundings import cache_folder, endpoint, endpoint_name, is_offline, offline_variable
 from mfv2a.verified import VERIFIED, remember, remembered
@@ -46,17 +47,23 @@ def find_file(checkpoint: Checkpoint) -> Path | None:
     Raises:
         ConfigError: HF_ENDPOINT is no address.
     """
+    return next(_found(checkpoint), None)
+
+
+def _found(checkpoint: Checkpoint) -> Iterator[Path]:
+    """The file on this machine, of each of its places where it is."""
     if checkpoint.path or checkpoint.url:
         path = Path(checkpoint.path) if checkpoint.path else hand_path(checkpoint)
-        return path if path.is_file() else None
+        if path.is_file():
+            yield path
+        return
     endpoint()  # the library cannot even be imported with a wrong one
     from huggingface_hub import try_to_load_from_cache
 
     for place in checkpoint.places:
         found = try_to_load_from_cache(place.repo, place.file, cache_dir=cache_folder(), revision=place.revision)
         if isinstance(found, str):
-            return Path(found)
-    return None
+            yield Path(found)
 
 
 def how_to_get(file: Checkpoint, name: str = "") -> str:
@@ -79,9 +86,14 @@ def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> Path:
     Raises:
         CheckpointError: it is not here and cannot be fetched, or is not what the register says.
     """
-    found = find_file(checkpoint)
-    if found is not None:
-        return verify(checkpoint, found).path
+    failures = []
+    for found in _found(checkpoint):
+        try:
+            return verify(checkpoint, found).path
+        except CheckpointError as error:
+            failures.append(error)
+            if not checkpoint.places or is_offline() or not found.is_file():
+                raise
     if checkpoint.path:
         raise CheckpointError(f"{checkpoint.path} is missing", hint="install mfv2a again, or correct the register")
     if checkpoint.url:
@@ -91,7 +103,6 @@ def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> Path:
     if is_offline():
         hint = f"leave out --offline, or unset {offline_variable()}; else {PULL_HINT}"
         raise CheckpointError(f"{checkpoint.name} is not in the cache, and the hub is off limits", hint=hint)
-    failures = []
     for place in checkpoint.places:
         try:
             return verify(checkpoint, download(checkpoint, place, progress=progress)).path
@@ -150,7 +161,9 @@ def push(folder: Path, repo: str, *, private: bool) -> str:
         status = error.response.status_code if error.response is not None else "an error"
         hint = "set HF_TOKEN to a token that may write there" if status in (401, 403) else "try again later"
         raise CheckpointError(f"the hub answered {status} for {repo}", hint=hint) from error
-    except (OSError, ValueError) as error:
+    except Exception as error:
+        if not (isinstance(error, OSError | ValueError) or is_lost(error)):
+            raise
         raise CheckpointError(f"{endpoint_name()}: {shortened(error)}", hint="connect, then try again") from error
     return f"{endpoint_name()}/{repo}"
 
@@ -220,15 +233,25 @@ def digest_of(path: Path, algorithm: str) -> str:
 
 
 def _repair(checkpoint: Checkpoint, path: Path) -> str:
-    """What to do about a wrong file; one of the hub's cache is taken out of it, so that nobody uses it."""
+    """What to do about a wrong file; one that is damaged is taken out of the hub's cache, so that nobody uses it."""
     forget = "" if checkpoint.digest else f"; if it is another on purpose, remove {home_folder() / VERIFIED} first"
     if checkpoint.url:
         return f"download {checkpoint.url} again{forget}"
     if checkpoint.path:
         return "install mfv2a again, or correct the register"
+    if _is_whole(path):
+        said = f"it is whole, but another version of {checkpoint.file} than the register states: pin its revision, or"
+        return f"{said} state this digest, in a register of your own (docs/CHECKPOINTS.md){forget}"
     if not _discard(path):
         return f"it lies in a cache that you cannot write: have it removed, or {OWN_CACHE}"
     return f"it was removed from the cache: fetch it again with `mfv2a models pull {checkpoint.name}`{forget}"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file of the hub's cache is what its blob's name says: of a large one that is its SHA-256."""
+    blob = path.resolve()
+    is_told = blob.parent.name == "blobs" and SHA256.fullmatch(blob.name)
+    return bool(is_told) and digest_of(blob, "sha256") == f"sha256:{blob.name}"
 
 
 def _discard(path: Path) -> bool:

@@ -6,9 +6,7 @@ Here the hub's files meet the networks; names of models and devices are resolved
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,11 +17,12 @@ from mfv2a.encoders.compact import COMPACT, CompactEncoders
 from mfv2a.encoders.meanaudio import MeanAudioEncoders
 from mfv2a.encoders.mmaudio import MMAudioEncoders, mmaudio_spec
 from mfv2a.encoders.woosh import WooshEncoders, woosh_spec
-from mfv2a.errors import CheckpointError, ConfigError
-from mfv2a.models import upstream, weights
+from mfv2a.errors import ConfigError
+from mfv2a.models import weights
 from mfv2a.models.clip_tokenizer import CLIPTokenizer
 from mfv2a.models.tokenizers import RobertaTokenizer, T5Tokenizer
 from mfv2a.parts import Parts, Role
+from mfv2a.public_files import PublicFiles, file_of
 from mfv2a.register import Checkpoint, find_component
 
 MMAUDIO_KINDS: Mapping[str, str] = MappingProxyType(
@@ -39,90 +38,6 @@ MEANAUDIO_KINDS: Mapping[str, str] = MappingProxyType(
 Load = Callable[[Checkpoint, torch.device, torch.dtype, bool], Parts]
 
 
-class PublicFiles:
-    """The networks of a public model, by role.
-
-    Args:
-        entry: the model.
-        kinds: role -> kind of its network, see `mfv2a.models.published`.
-        others: roles that are no networks.
-        device: where they go.
-        random_weights: networks of its sizes, and no file is read.
-
-    Raises:
-        ConfigError: a component is missing from the register.
-    """
-
-    def __init__(
-        self,
-        entry: Checkpoint,
-        kinds: Mapping[str, str],
-        *,
-        others: tuple[str, ...],
-        device: torch.device,
-        random_weights: bool,
-    ) -> None:
-        self.entry, self.kinds, self.device, self.random_weights = entry, kinds, device, random_weights
-        self.files = {"generator": entry} | {role: find_component(entry, role) for role in entry.components}
-        if missing := {*kinds, *others} - set(self.files):
-            named = ", ".join(sorted(missing))
-            raise ConfigError(f"{entry.name} needs components {named}", hint="see checkpoints.toml")
-        self.sizes = {role: self._sizes(role) for role in kinds}
-
-    def _sizes(self, role: str) -> Any:
-        """Sizes of a network: by the name of a public one, or as the file of one's own says."""
-        entry = self.files[role]
-        if role != "generator" or entry.config:
-            return upstream.find_public(self.kinds[role], entry.config)[1]
-        if self.random_weights:
-            raise ConfigError(f"the sizes of {entry.name} are in its file alone", hint="leave out --random-weights")
-        return weights.read_config(_file_of(entry), "generator")
-
-    def load(self, role: str, dtype: torch.dtype) -> Any:
-        """A network of a published file, or of its size."""
-        kind, entry = self.kinds[role], self.files[role]
-        if self.random_weights:
-            return upstream.random_public(kind, entry.config, device=self.device, dtype=dtype)
-        if not entry.config:
-            return weights.load_network(_file_of(entry), role)[0].to(self.device, dtype)
-        source = hub.fetch(entry)
-        copy = _converted(entry, kind, source)
-        load = partial(upstream.load_public, kind, entry.config, device=self.device, dtype=dtype)
-        try:
-            return load(copy)
-        except CheckpointError:
-            if copy == source:
-                raise
-            copy.unlink(missing_ok=True)  # it may be the copy that is damaged; if not, the file itself tells
-            return load(source)
-
-    def check(self, has: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-        """Refuse components whose sizes are not those that the generator takes.
-
-        Raises:
-            ConfigError: they differ.
-        """
-        if has != wanted:
-            raise ConfigError(
-                f"the components of {self.entry.name} are of sizes that do not fit", hint="see checkpoints.toml"
-            )
-
-
-def _converted(entry: Checkpoint, kind: str, source: Path) -> Path:
-    """A safetensors copy of a pickled file, made once; the file itself where there is no room for a copy."""
-    if source.suffix == ".safetensors":
-        return source
-    copy = hub.copy_path(entry, source, kind)
-    if not copy.is_file():
-        if not hub.has_space(copy.parent, source.stat().st_size):
-            return source
-        try:
-            upstream.convert_public(kind, source, copy)
-        except OSError:
-            return source
-    return copy
-
-
 def mmaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
     """A public MMAudio model; codec and vocoder stay in float32, which costs little and keeps the sound clean."""
     files = PublicFiles(entry, MMAUDIO_KINDS, others=("tokenizer",), device=device, random_weights=random_weights)
@@ -132,7 +47,8 @@ def mmaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, r
         (clip.embed_dim, clip.text_dim, clip.text_len, sizes["sync"].dim, vae.latent_dim, vae.num_bands),
         (needs.clip_dim, needs.text_dim, needs.text_len, needs.sync_dim, needs.latent_dim, sizes["vocoder"].num_bands),
     )
-    spec = mmaudio_spec(entry.sample_rate_hz, sizes["vocoder"].hop)
+    _check_rate(entry, sizes["vocoder"].sample_rate_hz)
+    spec = mmaudio_spec(entry.sample_rate_hz, sizes["vocoder"].hop, entry.window_s)
 
     def encoders() -> MMAudioEncoders:
         file = files.files["tokenizer"]
@@ -147,6 +63,19 @@ def mmaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, r
         "decoders": partial(_mel_decoders, files),
     }
     return Parts(device=device, dtype=dtype, spec=spec, eyes=MMAudioEncoders, loads=loads)
+
+
+def _check_rate(entry: Checkpoint, made_hz: int) -> None:
+    """Refuse a stated rate at which the decoders make no sound.
+
+    Raises:
+        ConfigError: it is another than theirs.
+    """
+    if entry.sample_rate_hz != made_hz:
+        raise ConfigError(
+            f"{entry.name}: sample_rate_hz = {entry.sample_rate_hz}, but its sound is made at {made_hz}",
+            hint="correct it in the register that names the model",
+        )
 
 
 def _mel_decoders(files: PublicFiles) -> tuple[Any, Any]:
@@ -165,7 +94,11 @@ def woosh_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, ran
         (sizes["text"].dim, sizes["sync"].dim if sees else 0, sizes["vae"].latent_dim),
         (needs.text_dim, needs.video_dim, needs.latent_dim),
     )
+    _check_rate(entry, round(needs.latent_rate_hz * sizes["vae"].hop))
     spec = woosh_spec(entry.sample_rate_hz, sizes["vae"].hop, entry.window_s)
+    if (latents := spec.latents(entry.window_s)) > needs.positions:
+        said = f"{entry.name}: window_s = {entry.window_s:g} is {latents} latents, and the network has places for"
+        raise ConfigError(f"{said} {needs.positions}", hint="correct it in the register that names the model")
 
     def encoders() -> WooshEncoders:
         sync = files.load("sync", dtype) if sees else None
@@ -189,7 +122,8 @@ def meanaudio_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype,
         (sizes["text"].dim, sizes["pooled"].out_dim, sizes["vae"].latent_dim, sizes["vae"].num_bands),
         (needs.text_dim, needs.pooled_dim, needs.latent_dim, sizes["vocoder"].num_bands),
     )
-    spec = replace(mmaudio_spec(entry.sample_rate_hz, sizes["vocoder"].hop), window_s=entry.window_s)
+    _check_rate(entry, sizes["vocoder"].sample_rate_hz)
+    spec = mmaudio_spec(entry.sample_rate_hz, sizes["vocoder"].hop, entry.window_s)
     number = torch.float32 if dtype == torch.float16 else dtype  # T5's activations leave the range of float16
 
     def encoders() -> MeanAudioEncoders:
@@ -223,16 +157,24 @@ def compact_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, r
     wanted = {"generator": entry} | {role: find_component(entry, role) for role in entry.components}
     if missing := {"vae", "sync"} - set(wanted):
         raise ConfigError(f"{entry.name} needs components {', '.join(sorted(missing))}", hint="see checkpoints.toml")
-    return _compact(lambda role: weights.load_network(_file_of(wanted[role]), role)[0], set(wanted), device, dtype)
+    return _compact(
+        entry, lambda role: weights.load_network(file_of(wanted[role]), role)[0], set(wanted), device, dtype
+    )
 
 
 def tiny_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, random_weights: bool) -> Parts:
     """The embedded model's twin for tests."""
-    networks = _tiny_networks()
-    return _compact(networks.__getitem__, set(networks), device, dtype)
+    from mfv2a.models.tiny import tiny_networks
+
+    networks = tiny_networks()
+    return _compact(entry, networks.__getitem__, set(networks), device, dtype)
 
 
-def _compact(load: Callable[[str], Any], roles: Set[str], device: torch.device, dtype: torch.dtype) -> Parts:
+def _compact(
+    entry: Checkpoint, load: Callable[[str], Any], roles: Set[str], device: torch.device, dtype: torch.dtype
+) -> Parts:
+    _check_rate(entry, COMPACT.sample_rate_hz)
+
     def decoders() -> tuple[Any, Any]:
         from mfv2a.models.griffinlim import GriffinLim
 
@@ -252,32 +194,8 @@ def _compact(load: Callable[[str], Any], roles: Set[str], device: torch.device, 
         "generator": lambda: load("generator").to(device, dtype),
         "decoders": decoders,
     }
-    return Parts(device=device, dtype=dtype, spec=COMPACT, eyes=CompactEncoders, loads=loads)
-
-
-def _file_of(entry: Checkpoint) -> Path:
-    """Files that came with the tool are checked by `mfv2a doctor` and `models verify`, not at every start."""
-    if Path(entry.path).is_relative_to(Path(__file__).parent) and (found := hub.find_file(entry)) is not None:
-        return found
-    return hub.fetch(entry)
-
-
-def _tiny_networks() -> dict[str, Any]:
-    """Random weights from a fixed seed, at the shapes of the embedded model's interfaces."""
-    import torch
-
-    from mfv2a.models.compact import SyncConfig, SyncEncoder
-    from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
-    from mfv2a.models.vae import VAE, VAEConfig
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        generator = MMAudio(MMAudioConfig.tiny())
-        generator.initialize()
-        vae = VAE(VAEConfig.tiny())
-        vae.data_mean.fill_(-3.0)
-        networks = {"generator": generator, "vae": vae, "sync": SyncEncoder(SyncConfig.tiny())}
-    return {kind: network.eval().requires_grad_(False) for kind, network in networks.items()}
+    spec = COMPACT.windowed(entry.window_s)
+    return Parts(device=device, dtype=dtype, spec=spec, eyes=CompactEncoders, loads=loads)
 
 
 def _load_recognizer() -> Any:

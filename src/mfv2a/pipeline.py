@@ -6,7 +6,7 @@ the generator's learned empty features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from mfv2a.encoders.compact import COMPACT
 from mfv2a.encoders.protocol import STRIKE_FPS, Encoders, Look, Shrink, see
 from mfv2a.flow.guidance import guide
 from mfv2a.flow.sampler import at_instant, sample, spread
-from mfv2a.generators import Generator, Jobs, bind_generator, number_type
+from mfv2a.generators import Generator, Jobs, bind_generator, in_float32, number_type
 from mfv2a.models.arithmetic import products_for
 from mfv2a.models.mmaudio import MMAudioConfig
 from mfv2a.models.vae import VAE
@@ -27,7 +27,7 @@ from mfv2a.models.woosh import Woosh
 from mfv2a.models.woosh_autoencoder import WooshAutoencoder
 from mfv2a.parts import Held, Parts, Role
 from mfv2a.records import UNCERTAIN_BELOW, Audio, Clip, FrameRequest, ModelInfo
-from mfv2a.timeline import Lengths, SequenceSpec, Window, blend, crossfade, noise_field
+from mfv2a.timeline import Lengths, SequenceSpec, Window, blend, crossfade, crossfaded, noise_field
 from mfv2a.work import SampleOptions, Seen, Work, check_numbers
 
 Autoencoder = VAE | WooshAutoencoder
@@ -215,7 +215,7 @@ class Pipeline:
         strength = self.info.default_cfg if options.cfg_strength is None else options.cfg_strength
         guided, sizes = self.info.guides(strength), self.generator.config
         binding = bind_generator(self.generator, self.spec)
-        velocity = binding.bind(jobs, lengths, guided=guided, strength=strength)
+        velocity = in_float32(binding.bind(jobs, lengths, guided=guided, strength=strength), self.dtype)
         velocity = at_instant(velocity) if self.info.kind == "instantaneous" else velocity
         if guided:
             rescale = self.info.default_rescale if options.rescale is None else options.rescale
@@ -225,9 +225,8 @@ class Pipeline:
         exact = isinstance(sizes, MMAudioConfig) and sizes.noise_at_zero
         clock = torch.float64 if exact and self.device.type != "mps" else torch.float32  # MPS knows no float64
         noise = partial(self._noise, jobs, lengths.latents)
-        start = noise(0)
-        with products_for(start):
-            return sample(velocity, start, steps=steps, time_dtype=clock, renoise=shares, fresh=noise)
+        with products_for(torch.empty(0, dtype=self.dtype, device=self.device)):
+            return sample(velocity, noise(0), steps=steps, time_dtype=clock, renoise=shares, fresh=noise)
 
     def _noise(self, jobs: Jobs, length: int, step: int) -> Tensor:
         """Noise [B, N, C] of a step; the clip's own noise field is that of step 0."""
@@ -237,7 +236,7 @@ class Pipeline:
             noise_field(seed, work.offset + window.start, length, channels)
             for seed, (work, window) in zip(seeds, jobs, strict=True)
         ]
-        return torch.stack(fields).to(self.device, self.dtype)
+        return torch.stack(fields).to(self.device)
 
     @torch.inference_mode()
     def decode_latent(self, latent: Tensor) -> Tensor:
@@ -248,23 +247,24 @@ class Pipeline:
         mean, std = self.statistics  # before the decoders: it may need the generator
         vae, raw = self.vae, latent * std + mean
         if isinstance(vae, WooshAutoencoder):
-            return self._decode_wave(vae, raw)
+            return torch.cat(list(self.decode_wave(latent)))
         windows = self.spec.plan(len(raw))
         padded = torch.nn.functional.pad(raw, (0, 0, 0, windows[-1].stop - len(raw)))
         parts = [vae.decode(padded[None, w.start : w.stop])[0].T for w in windows]
         doubled = tuple(Window(2 * w.start, 2 * w.length) for w in windows)
         return blend(parts, doubled)[: 2 * len(raw)].T
 
-    def _decode_wave(self, autoencoder: WooshAutoencoder, latent: Tensor) -> Tensor:
-        """Waveform [(N - 1) * hop] of a latent [N, C]; a long one in pieces, cross-faded."""
-        hop = autoencoder.hop
+    def decode_wave(self, latent: Tensor) -> Iterator[Tensor]:
+        """Pieces of the waveform [(N - 1) * hop] of a normalised latent [N, C], of a model without mel and vocoder."""
+        (mean, std), hop, vae = self.statistics, self.spec.latent_samples, self.vae
+        chunk, left = round(NETWORK_S * self.spec.latent_rate_hz), (len(latent) - 1) * hop
 
         def decode(part: Tensor) -> Tensor:  # ends one hop before the last latent does
-            return torch.nn.functional.pad(autoencoder.decode(part.T[None])[0], (0, hop))
+            return torch.nn.functional.pad(vae.decode((part.T * std + mean)[None])[0], (0, hop))
 
-        chunk = round(NETWORK_S * self.info.sample_rate_hz / hop)
-        wave = crossfade(decode, latent.T, chunk=chunk, overlap=64, hop=hop, agree=True)
-        return wave[: (len(latent) - 1) * hop]
+        for wave in crossfaded(decode, [latent.T], frames=len(latent), chunk=chunk, overlap=64, hop=hop, agree=True):
+            yield wave[:left]
+            left -= len(wave[:left])
 
     @torch.inference_mode()
     def vocode(self, mel: Tensor) -> Tensor:
@@ -291,7 +291,7 @@ class Pipeline:
         from torchaudio.functional import resample
 
         rate = sample_rate_hz or self.info.sample_rate_hz
-        wave = wave * work.gain(float(wave.abs().max()))
+        wave = wave * work.gain(work.peak(wave, self.info.sample_rate_hz))
         if rate != self.info.sample_rate_hz:
             wave = resample(wave, self.info.sample_rate_hz, rate)
         samples = round(work.duration_s * rate)

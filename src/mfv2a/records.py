@@ -55,6 +55,7 @@ class StreamInfo:
         is_default: carries the default disposition.
         is_cover: a picture attached to the file, not a moving picture.
         rate_hz: of sound, 0 if the file does not say.
+        language: as its container names it, "" if it does not.
     """
 
     index: int
@@ -63,6 +64,7 @@ class StreamInfo:
     is_default: bool = False
     is_cover: bool = False
     rate_hz: int = 0
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,7 +200,7 @@ def hand_path(checkpoint: Checkpoint) -> Path:
 def home_folder() -> Path:
     """Where the tool keeps what it remembers: MFV2A_HOME, else the user's folder for settings. Not made here."""
     if named := os.environ.get(ENV_HOME):
-        return Path(named)
+        return Path(os.path.expanduser(named))  # noqa: PTH111 - a user who is not known stays as named
     if sys.platform == "win32":
         return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "mfv2a"
     if sys.platform == "darwin":

@@ -60,9 +60,8 @@ def is_offline() -> bool:
 
 def cache_folder() -> Path:
     """The hub's cache, where its library and other programs look too."""
-    if named := os.environ.get("HF_HUB_CACHE"):
-        return Path(named).expanduser()
-    return _home() / "hub"
+    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    return _resolved(named) if named else _home() / "hub"
 
 
 def token_source() -> str:
@@ -71,7 +70,7 @@ def token_source() -> str:
         return ""
     if named := next((name for name in TOKENS if os.environ.get(name, "").strip()), ""):
         return named
-    file = Path(os.environ.get("HF_TOKEN_PATH") or _home() / "token").expanduser()
+    file = _resolved(os.environ.get("HF_TOKEN_PATH") or str(_home() / "token"))
     try:
         return str(file) if file.read_text(encoding="utf-8").strip() else ""
     except (OSError, ValueError):
@@ -79,5 +78,9 @@ def token_source() -> str:
 
 
 def _home() -> Path:
-    named = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    return Path(named).expanduser()
+    return _resolved(os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface")
+
+
+def _resolved(named: str) -> Path:
+    """A path as the hub's library reads it: with ~ and with variables, and what is unknown of them as it stands."""
+    return Path(os.path.expandvars(os.path.expanduser(named)))  # noqa: PTH111

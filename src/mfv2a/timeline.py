@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from mfv2a.errors import ConfigError
 
 WINDOW = 250
 OVERLAP = 50
@@ -74,6 +76,20 @@ class SequenceSpec:
     closed: bool = False
     window_s: float = 8.0
     hop_s: float = 6.4
+
+    def windowed(self, window_s: float) -> SequenceSpec:
+        """The same with windows of another length, a fifth of which overlaps; they begin where sync segments do.
+
+        Raises:
+            ConfigError: the length is no more than a segment.
+        """
+        step_s = self.stride / self.sync_rate_hz
+        hop_s = step_s * int(0.8 * window_s / step_s + 1e-9)
+        if hop_s < step_s or window_s * self.sync_rate_hz < self.segment:
+            raise ConfigError(
+                f"window_s = {window_s:g} is too short", hint="correct it in the register that names the model"
+            )
+        return replace(self, window_s=window_s, hop_s=hop_s)
 
     @property
     def latent_rate_hz(self) -> float:

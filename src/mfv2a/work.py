@@ -95,6 +95,22 @@ class Work:
     offset: int = 0
     reused: tuple[Reused, ...] = ()
 
+    def peak(self, wave: Tensor, sample_rate_hz: int, *, start: int = 0) -> float:
+        """The largest magnitude of what will be heard of a wave, not of what its windows make beyond the clip's end.
+
+        Args:
+            wave: [S], or a block of it.
+            sample_rate_hz: of the wave.
+            start: sample with which the block begins.
+
+        Returns:
+            0 if nothing of it will be heard, infinite if any of it is no number.
+        """
+        if not bool(wave.isfinite().all()):
+            return math.inf
+        own = wave[: max(0, math.ceil(self.duration_s * sample_rate_hz) - start)]
+        return float(own.abs().max()) if len(own) else 0.0
+
     def gain(self, peak: float) -> float:
         """What holds a wave with this largest magnitude down: 1 unless it is too loud, or a quiet work's.
 

@@ -153,6 +153,18 @@ def test_the_new_sound_gives_way_while_the_kept_one_is_heard() -> None:
     assert report("ducked")[0]["settings"]["duck_db"] == 12
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_a_mix_is_in_the_language_of_the_sound_that_is_kept_in_it(suffix: str) -> None:
+    make_video(Path(f"plain{suffix}"), seconds=0.5, sound=True)
+    line = [str(find_ffmpeg()), "-nostdin", "-loglevel", "error", "-i", f"plain{suffix}", "-c", "copy"]
+    subprocess.run([*line, "-metadata:s:a:0", "language=fre", f"a{suffix}"], check=True)
+    for how, told in (("mix", "fre"), ("replace", "")):
+        assert main(["dub", f"a{suffix}", "--out", how, "--keep-audio", how, *TINY]) == 0
+        with av.open(f"{how}/a{suffix}") as container:
+            language = container.streams.audio[0].metadata.get("language", "")
+        assert (language if language != "und" else "") == told
+
+
 def test_hits_are_listed_beside_each_output() -> None:
     make_video(Path("in/a.mp4"), seconds=1.0)
     command = ["dub", "in", "--out", "out", *TINY]

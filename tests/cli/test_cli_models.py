@@ -12,7 +12,7 @@ import pytest
 from local_hub import leave_home, running_hub
 from made_videos import make_video
 from mfv2a.cli import main
-from mfv2a.layouts import _tiny_networks
+from mfv2a.models.tiny import tiny_networks
 from mfv2a.models.weights import save_network
 
 REGISTER = """
@@ -56,7 +56,7 @@ def server(home, monkeypatch):
     monkeypatch.setenv("MFV2A_CHECKPOINTS", str(register))
     with running_hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
-        for role, network in _tiny_networks().items():
+        for role, network in tiny_networks().items():
             path = save_network(home / f"{role}.safetensors", role, network)
             hub.files["someone/small", path.name] = path.read_bytes()
         yield hub

@@ -15,6 +15,7 @@ from made_videos import make_video
 from mfv2a.errors import MediaError
 from mfv2a.jobs.carried import carried_prompt, prompt_of_tags, words_of_name
 from mfv2a.media.mux import mux_audio, plan_mux
+from mfv2a.media.tags import STATEMENT
 from mfv2a.media.video import probe_video
 from mfv2a.records import Audio
 
@@ -109,6 +110,8 @@ def test_a_graph_gives_the_text_that_steers_its_sampler(graph: dict[str, Any], p
     ("tags", "prompt"),
     [
         ({"comment": "a dog barks at night"}, "a dog barks at night"),
+        ({"comment": f"{STATEMENT}: mfv2a 1, model x", "description": "rain on roof"}, "rain on roof"),
+        ({"comment": f"{STATEMENT}: mfv2a 1, model x"}, ""),
         ({"title": "Thunder over the lake", "encoder": "Lavf61"}, "Thunder over the lake"),
         ({"title": "A title", "description": "waves on a beach"}, "waves on a beach"),
         ({"comment": "https://example.org/watch?v=1", "title": "Waves"}, "Waves"),

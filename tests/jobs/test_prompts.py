@@ -10,7 +10,8 @@ import pytest
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.discover import Found
-from mfv2a.jobs.prompts import PromptTable, Row, choose_prompt, match_rows, read_table
+from mfv2a.jobs.matching import match_rows
+from mfv2a.jobs.prompts import PromptTable, Row, choose_prompt, read_table
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,23 @@ def test_a_value_that_cannot_work_is_refused_with_what_to_do(wrong: dict[str, fl
     assert caught.value.hint
 
 
+def test_a_dtype_that_there_is_not_is_known_before_anything_is_loaded() -> None:
+    with pytest.raises(ConfigError, match="int8"):
+        SoundOptions(dtype="int8").check(describe_model("embedded"), pictures=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("rate_hz", "said"), [(47999, "too little in common"), (44100, ""), (11025, ""), (192000, "")])
+def test_rates_that_only_a_vast_filter_could_make_are_refused(rate_hz: int, said: str) -> None:
+    for name in ("embedded", "mmaudio-large-44k-v2", "woosh-dvflow-8s"):
+        options, info = SoundOptions(sample_rate_hz=rate_hz), describe_model(name)
+        if said:
+            with pytest.raises(ConfigError, match=said) as caught:
+                options.check(info, pictures=True)
+            assert "48000" in caught.value.hint
+        else:
+            options.check(info, pictures=True)
+
+
 def test_the_level_of_a_full_sine_is_minus_three_decibels() -> None:
     wave = np.sin(np.linspace(0, 2000 * np.pi, 48000, dtype=np.float32))
     level = level_dbfs(wave)

@@ -13,6 +13,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote, unquote
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -22,8 +23,9 @@ from mfv2a.cli import main
 from mfv2a.errors import StoreError
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.media import remote
+from mfv2a.media.listed import RemoteFile, decoded
 from mfv2a.media.patience import OverdueError, Patience, done_aside, patient
-from mfv2a.media.remote import Remote, RemoteFile
+from mfv2a.media.remote import Remote
 from mfv2a.records import ItemResult
 
 TINY = ["--model", "tiny"]
@@ -49,6 +51,7 @@ class Server(ThreadingHTTPServer):
         self.videos: dict[str, bytes] = {}
         self.headers: dict[str, str] = {}
         self.tells_size, self.wanted_query = True, ""
+        self.refused: dict[str, int] = {}
         self.silence = threading.Event()
 
     @property
@@ -70,8 +73,11 @@ class Answers(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         path, _, query = self.path.partition("?")
+        path = unquote(path)
         if path == "/":
-            data, kind = "".join(f'<a href="{name}">x</a>' for name in self.server.videos).encode(), "text/html"
+            data, kind = "".join(f'<a href="{quote(name)}">x</a>' for name in self.server.videos).encode(), "text/html"
+        elif path[1:] in self.server.refused:
+            return self.send_error(self.server.refused[path[1:]])
         elif path[1:] in self.server.videos and query == self.server.wanted_query:
             data, kind = self.server.videos[path[1:]], "video/mp4"
         else:
@@ -121,6 +127,71 @@ def test_a_video_that_a_web_server_has_anew_is_dubbed_anew(server: Server, kind:
         server.headers = {kind: formatdate(seconds, usegmt=True) if kind == "Last-Modified" else f'"{seconds}"'}
         assert main(["dub", f"{server.url}/a.mp4", "--out", "o", *TINY]) == 0
         assert lines()[-1]["status"] == ("ok" if told == "1 dubbed" else "skipped")
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+def test_an_address_that_is_refused_fails_alone(
+    server: Server, status: int, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    server.refused = {"c.mp4": status}
+    assert main(["dub", f"{server.url}/c.mp4", f"{server.url}/a.mp4", "--out", "o", *TINY]) == 3
+    assert f"{server.url}/c.mp4: failed: cannot be listed: {status}".encode() in capsysbinary.readouterr().err
+    assert {line["source"]: line["status"] for line in lines()} == {
+        f"{server.url}/c.mp4": "failed",
+        f"{server.url}/a.mp4": "ok",
+    }
+    assert main(["dub", f"{server.url}/c.mp4", "--out", "p", *TINY]) == 4
+    assert f"nothing to dub: {server.url}/c.mp4: cannot be listed".encode() in capsysbinary.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "no-such-host.invalid"])
+def test_a_server_that_cannot_be_reached_is_not_a_file_that_is_not_there(
+    server: Server, host: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["dub", f"http://{host}/c.mp4", f"{server.url}/a.mp4", "--out", "o", *TINY]) == 3
+    err = capsysbinary.readouterr().err
+    assert f"http://{host}/c.mp4: failed: cannot be reached".encode() in err
+    assert main(["dub", f"{server.url}/none.mp4", f"{server.url}/a.mp4", "--out", "o", *TINY]) == 3
+    assert b"none.mp4: failed: no such file" in capsysbinary.readouterr().err
+
+
+def test_nothing_is_written_to_a_web_server(server: Server, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["dub", f"{server.url}/a.mp4", "--out", f"{server.url}/o", *TINY]) == 2
+    assert b"web server" in capsysbinary.readouterr().err
+
+
+def test_what_is_named_twice_is_dubbed_once(server: Server) -> None:
+    once, twice = f"{server.url}/a.mp4", f"{server.url}/*.mp4"
+    assert main(["dub", once, once, twice, server.url, "--out", "o", *TINY]) == 0
+    assert sorted(line["source"] for line in lines()) == [f"{server.url}/a.mp4", f"{server.url}/b.mp4"]
+
+
+@pytest.mark.parametrize("word", ["", "/rain%20on%20tin%20%26%20caf%C3%A9%20100%25.mp4"])
+def test_names_of_a_web_server_are_those_of_its_files_and_not_of_their_addresses(server: Server, word: str) -> None:
+    name = "rain on tin & caf\u00e9 100%.mp4"
+    server.videos = {name: server.videos["a.mp4"]}
+    line = ["dub", server.url + word, "--out", "o", "--prompt-from", "filename", *TINY]
+    assert main(line) == 0
+    (told,) = lines()
+    assert Path("o", name).is_file()
+    assert (told["source"], told["settings"]["prompt"]) == (f"{server.url}/{name}", "rain on tin caf\u00e9")
+    assert main(line) == 0
+    assert [each["status"] for each in lines()] == ["ok", "skipped"]
+
+
+def test_an_address_that_would_lead_out_of_the_folder_stays_as_it_is() -> None:
+    names = ["%2e%2e/a.mp4", "a%20b.mp4", "a b.mp4", "c%2Fd.mp4", "c%2fd.mp4", "%00.mp4"]
+    found, raw = decoded(RemoteFile(name, 1, 1) for name in names)
+    assert [file.relative for file in found] == [*names[:3], "c/d.mp4", *names[4:]]
+    assert raw == {"c/d.mp4": "c%2Fd.mp4"}
+
+
+def test_a_row_of_a_table_names_a_video_by_its_address(server: Server) -> None:
+    server.videos = {"rain on tin.mp4": server.videos["a.mp4"], "b.mp4": server.videos["b.mp4"]}
+    Path("t.csv").write_text(f"path,prompt\n{server.url}/rain%20on%20tin.mp4,thunder\n{server.url}/b.mp4?x=1,bells\n")
+    assert main(["dub", server.url, "--out", "o", "--prompts", "t.csv", *TINY]) == 0
+    prompts = {line["source"].rpartition("/")[2]: line["settings"]["prompt"] for line in lines()}
+    assert prompts == {"rain on tin.mp4": "thunder", "b.mp4": "bells"}
 
 
 def test_a_signed_address_is_named_without_its_signature(
@@ -282,7 +353,7 @@ def test_a_report_that_cannot_be_brought_there_is_told_by_its_place(
     monkeypatch.setattr(MemoryFileSystem, "put_file", refuses)
     assert main(DUB) == StoreError.exit_code == 3
     err = capsysbinary.readouterr().err
-    assert b"cannot be written to memory://out/report.jsonl: no such luck; all outputs are there" in err
+    assert b"cannot be written to memory://out/report.jsonl: no such luck; what was told as dubbed is there" in err
     assert b"mfv2a-stage" not in err
 
 

@@ -10,7 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mfv2a.errors import CheckpointError
+from mfv2a.models.blocks import RMSNorm
 from mfv2a.models.compact import SyncConfig, SyncEncoder
+from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
 from mfv2a.models.stored import SCALE_SUFFIX, asset_path, dequantize, fill, quantize_rows, read_tensors
 from mfv2a.models.upstream import PUBLIC
 from mfv2a.models.weights import load_network, save_network
@@ -89,3 +91,21 @@ def test_networks_that_are_to_be_filled_draw_nothing_and_load_no_compiler():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(("name", "stated"), [("config", "{"), ("config", "[1]"), ("facts", None)])
+def test_a_file_whose_words_cannot_be_read_is_told(tmp_path, name, stated):
+    path = save_network(tmp_path / "net.safetensors", "vocoder", ISTFTVocoder(ISTFTConfig.tiny()))
+    with safe_open(path, "pt") as file:
+        words = {key: value for key, value in file.metadata().items() if key != name or stated is not None}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, words | ({} if stated is None else {name: stated}))
+    with pytest.raises(CheckpointError, match=f"{name}"):
+        load_network(path, "vocoder")
+
+
+def test_the_norm_of_large_numbers_is_finite_in_half_precision():
+    norm = RMSNorm(64).half()
+    x = torch.full((1, 64), 300.0).half()
+    x[0, 0] = -300.0
+    assert torch.allclose(norm(x).float(), x.float() / 300, atol=1e-3)

@@ -149,7 +149,7 @@ def dub(
         bool,
         typer.Option(
             "--also-wav",
-            help="Also write NAME.wav, the new sound alone in 24 bit, beside each output.",
+            help="Also write NAME.wav, the new sound alone as it is in there, in 24 bit, beside each output.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,

@@ -178,7 +178,7 @@ def watch(talk: Talk, *, as_json: bool, dry_run: bool, summary: Summary) -> Iter
 def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
     """The end of a batch for people: counts, speed, what was uncertain and what to do."""
     earlier = f" ({summary.replaced} in place of earlier takes)" if summary.replaced else ""
-    parts = [f"{summary.planned} would be dubbed"] if summary.dry else [f"{summary.ok} dubbed{earlier}"]
+    parts = [f"{summary.planned} would be dubbed{earlier}"] if summary.dry else [f"{summary.ok} dubbed{earlier}"]
     parts += [
         f"{number} {word}"
         for number, word in (

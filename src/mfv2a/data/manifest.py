@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.data.mapped import MappedSet, find_shards, opened
-from mfv2a.disk import writing
+from mfv2a.disk import remove_left, writing
 from mfv2a.errors import ConfigError
 
 INDEX, STATISTICS, SETTINGS = "index.json", "statistics.json", "extraction.json"
@@ -58,8 +58,7 @@ def write_shard(
         )
         for name in (shapes if shapes is not None else items[0][0])
     }
-    for left in folder.glob(f".{path.stem}.*"):  # of a process that was killed while it wrote
-        left.unlink(missing_ok=True)
+    remove_left(folder, f".{path.stem}.*")
     with writing(path) as pending:
         save_file(arrays, pending)
         with writing(path.with_suffix(".jsonl")) as pending_facts:

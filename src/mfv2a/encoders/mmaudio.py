@@ -36,14 +36,15 @@ AT_ONCE = {"cpu": (16, 8), "cuda": (64, 24)}
 """Pictures and segments that are encoded together: a GPU wants more of them."""
 
 
-def mmaudio_spec(sample_rate_hz: int, hop: int) -> SequenceSpec:
+def mmaudio_spec(sample_rate_hz: int, hop: int, window_s: float = 8.0) -> SequenceSpec:
     """The timeline of a public MMAudio model.
 
     Args:
         sample_rate_hz: of its sound.
         hop: samples between mel frames; a latent is two of them.
+        window_s: longest stretch it makes in one go.
     """
-    return SequenceSpec(
+    spec = SequenceSpec(
         sample_rate_hz=sample_rate_hz,
         latent_samples=2 * hop,
         clip_rate_hz=CLIP_FPS,
@@ -51,6 +52,7 @@ def mmaudio_spec(sample_rate_hz: int, hop: int) -> SequenceSpec:
         segment=SEGMENT,
         stride=STRIDE,
     )
+    return spec.windowed(window_s)
 
 
 class MMAudioEncoders:

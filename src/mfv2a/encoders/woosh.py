@@ -29,17 +29,15 @@ def woosh_spec(sample_rate_hz: int, hop: int, window_s: float) -> SequenceSpec:
         hop: samples between latents.
         window_s: longest stretch it makes in one go; windows begin a whole number of sync segments apart.
     """
-    segment_s = STRIDE / WOOSH_FPS
-    return SequenceSpec(
+    spec = SequenceSpec(
         sample_rate_hz=sample_rate_hz,
         latent_samples=hop,
         clip_rate_hz=0.0,
         sync_rate_hz=WOOSH_FPS,
         stride=STRIDE,
         closed=True,
-        window_s=window_s,
-        hop_s=segment_s * int(0.8 * window_s / segment_s),
     )
+    return spec.windowed(window_s)
 
 
 class WooshEncoders:

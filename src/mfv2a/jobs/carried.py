@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mfv2a.jobs.graph import is_graph, prompt_of_graph
-from mfv2a.media.tags import read_tags
+from mfv2a.media.tags import STATEMENT, read_tags
 
 PromptFrom = Literal["none", "filename", "metadata"]
 LIMIT_CHARACTERS = 1000
@@ -97,7 +97,10 @@ def prompt_of_tags(tags: Mapping[str, str]) -> str:
         The prompt on one line, "" if no tag holds one.
     """
     known = {name.casefold().rsplit(".", 1)[-1]: value for name, value in tags.items()}
-    prompts = (_prompt_of_text(known[name]) for name in _TAGS if name in known)
+    own = {
+        name for name, value in known.items() if value.startswith(STATEMENT)
+    }  # what mfv2a says of a file is no prompt
+    prompts = (_prompt_of_text(known[name]) for name in _TAGS if name in known and name not in own)
     return next((prompt for prompt in prompts if prompt), "")
 
 

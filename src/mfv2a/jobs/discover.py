@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import overload
 
 from mfv2a.errors import ConfigError, StartError
@@ -18,21 +19,7 @@ from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import written_files
 
 VIDEO_SUFFIXES = frozenset(
-    {
-        ".3g2",
-        ".3gp",
-        ".amv",
-        ".apng",
-        ".asf",
-        ".avi",
-        ".divx",
-        ".dv",
-        ".f4v",
-        ".flv",
-        ".gif",
-        ".h264",
-        ".h265",
-    }
+    {".3g2", ".3gp", ".amv", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265"}
     | {".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4"}
     | {".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".roq", ".swf"}
     | {".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"}
@@ -93,7 +80,9 @@ class Discovery:
     others: Videos = field(default_factory=Videos)
 
 
-def find_videos(arguments: Sequence[str], out: Path, roots: Sequence[Path] = ()) -> Discovery:
+def find_videos(
+    arguments: Sequence[str], out: Path, roots: Sequence[Path] = (), faults: Mapping[str, str] = MappingProxyType({})
+) -> Discovery:
     """Finds the videos that the arguments name.
 
     A folder is searched recursively, symlinks included, for files with a video's suffix; a file named
@@ -105,6 +94,7 @@ def find_videos(arguments: Sequence[str], out: Path, roots: Sequence[Path] = ())
         arguments: files, folders and globs.
         out: the output folder; it need not exist.
         roots: folders that stand for others elsewhere.
+        faults: arguments that stand for what could not be asked for, and why.
 
     Returns:
         The inputs, at least one.
@@ -113,7 +103,7 @@ def find_videos(arguments: Sequence[str], out: Path, roots: Sequence[Path] = ())
         ConfigError: an output would be its own input, or all inputs lie in the output folder.
         StartError: nothing was found.
     """
-    finder = _Finder(out, roots)
+    finder = _Finder(out, roots, faults)
     for argument in arguments:
         finder.add(argument)
     discovery = Discovery(Videos(finder.found.values()), tuple(finder.missing), tuple(finder.notes))
@@ -136,12 +126,12 @@ def find_videos(arguments: Sequence[str], out: Path, roots: Sequence[Path] = ())
 class _Finder:
     """Collects the inputs of one command line."""
 
-    def __init__(self, out: Path, roots: Sequence[Path] = ()) -> None:
+    def __init__(self, out: Path, roots: Sequence[Path], faults: Mapping[str, str]) -> None:
         self.found: dict[str, tuple[str, str]] = {}
         self.missing: list[tuple[Path, str]] = []
         self.notes: list[str] = []
         self.inside_out: list[Path] = []
-        self._out, self._roots = out, roots
+        self._out, self._roots, self._faults = out, roots, faults
         self._out_real = _real(out)
         self._written: set[str] = set()
         self._reports_read: set[Path] = set()
@@ -149,7 +139,9 @@ class _Finder:
     def add(self, argument: str) -> None:
         """Takes one argument: a path that exists, else a glob."""
         path = Path(argument)
-        if os.path.lexists(path):
+        if argument in self._faults:
+            self.missing.append((path, self._faults[argument]))
+        elif os.path.lexists(path):
             self._add_path(path)
         elif glob.has_magic(argument):
             self._add_glob(argument)

@@ -5,8 +5,9 @@ Finds, plans, dubs and reports; it does not know how any of that looks on a term
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -23,9 +24,10 @@ from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.discover import find_videos
 from mfv2a.jobs.folder import check_folder, make_folder
 from mfv2a.jobs.lock import FolderLock, locked
+from mfv2a.jobs.matching import match_rows
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.jobs.plan import Group, KeepAudio, Planner, PlanOptions, is_here
-from mfv2a.jobs.prompts import Row, match_rows, read_table
+from mfv2a.jobs.prompts import Row, read_table
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.reported import REPORT_NAME
 from mfv2a.jobs.run import FETCHED_AHEAD, PLANNED_AHEAD, Run
@@ -152,9 +154,10 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         listener.detail(f"ffmpeg: {find_ffmpeg()}")
         check_folder(options.out)
         table = None if options.prompts is None else read_table(options.prompts)
-        discovery = find_videos(arguments, options.out, () if options.mirror is None else options.mirror.roots)
+        mirror = options.mirror or Mirror()
+        discovery = find_videos(arguments, options.out, mirror.roots, dict(mirror.faults))
         refuse_heartbeat(options.heartbeat, discovery, options)
-        rows, notes = ({}, []) if table is None else match_rows(table, discovery.found)
+        rows, notes = ({}, []) if table is None else match_rows(table, discovery.found, mirror.named)
         if options.shard is not None:
             discovery = options.shard.part(discovery)
         with ExitStack() as stack:
@@ -172,8 +175,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
             stack.callback(plans.close)
             first = list(islice(plans, 1))  # what cannot work at all is known before anything is made
             doubts = options.sound.doubts(info, negatives=negatives)
-            for note in (*discovery.notes, *(table.notes if table else ()), *notes, *doubts):
-                listener.note(note)
+            _tell(listener, discovery.notes, table.notes if table else (), notes, doubts)
             listener.begin(info, options.sound.rate_hz(info), planner)
             if options.dry_run:
                 _tell_plans(chain(first, plans), options, listener, summary)
@@ -194,6 +196,11 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         summary.wall_s = time.perf_counter() - start
 
 
+def _tell(listener: Listener, *notes: Iterable[str]) -> None:
+    for note in chain.from_iterable(notes):
+        listener.note(note)
+
+
 def _tell_plans(plans: Iterator[Group], options: DubOptions, listener: Listener, summary: Summary) -> None:
     """What would be done."""
     named = str if options.mirror is None else options.mirror.named
@@ -205,6 +212,7 @@ def _tell_plans(plans: Iterator[Group], options: DubOptions, listener: Listener,
             listener.result(each, record | {"error": each.error, "hint": each.hint})
         else:
             summary.planned += 1
+            summary.replaced += os.path.lexists(each.output)
             listener.planned(each)
         if options.mirror is not None:
             options.mirror.let_go(each.source)

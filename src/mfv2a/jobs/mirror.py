@@ -17,7 +17,8 @@ from pathlib import Path
 from mfv2a.errors import MediaError, StoreError
 from mfv2a.jobs.report import absolute, encode_json, result_record
 from mfv2a.jobs.reported import REPORT_NAME, names_beside, parse_record
-from mfv2a.media.remote import AGAIN_HINT, Remote, RemoteFile
+from mfv2a.media.listed import RemoteFile
+from mfv2a.media.remote import AGAIN_HINT, Remote
 from mfv2a.media.standin import UNTOLD_BYTES, is_stand_in, stand_in
 from mfv2a.records import ItemResult
 
@@ -33,12 +34,14 @@ class Mirror:
         out: the folder of the outputs here and there; None where it is an ordinary folder.
         report: the name of the report that the run writes.
         began: when the run did, as lines of the report say it.
+        faults: names here of what could not be asked for, and why.
     """
 
     inputs: tuple[tuple[Path, Remote], ...] = ()
     out: tuple[Path, Remote] | None = None
     report: str = REPORT_NAME
     began: str = ""
+    faults: tuple[tuple[str, str], ...] = ()
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -116,7 +119,7 @@ class Mirror:
         try:
             remote.put(folder / self.report, self.report)
         except MediaError as error:
-            told = f"{error}; all outputs are there, and the next run knows them"
+            told = f"{error}; what was told as dubbed is there, and the next run knows it"
             raise StoreError(told, hint=AGAIN_HINT) from error
         kept = {name for name in names if name.endswith(CLAIM) and name.removesuffix(CLAIM) + MARKER not in names}
         markers.remove(sorted(names - kept))

@@ -72,11 +72,24 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
         if maker is None:
             return MediaError(path, "already there, and not made by mfv2a", hint="move it away, or use --overwrite")
         is_mine = maker in (report.name_of(item.source), str(absolute(item.source)))  # the latter of a killed run
-        if not is_mine and (is_url(maker) or Path(maker).exists()):
-            return MediaError(path, f"already there, made from {maker}", hint="use another --out, or --overwrite")
+        has_gone = _has_gone(maker)
+        if not is_mine and not (has_gone and _is_of(item, report.record_of(path))):
+            told = f"{maker}, which is there no longer" if has_gone else maker
+            return MediaError(path, f"already there, made from {told}", hint="use another --out, or --overwrite")
         if path == item.output and _was_changed(item, report):
             return MediaError(path, "changed since mfv2a made it", hint="move it away, or use --overwrite")
     return None
+
+
+def _has_gone(maker: str) -> bool:
+    """Whether a source that a report names is no longer where it was; what lies behind a URL is not asked for."""
+    return not is_url(maker) and not os.path.lexists(maker)
+
+
+def _is_of(item: Item, record: Mapping[str, Any] | None) -> bool:
+    """Whether a record is about the very video of an item, wherever it lay then."""
+    details = dict((record or {}).get("details") or {})
+    return all(details.get(name) == item.details[name] for name in ("size_bytes", "content_key"))
 
 
 def find_long_name(item: Item) -> MediaError | None:
@@ -105,11 +118,10 @@ def left_beside(result: ItemResult, report: Report) -> list[Path]:
 
 def _was_changed(item: Item, report: Report) -> bool:
     """Whether somebody has put another whole video in the place of an output; one that is cut is made again."""
-    record = report.made(item.source, item.variant) or {}
+    record = report.record_of(item.output) or {}
     stated = dict(record.get("details") or {}).get("output_bytes")
-    is_same = report.folder / str(record.get("name")) == item.output
     is_claimed = str(absolute(item.output)) in report.claimed  # a killed run may have put another there
-    if not isinstance(stated, int) or not is_same or is_claimed or _size_bytes(item.output) in (-1, stated):
+    if not isinstance(stated, int) or is_claimed or _size_bytes(item.output) in (-1, stated):
         return False
     if is_stand_in(item.output):  # in a store nothing is ever half written
         return True
@@ -151,7 +163,7 @@ def already_done(
         facts: size and time of the video now; with "sha256" what it holds counts, and not its time.
     """
     variant = settings.get("variant", 1)
-    record = report.last(found.source, variant)
+    record = report.last(found.source, variant) or _record_of_moved(found, options, report, variant)
     if record is None or record.get("status") not in ("ok", "skipped") or not isinstance(record.get("name"), str):
         return None
     details = record.get("details", {})
@@ -167,6 +179,15 @@ def already_done(
     if not same:
         return None
     return skipped(found.source, output, record)
+
+
+def _record_of_moved(found: Found, options: PlanOptions, report: Report, variant: int) -> Mapping[str, Any] | None:
+    """The record of what this video's output was made from, where that is gone from where it was."""
+    for suffix in dict.fromkeys((found.relative.suffix, ".mkv", ".mp4")):
+        record = report.record_of(options.out / output_name(found.relative, suffix, variant))
+        if record is not None and _has_gone(str(record["source"])):
+            return record
+    return None
 
 
 def _are_same(recorded: object, settings: Mapping[str, Any]) -> bool:

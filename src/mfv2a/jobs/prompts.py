@@ -10,17 +10,13 @@ import csv
 import difflib
 import io
 import json
-import os
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.carried import PromptFrom, carried_prompt
-from mfv2a.jobs.discover import Found
-from mfv2a.jobs.report import absolute
 from mfv2a.jobs.sidecar import read_sidecar
 
 if TYPE_CHECKING:
@@ -29,8 +25,6 @@ if TYPE_CHECKING:
 COLUMNS = ("path", "prompt", "negative_prompt", "seed")
 SUFFIXES = (".csv", ".jsonl")
 _DELIMITERS = ",;\t"
-_NAMED = 5  # so many rows are named one by one, the rest are counted
-_PATH_HINT = "a path is absolute, or relative to the table, to the working directory or to the folder given as PATH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,47 +91,6 @@ def read_table(path: Path) -> PromptTable:
     _refuse_slips(path, others)
     notes = [f"{path}: not used: column {', '.join(others)}"] if others else []
     return PromptTable(path, tuple(rows), tuple(notes))
-
-
-def match_rows(table: PromptTable, found: Sequence[Found]) -> tuple[dict[Path, Row], list[str]]:
-    """Finds the video of each row.
-
-    Args:
-        table: the table.
-        found: the videos of this run.
-
-    Returns:
-        Row by source, and sentences about the rows that name no video of this run.
-
-    Raises:
-        ConfigError: two rows name one video, or none names any.
-    """
-    by_path = {_key(absolute(each.source)): each.source for each in found}
-    by_place = {_key(each.relative): each.source for each in found}
-    rows: dict[Path, Row] = {}
-    unmatched: list[Row] = []
-    for row in table.rows:
-        places = [_key(absolute(folder / row.path)) for folder in (table.path.parent, Path())]
-        source = next((by_path[place] for place in places if place in by_path), None)
-        source = source or by_place.get(_key(Path(os.path.normpath(row.path))))
-        if source is None:
-            unmatched.append(row)
-        elif source in rows:
-            raise ConfigError(
-                f"--prompts {table.path}: lines {rows[source].line} and {row.line} are both about {source}",
-                hint="leave one of them out",
-            )
-        else:
-            rows[source] = row
-    if not rows:
-        first = table.rows[0]
-        raise ConfigError(
-            f"--prompts {table.path}: no row names one of the videos (line {first.line}: {first.path})", hint=_PATH_HINT
-        )
-    notes = [f"{table.path}, line {row.line}: not among the videos: {row.path}" for row in unmatched[:_NAMED]]
-    if len(unmatched) > _NAMED:
-        notes.append(f"{table.path}: {len(unmatched) - _NAMED} more rows are not among the videos")
-    return rows, notes
 
 
 def choose_prompt(source: Path, row: Row | None, prompt_from: PromptFrom, prompt: str) -> tuple[str, str]:
@@ -269,11 +222,6 @@ def _refuse_slips(path: Path, others: Mapping[str, None]) -> None:
                 f"--prompts {path}: unknown column {name!r}: did you mean {near[0]}?",
                 hint=f"columns are {', '.join(COLUMNS)}",
             )
-
-
-def _key(path: Path) -> str:
-    """One spelling of a path: tables made on a Mac may write accents in another way."""
-    return unicodedata.normalize("NFC", os.path.normcase(path))
 
 
 def settings_of(source: Path, options: PlanOptions) -> tuple[dict[str, Any], str]:

@@ -99,6 +99,7 @@ class Report:
         self._root = str(absolute(folder))
         self._last: dict[str | tuple[str, int], int] = {}
         self._source_of: dict[str, str] = {}
+        self._place_of: dict[str, int] = {}
         self.claimed: set[str] = set()  # outputs at which runs were when they were killed
         paths = report_paths(folder)
         self._paths = [self._path, *(path for path in paths if path != self._path)]
@@ -149,6 +150,10 @@ class Report:
     def source_of(self, output: Path) -> str | None:
         """What this file was made from, as people know it; None if the tool is not known to have made it."""
         return self._source_of.get(str(absolute(output)))
+
+    def record_of(self, output: Path) -> Mapping[str, Any] | None:
+        """The newest record that says that this file was made; None if there is none."""
+        return self._read(self._place_of.get(str(absolute(output))))
 
     def name_of(self, source: Path) -> str:
         """What people know a source as."""
@@ -212,7 +217,7 @@ class Report:
             self._made.setdefault(key, self._last[key])
         self._last[key] = place * _FILES + number
         for path in made_files(record, self._root):
-            self._source_of[path] = source
+            self._source_of[path], self._place_of[path] = source, self._last[key]
 
 
 def _variant(record: Mapping[str, Any]) -> int:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mfv2a.pipeline import Pipeline, SampleOptions
 
 SAMPLE_RATES_HZ = (8_000, 192_000)
+LARGEST_RATIO = 4_000_000
+"""Of the product of two rates over their common divisor: as many taps the resampling filter has, at all its phases."""
 MOST_STEPS = 1000
 LOUDNESS_LUFS = (-60.0, -5.0)
 _BLOCK_SAMPLES = 1 << 18
@@ -108,8 +110,18 @@ class SoundOptions:
             negatives: negative prompts come from elsewhere, too.
 
         Raises:
-            ConfigError: it takes no pictures, or its guidance cannot be steered so.
+            ConfigError: it takes no pictures, its guidance cannot be steered so, or its rate not be made this one.
         """
+        from mfv2a.loader import DTYPES
+
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"unknown dtype {self.dtype!r}", hint="one of " + ", ".join(DTYPES))
+        made_hz, asked_hz = int(info.sample_rate_hz), self.rate_hz(info)
+        if made_hz * asked_hz > LARGEST_RATIO * math.gcd(made_hz, asked_hz) ** 2:
+            raise ConfigError(
+                f"--sample-rate {asked_hz} has too little in common with the {made_hz} of {info.name}",
+                hint="use a usual rate, such as 44100 or 48000",
+            )
         if pictures and not info.sees:
             raise ConfigError(
                 f"{info.name} makes sound from words alone", hint="use it with mfv2a tta, or name another --model"

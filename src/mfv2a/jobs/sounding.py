@@ -92,7 +92,8 @@ def _decode_long(
             check_patience()
             raw.append(block)
 
-        peak = fill(in_turn(wave_blocks(pipeline, latent, seconds)), keep)
+        blocks = in_turn(wave_blocks(pipeline, latent, seconds))
+        peak = fill(blocks, keep, work, pipeline.info.sample_rate_hz)
         wave = raw.array()
         for block in finished_blocks(pipeline, work, wave, peak=peak, sample_rate_hz=rate_hz):
             check_patience()

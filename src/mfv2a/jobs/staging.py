@@ -9,16 +9,17 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from mfv2a.errors import ConfigError
+from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES
 from mfv2a.jobs.lock import LOCK_NAME, try_lock
 from mfv2a.jobs.mirror import CLAIM, MARKERS, Mirror
 from mfv2a.jobs.reported import REPORT_NAME, shard_of
-from mfv2a.media.remote import Remote, RemoteFile, is_url
+from mfv2a.media.listed import RemoteFile, decoded
+from mfv2a.media.remote import WEB, Remote, is_url
 from mfv2a.media.standin import stand_in
 
 log = logging.getLogger(__name__)
@@ -75,28 +76,84 @@ def _locked_folder() -> Iterator[Path]:
 
 def _stage(root: Path, arguments: Sequence[str], out: str, report: str) -> Stage:
     began = datetime.now(UTC).isoformat(timespec="milliseconds")
-    words: list[str] = []
-    inputs: list[tuple[Path, Remote]] = []
+    staging = _Inputs(root / "in", out)
     for argument in arguments:
-        if not is_url(argument):
-            words.append(argument)
-            continue
-        folder = root / "in" / f"{len(inputs):06}"  # none begins as another: names are replaced in texts
-        remote, files, named = _find(argument, folder)
-        _mirror_videos(remote, [file for file in files if not _is_below(remote.at(file.relative), out)], folder, named)
-        inputs.append((folder, remote))
-        words += named
-    if not is_url(out):
-        return Stage(tuple(words), Path(out), Mirror(tuple(inputs), None, report, began))
-    remote = Remote(out.rstrip("/"))
-    _mirror_outputs(remote, root / "out")
-    return Stage(tuple(words), root / "out", Mirror(tuple(inputs), (root / "out", remote), report, began))
+        if is_url(argument):
+            staging.add(argument)
+        else:
+            staging.words.append(argument)
+    outputs = (root / "out", Remote(out.rstrip("/"))) if is_url(out) else None
+    if outputs is not None:
+        _mirror_outputs(outputs[1], outputs[0])
+    mirror = Mirror(tuple(staging.inputs), outputs, report, began, tuple(staging.faults.items()))
+    return Stage(tuple(staging.words), outputs[0] if outputs else Path(out), mirror)
+
+
+class _Inputs:
+    """Folders that mirror what the URLs of a command line name; what is named twice is mirrored once.
+
+    Args:
+        folder: that they are made in.
+        out: the output folder, or its URL; what lies there is no input.
+
+    Attributes:
+        words: for the URLs.
+        inputs: folders, and what they mirror.
+        faults: words for what could not be asked for, and why.
+    """
+
+    def __init__(self, folder: Path, out: str) -> None:
+        self.words: list[str] = []
+        self.inputs: list[tuple[Path, Remote]] = []
+        self.faults: dict[str, str] = {}
+        self._folder, self._out = folder, out
+        self._brought: set[str] = set()
+
+    def add(self, url: str) -> None:
+        """Takes one URL.
+
+        Raises:
+            ConfigError: its protocol is unknown, or the package for it is not installed.
+        """
+        folder = self._folder / f"{len(self.inputs):06}"  # none begins as another: names are replaced in texts
+        try:
+            remote, files, named = _find_named(url, folder)
+        except StartError as error:
+            self._add_fault(url, folder, error)
+            return
+        ours = [file for file in files if not _is_below(remote.at(file.relative), self._out)]
+        fresh = [file for file in ours if remote.at(file.relative) not in self._brought]
+        if ours and not fresh:
+            return
+        self._brought |= {remote.at(file.relative) for file in fresh}
+        _mirror_videos(remote, fresh, folder, named)
+        self.inputs.append((folder, remote))
+        twice = {str(folder / file.relative) for file in ours} - {str(folder / file.relative) for file in fresh}
+        self.words += [word for word in named if word not in twice]
+
+    def _add_fault(self, url: str, folder: Path, error: StartError) -> None:
+        """A word for what could not be asked for: it fails like a file that is not there, and the others go on."""
+        parent, _, name = url.partition("?")[0].rstrip("/").rpartition("/")
+        remote, word = Remote(parent), str(folder / name)
+        self.inputs.append((folder, remote))
+        self.words.append(word)
+        self.faults[word] = str(error).removeprefix(f"{remote.name}/{name} ")
+
+
+def _find_named(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
+    """What `_find` finds, files of web servers under their names instead of those of their addresses."""
+    remote, files, named = _find(url, folder)
+    if not url.startswith(WEB):
+        return remote, files, named
+    files, raw = decoded(files)
+    words = {str(folder / address): str(folder / place) for place, address in raw.items()}
+    return replace(remote, raw=tuple(raw.items())), files, [words.get(word, word) for word in named]
 
 
 def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
     """What a URL names: the folder it is in, its files, and the words for them once they are mirrored in `folder`."""
     address, asks, query = url.partition("?")
-    if asks and url.startswith(("http://", "https://")) and PurePosixPath(address).suffix.lower() in VIDEO_SUFFIXES:
+    if asks and url.startswith(WEB) and PurePosixPath(address).suffix.lower() in VIDEO_SUFFIXES:
         parent, _, name = address.rpartition("/")  # a signed address: what is asked is no part of the name
         return Remote(parent, asks + query), [RemoteFile(name, None, 0)], [str(folder / name)]
     parts = url.rstrip("/").split("/")
@@ -137,6 +194,11 @@ def _mirror_videos(remote: Remote, files: Sequence[RemoteFile], folder: Path, na
 
 def _mirror_outputs(remote: Remote, folder: Path) -> None:
     """Stand-ins for the outputs that are there, and the reports of earlier runs with what markers add to them."""
+    if remote.url.startswith(WEB):
+        raise ConfigError(
+            f"--out {remote.name} is the address of a web server, to which nothing can be written",
+            hint="name a folder, or a store such as s3://BUCKET/FOLDER",
+        )
     folder.mkdir(parents=True)
     files = remote.files()
     if not files and (reason := remote.why_no_folder()):

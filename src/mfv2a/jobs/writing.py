@@ -104,7 +104,8 @@ def _write_one(item: Item, track: Track, path: Path, wav: Path | None, statement
     """Writes one video, before it its sound file."""
     if wav is not None and track.stem is not None:
         write_audio(wav, track.stem, statement=statement)
-    mux_audio(item.info, track.audio, path, item.mux, beside=item.beside, statement=statement)
+    language = "" if item.mix_track is None else item.info.streams[item.mix_track].language
+    mux_audio(item.info, track.audio, path, item.mux, beside=item.beside, statement=statement, language=language)
 
 
 def describe(

@@ -58,6 +58,7 @@ class _Job:
     tags: Mapping[str, str]
     part: Path
     beside: tuple[int, ...]
+    language: str
 
 
 def mux_audio(
@@ -69,6 +70,7 @@ def mux_audio(
     tags: Mapping[str, str] | None = None,
     beside: Sequence[int] = (),
     statement: str = "",
+    language: str = "",
 ) -> Path:
     """Write the video of `info` with `audio` as its default sound.
 
@@ -83,6 +85,7 @@ def mux_audio(
         tags: metadata to add to the file.
         beside: stream indices of the source's sound to copy, packet by packet, after the new track.
         statement: what the file says of its sound, in the first tag that the source leaves free; "" for nothing.
+        language: of what is spoken in the sound, as containers name it; "" for none.
 
     Returns:
         `out`.
@@ -104,7 +107,7 @@ def mux_audio(
         log.warning("%s: all places for what a file says of its sound are taken; it says nothing", info.path)
     _warn_of_signals(info, plan)
     told = {**stated, **(tags or {})}
-    job = _Job(info, plan, sound, channels, num_samples, rate, told, part, tuple(beside))
+    job = _Job(info, plan, sound, channels, num_samples, rate, told, part, tuple(beside), language)
     try:
         before = stamp(info.path)
         _write(job, find_ffmpeg())
@@ -182,7 +185,9 @@ def _run(job: _Job, program: Path, data: Sequence[int]) -> None:
     try:
         covers = write_covers(info, job.part) if plan.container == "matroska" else []
         # The same option twice is beyond ffmpeg-python: these words go in before the output's name.
-        arguments[-1:-1] = attach_covers(covers, sum(stream.kind == "attachment" for stream in info.streams))
+        spoken = ["-metadata:s:a:0", f"language={job.language}"] if job.language else []
+        covered = attach_covers(covers, sum(stream.kind == "attachment" for stream in info.streams))
+        arguments[-1:-1] = [*spoken, *covered]
         sound = (block.data.cast("B") for block in job.sound)
         run_ffmpeg(arguments, path=info.path, stdin=sound, ffmpeg=program, out=job.part)
     finally:

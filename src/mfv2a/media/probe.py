@@ -159,6 +159,7 @@ def _describe(stream: Any) -> StreamInfo:
         is_default=has_disposition(stream, "default"),
         is_cover=stream.type == "video" and is_cover(stream),
         rate_hz=int(stream.rate or 0) if stream.type == "audio" and stream.codec_context is not None else 0,
+        language=stream.metadata.get("language", ""),
     )
 
 

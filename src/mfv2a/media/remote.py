@@ -11,45 +11,28 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
-from zlib import crc32
 
 from mfv2a.disk import cannot_write, is_disk_full
 from mfv2a.errors import ConfigError, MediaError, StartError, without_passwords
+from mfv2a.media.listed import RemoteFile, as_told, is_safe
 from mfv2a.media.patience import OverdueError, StoppedError, done_aside
 from mfv2a.media.temporary import part_path
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _QUERY = re.compile(r"(https?://[^\s?'\"]*)\?[^\s'\"]+")
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-_TAGS = ("ETag", "etag", "md5Hash", "checksum", "content_md5", "Content-MD5", "Digest")
 RENAMING = frozenset({"file", "local", "sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs"})
 """Protocols whose rename is one step. Elsewhere - object stores - a file is there once its upload is complete."""
 BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "adl", "oss", "oci"})
 """Protocols in which files lie in buckets, which would be made when something is put into them, however misspelt."""
+WEB = ("http://", "https://")
+_LOST = frozenset({"ClientConnectionError", "gaierror"})
 TRIES, PAUSE_S = 3, 1.0
 CONNECT_S, SILENT_S = 30.0, 60.0  # how long a web server may take to answer, and to send the next bytes
 AGAIN_HINT, ACCESS_HINT = "run the same command again", "check the address, and that you have access"
 
 Given = TypeVar("Given")
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file in a folder behind a URL.
-
-    Attributes:
-        relative: its place in the folder, with slashes.
-        size_bytes: its size; None where nobody tells.
-        mtime_ns: when it was last changed; where the store does not say, a number that hangs on its checksum.
-    """
-
-    relative: str
-    size_bytes: int | None
-    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +42,12 @@ class Remote:
     Attributes:
         url: of the folder, without a slash at its end.
         query: what a web server wants to be told after the address of a file, a signature for instance; never shown.
+        raw: places of files in it, and how the address has them where that differs: with %20 for a blank.
     """
 
     url: str
     query: str = ""
+    raw: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -71,7 +56,10 @@ class Remote:
 
     def at(self, relative: str) -> str:
         """The URL of a file in it."""
-        return f"{self.url}/{relative}"
+        return f"{self.url}/{self._raw(relative)}"
+
+    def _raw(self, relative: str) -> str:
+        return dict(self.raw).get(relative, relative)
 
     def files(self, pattern: str = "") -> list[RemoteFile]:
         """All files below it, by name, or those that a glob names.
@@ -84,23 +72,25 @@ class Remote:
 
         def listed() -> Mapping[str, Any]:
             found = system.glob(f"{root}/{pattern}", detail=True) if pattern else system.find(root, detail=True)
+            if not found and self.url.startswith(WEB):
+                system.info(root)  # which says whether there is a server at all
             return dict(found)
 
         try:
             found = _patiently(listed)
-        except FileNotFoundError:
-            return []
+        except FileNotFoundError as error:
+            if (lost := _lost(error)) is None:
+                return []
+            raise StartError(f"{self.name} cannot be reached: {_reason(lost)}", hint=ACCESS_HINT) from error
         except Exception as error:  # every store has errors of its own
-            raise StartError(
-                f"{self.name} cannot be listed: {_reason(error)}", hint="check the address and access"
-            ) from error
+            raise StartError(f"{self.name} cannot be listed: {_reason(error)}", hint=ACCESS_HINT) from error
         prefix = root.rstrip("/") + "/"
         files = [
-            RemoteFile(name.removeprefix(prefix), _size(about), _mtime_ns(about))
+            as_told(name.removeprefix(prefix), about)
             for name, about in sorted(found.items())
             if about.get("type") != "directory" and name.startswith(prefix)
         ]
-        return [file for file in files if _is_safe(file.relative)]
+        return [file for file in files if is_safe(file.relative)]
 
     def why_no_folder(self) -> str:
         """Why files cannot lie here, though nothing does so far; "" where they can, or where nobody can tell."""
@@ -115,10 +105,10 @@ class Remote:
 
     def look(self, file: RemoteFile) -> RemoteFile:
         """The file as the store tells when it is asked for it alone; as it was where it cannot be asked."""
-        system, root = _open(self.url, encoded=bool(self.query))
+        system, root = _open(self.url, encoded=bool(self.query or self.raw))
         with suppress(Exception):
-            about = _patiently(lambda: system.info(f"{root}/{file.relative}{self.query}"))
-            return RemoteFile(file.relative, _size(about), _mtime_ns(about))
+            about = _patiently(lambda: system.info(f"{root}/{self._raw(file.relative)}{self.query}"))
+            return as_told(file.relative, about)
         return file
 
     def fetch(self, file: RemoteFile, target: Path) -> None:
@@ -131,9 +121,10 @@ class Remote:
             OSError: it cannot be written.
         """
         part = part_path(target)
-        system, root = _open(self.url, encoded=bool(self.query))
+        system, root = _open(self.url, encoded=bool(self.query or self.raw))
+        address = f"{root}/{self._raw(file.relative)}{self.query}"
         try:
-            done_aside(lambda: _patiently(lambda: system.get_file(f"{root}/{file.relative}{self.query}", str(part))))
+            done_aside(lambda: _patiently(lambda: system.get_file(address, str(part))))
             if file.size_bytes not in (None, part.stat().st_size):
                 raise MediaError(target, "has changed since the folder was listed", hint=AGAIN_HINT)
             os.utime(part, ns=(file.mtime_ns, file.mtime_ns))
@@ -229,7 +220,7 @@ def _protocols(system: Any) -> frozenset[str]:
 
 def _settings(url: str, encoded: bool) -> dict[str, Any]:
     """Of fsspec, for a URL: a web server is given up when it falls silent, and not after five minutes of sending."""
-    if not url.startswith(("http://", "https://")):
+    if not url.startswith(WEB):
         return {}
     from aiohttp import ClientTimeout
 
@@ -251,35 +242,16 @@ def _patiently(work: Callable[[], Given]) -> Given:
     return work()
 
 
-def _mtime_ns(about: Mapping[str, Any]) -> int:
-    for name in _TIMES:
-        value = about.get(name)
-        if isinstance(value, str):
-            with suppress(ValueError):
-                value = datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        if isinstance(value, (int, float)):
-            return round(value * 1e6) * 1000
-    tag = next((about[name] for name in _TAGS if about.get(name)), "")
-    if tag:
-        return crc32(str(tag).encode()) * 1_000_000_000
-    with suppress(TypeError, ValueError):  # whole seconds alone, so a checksum counts first
-        return round(parsedate_to_datetime(str(about.get("Last-Modified"))).timestamp()) * 1_000_000_000
-    return 0
+def _lost(error: BaseException) -> BaseException | None:
+    """What kept a server from answering, where fsspec takes that for a file that is not there."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, ConnectionError | TimeoutError) or _LOST & {kind.__name__ for kind in type(cause).__mro__}:
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
-def _size(about: Mapping[str, Any]) -> int | None:
-    size = about.get("size")
-    return None if size is None else int(size)
-
-
-def _is_safe(relative: str) -> bool:
-    """Whether a name stays in its folder on this disk."""
-    parts = relative.split("/")
-    return all(parts) and not any(part in (".", "..") or "\0" in part for part in parts)
-
-
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return _QUERY.sub(r"\1?...", without_passwords(lines[0])) if lines else type(error).__name__

@@ -37,6 +37,7 @@ class BigVGANConfig:
         dilations: dilations of the rounds in a stack.
         last_bias: whether the last convolution has a bias.
         bound: how the output comes into [-1, 1].
+        sample_rate_hz: that it was trained at.
     """
 
     num_bands: int = 80
@@ -47,6 +48,7 @@ class BigVGANConfig:
     dilations: tuple[int, ...] = (1, 3, 5)
     last_bias: bool = True
     bound: Literal["tanh", "clamp"] = "tanh"
+    sample_rate_hz: int = 16000
 
     def __post_init__(self) -> None:
         if len(self.rates) != len(self.kernels):
@@ -69,7 +71,12 @@ CONFIGS: Mapping[str, BigVGANConfig] = MappingProxyType(
     {
         "16k": BigVGANConfig(),
         "44k": BigVGANConfig(
-            num_bands=128, rates=(8, 4, 2, 2, 2, 2), kernels=(16, 8, 4, 4, 4, 4), last_bias=False, bound="clamp"
+            num_bands=128,
+            rates=(8, 4, 2, 2, 2, 2),
+            kernels=(16, 8, 4, 4, 4, 4),
+            last_bias=False,
+            bound="clamp",
+            sample_rate_hz=44100,
         ),
     }
 )

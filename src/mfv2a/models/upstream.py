@@ -9,7 +9,6 @@ Knows files by the table of `published.py`; not where they come from or are kept
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mfv2a.disk import LEFT_S, remove_left, writing
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.models.published import PUBLIC as PUBLIC
 from mfv2a.models.published import PublicNetwork as PublicNetwork
@@ -230,15 +230,12 @@ def convert_public(kind: str, source: Path, target: Path) -> Path:
 
     Raises:
         CheckpointError: see `read_public`.
+        StartError: the disk is full, or the folder cannot be written.
     """
     from safetensors.torch import save_file
 
     tensors = adapt(kind, read_public(source, nesting=PUBLIC[kind].nesting))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    pending = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    remove_left(target.parent, ".*", older_s=LEFT_S)
+    with writing(target) as pending:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, pending)
-        pending.replace(target)
-    finally:
-        pending.unlink(missing_ok=True)
     return target

@@ -31,6 +31,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "reader": (Reader, ReaderConfig),
 }
 FORMAT = "mfv2a-1"
+DAMAGED_HINT = "it is missing or damaged; one of the hub: remove it, then fetch it again with `mfv2a models pull`"
 
 
 def build_network(kind: str, config: Mapping[str, Any]) -> nn.Module:
@@ -108,11 +109,11 @@ def load_network(path: Path, kind: str) -> tuple[nn.Module, dict[str, Any]]:
     """
     metadata, tensors = _read(path, kind, tensors=True)
     with unfilled():  # what is drawn at random for a new network would be overwritten at once
-        network = build_network(kind, json.loads(metadata["config"]))
+        network = build_network(kind, _told(metadata, "config", path))
     check_keys(network, tensors, path)
     own = network.state_dict()
     network.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, assign=True)
-    return network.eval().requires_grad_(False), dict(json.loads(metadata["facts"]))
+    return network.eval().requires_grad_(False), _told(metadata, "facts", path)
 
 
 def read_config(path: Path, kind: str) -> Any:
@@ -123,9 +124,24 @@ def read_config(path: Path, kind: str) -> Any:
     """
     metadata, _ = _read(path, kind, tensors=False)
     try:
-        return NETWORKS[kind][1](**json.loads(metadata["config"]))
+        return NETWORKS[kind][1](**_told(metadata, "config", path))
     except TypeError as error:
         raise CheckpointError(f"configuration of a {kind} network: {error}") from error
+
+
+def _told(metadata: Mapping[str, str], name: str, path: Path) -> dict[str, Any]:
+    """A table that a file's metadata hold as JSON.
+
+    Raises:
+        CheckpointError: they do not.
+    """
+    try:
+        table = json.loads(metadata[name])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} does not say its {name}", hint=DAMAGED_HINT) from error
+    if not isinstance(table, dict):
+        raise CheckpointError(f"{path}: its {name} are no table", hint=DAMAGED_HINT)
+    return table
 
 
 def _read(path: Path, kind: str, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -138,8 +154,7 @@ def _read(path: Path, kind: str, *, tensors: bool) -> tuple[dict[str, str], dict
             stored = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
         found = dequantize(stored)
     except (OSError, SafetensorError, KeyError) as error:
-        hint = "it is missing or damaged; one of the hub: remove it, then fetch it again with `mfv2a models pull`"
-        raise CheckpointError(f"{path}: {error}", hint=hint) from error
+        raise CheckpointError(f"{path}: {error}", hint=DAMAGED_HINT) from error
     if metadata.get("format") != FORMAT or metadata.get("kind") != kind:
         raise CheckpointError(f"{path} holds {metadata.get('kind', 'no mfv2a network')}, not a {kind}")
     # A tensor that needed no conversion still is a part of the mapped file, which may change.

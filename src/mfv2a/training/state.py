@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mfv2a.disk import writing
+from mfv2a.disk import remove_left, writing
 from mfv2a.errors import CheckpointError
 from mfv2a.training.ema import EMA
 from mfv2a.training.wrapping import fill_from, whole
@@ -79,8 +79,7 @@ def save_state(
             pieces[name] = piece.cpu().contiguous().clone()
     if not write:
         return path
-    for left in run.glob(".checkpoint-*"):  # of a process that was killed while it wrote
-        left.unlink(missing_ok=True)
+    remove_left(run, ".checkpoint-*")
     with writing(path) as pending:
         save_file(pieces, pending, {"facts": json.dumps(facts)})
         with pending.open("rb") as file:
