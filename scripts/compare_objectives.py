@@ -87,7 +87,7 @@ def keep_words(path: Path) -> None:
 
     encode = Words.encode
 
-    def kept(texts: Sequence[str]) -> Words:
+    def kept(texts: Sequence[str], device: str = "cpu") -> Words:
         unique = list(dict.fromkeys(texts))
         if path.exists():
             with np.load(path) as stored:
@@ -96,7 +96,7 @@ def keep_words(path: Path) -> None:
                     rows = [known[text] for text in unique]
                     index = {text: k for k, text in enumerate(unique)}
                     return Words(index, stored["tokens"][rows], stored["pooled"][rows])
-        words = encode(unique)
+        words = encode(unique, device)
         pending = path.with_name(f"{path.stem}-{os.getpid()}.npz")
         np.savez(pending, texts=np.array(unique), tokens=words.tokens, pooled=words.pooled)
         pending.replace(path)

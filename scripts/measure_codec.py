@@ -30,6 +30,7 @@ from torch import Tensor
 
 from mfv2a.config import ExtractConfig, load_toml
 from mfv2a.data.sounds import arrange
+from mfv2a.errors import Mfv2aError
 from mfv2a.evaluation.metrics import frechet_distance, gaussian_kernel_distance, median_distance
 from mfv2a.evaluation.tagger import embed_sounds
 from mfv2a.jobs.items import load_sounds
@@ -51,7 +52,10 @@ Rows = NDArray[np.float32]
 def held_out(folder: str, most: int) -> list[Tensor]:
     """Waves [S] of the recordings that nothing was learned from, each arranged as for training."""
     exclude = load_toml(ROOT / "examples/runs/embedded-1-sounds.toml", ExtractConfig).source.exclude
-    sounds = sorted(load_sounds(folder, "", exclude, str(HELD_OUT)), key=lambda sound: sound.file)
+    try:
+        sounds = sorted(load_sounds(folder, "", exclude, str(HELD_OUT)), key=lambda sound: sound.file)
+    except Mfv2aError as error:
+        raise SystemExit(str(error)) from None
     length = round(SECONDS * RATE_HZ)
     waves = [arrange(sound, length, RATE_HZ, np.random.default_rng([k, 5])) for k, sound in enumerate(sounds[:most])]
     return [torch.from_numpy(np.asarray(wave, np.float32)) for wave in waves]

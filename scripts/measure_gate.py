@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from mfv2a.errors import MediaError
 from mfv2a.evaluation.unwanted import CLASSES, THRESHOLDS, heard_of
+from mfv2a.jobs.items import sound_path
 from mfv2a.media.audio import read_audio
 from mfv2a.media.resampling import resample
 from mfv2a.models.yamnet import SAMPLE_RATE_HZ, Tagger
@@ -65,6 +66,8 @@ def main() -> None:
         "several notes": [tagger.hear(wave)[0].numpy() for wave in read(options.sounds, music)],
         "sentences": [tagger.hear(wave)[0].numpy() for wave in sentences()],
     }
+    if not heard["sound effects"]:
+        raise SystemExit(f"no sound of {options.sounds} could be read: they lie beside index.tsv, or in audio there")
     figures: dict[str, Any] = {"thresholds": dict(THRESHOLDS)}
     for name, patches in heard.items():
         figures[name] = {"sounds": len(patches)} | {kind: shares(kind, patches, tagger) for kind in CLASSES}
@@ -81,7 +84,7 @@ def read(folder: Path, rows: list[dict[str, str]]) -> Iterator[NDArray[np.float3
     """The sounds of some rows at 16 kHz; what cannot be read is left out."""
     for row in rows:
         try:
-            yield read_audio(folder / "audio" / row["file"], SAMPLE_RATE_HZ).samples
+            yield read_audio(sound_path(folder, row["file"]), SAMPLE_RATE_HZ).samples
         except MediaError as error:
             sys.stderr.write(f"{error.path}: {error}\n")
 

@@ -39,6 +39,7 @@ from split_sounds import HELD_OUT, LABELS, RECORDINGS
 
 from mfv2a.config import ExtractConfig, load_toml
 from mfv2a.data.sounds import arrange
+from mfv2a.errors import Mfv2aError
 from mfv2a.evaluation.metrics import frechet_distance, gaussian_kernel_distance, median_distance
 from mfv2a.evaluation.tagger import embed_sounds
 from mfv2a.jobs.items import load_sounds, mel_of
@@ -58,10 +59,16 @@ def true_sounds(folder: str, part: str) -> dict[str, list[Wave]]:
     wanted = {row[0] for row in rows if row[1] == part}
     exclude = load_toml(ROOT / "examples/runs/embedded-1-sounds.toml", ExtractConfig).source.exclude
     found = defaultdict(list)
-    for k, sound in enumerate(sorted(load_sounds(folder, "", exclude, str(HELD_OUT)), key=lambda sound: sound.file)):
+    try:
+        sounds = load_sounds(folder, "", exclude, str(HELD_OUT))
+    except Mfv2aError as error:
+        raise SystemExit(str(error)) from None
+    for k, sound in enumerate(sorted(sounds, key=lambda sound: sound.file)):
         if sound.file in wanted:
             rng = np.random.default_rng([k, 5])
             found[sound.label].append(arrange(sound, round(SECONDS * RATE_HZ), RATE_HZ, rng))
+    if not found:
+        raise SystemExit(f"no held-out recording of a label that is {part} is in {folder}")
     most = sorted(found, key=lambda label: (-len(found[label]), label))[:ASKED]
     return {label: found[label] for label in sorted(most)}
 

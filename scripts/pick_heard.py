@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pick_voices import is_heard
+from pick_voices import check_codec, is_heard
 from revoice import SIGHTS
 
 from mfv2a.data.manifest import STATISTICS, Item, check_complete, read_facts, write_index, write_shard
@@ -89,6 +89,7 @@ def main() -> None:
     torch.set_num_threads(1)
     try:
         check_complete(words.folder)
+        check_codec(words.folder)
         for out in (words.out, words.sights):
             if out.exists():  # what an earlier run picked would be read with it
                 raise ConfigError(f"{out} is there already", hint="choose another folder")

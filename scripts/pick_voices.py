@@ -23,10 +23,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfv2a.config import SourceConfig
 from mfv2a.data.manifest import STATISTICS, Item, read_shards, write_shard
 from mfv2a.errors import ConfigError, Mfv2aError
+from mfv2a.jobs.joining import feature_digests
+from mfv2a.jobs.seed import whole_digest
 from mfv2a.loader import load_pipeline
+from mfv2a.models.stored import asset_path
 from mfv2a.models.yamnet import Tagger
+from mfv2a.packages import read_header
 from mfv2a.pipeline import Pipeline
 from mfv2a.scenes.captions import CAPTIONS
 
@@ -45,6 +50,21 @@ def is_heard(latent: Tensor, wanted: dict[str, Any], pipeline: Pipeline, tagger:
     return any(score >= least and re.search(wanted["heard"], name.lower()) for name, score in tags)
 
 
+def check_codec(folder: Path) -> None:
+    """Refuse latents of another codec than the embedded one, which decodes and encodes here.
+
+    Raises:
+        ConfigError: they are.
+    """
+    made = feature_digests([SourceConfig(type="features", path=str(folder))]).get("vae", [])
+    learned = read_header(asset_path("embedded", "generator.safetensors")).facts.get("latents_of", [])
+    if not set(made) <= {*learned, whole_digest(asset_path("embedded", "vae.safetensors"))}:
+        raise ConfigError(
+            f"{folder} was encoded by another codec than the embedded one",
+            hint="ship yours first, for this checkout: docs/TRAINING.md, before pick_voices.py",
+        )
+
+
 def pick(folder: Path, out: Path) -> None:
     """Listen to the recordings, write those that are heard as their label."""
     table = tomllib.loads(VOICES.read_text(encoding="utf-8"))
@@ -53,6 +73,7 @@ def pick(folder: Path, out: Path) -> None:
         raise ConfigError(f"no {STATISTICS} in {folder}", hint="encode the recordings with mfv2a extract")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):  # what an earlier run picked would be read with it
         raise ConfigError(f"{out} is there already and not empty", hint="choose another folder")
+    check_codec(folder)
     latents, facts = read_shards(folder, ["latent"])
     pipeline, tagger = load_pipeline("embedded", device="cpu"), Tagger.from_assets()
     torch.set_num_threads(1)

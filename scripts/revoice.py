@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pick_voices import check_codec
 
 from mfv2a.data.manifest import SETTINGS, STATISTICS, Item, check_complete, read_facts, write_index, write_shard
 from mfv2a.data.mapped import find_shards, opened
@@ -214,6 +215,7 @@ def main() -> None:
     words = parser.parse_args()
     try:
         check_complete(words.folder)
+        check_codec(words.folder)
         groups = gather(words.sounds, words.except_files, words.exclude)
         words.out.mkdir(parents=True, exist_ok=True)
         shards = range(len(find_shards(words.folder)))

@@ -1,6 +1,7 @@
 """Put trained weights into the package as the embedded model, and their hashes into checkpoints.toml.
 
-    python scripts/ship_embedded.py --vae runs/decoder --vocoder runs/vocoder --sync runs/sync --generator runs/shipped
+    python scripts/ship_embedded.py --vae runs/decoder --vocoder runs/vocoder \
+        --sync runs/sync-shipped --generator runs/named --reader runs/reader
 
 Takes `final.safetensors` of each run, stores it in half precision, the generator in int8 with a scale a row, under
 src/mfv2a/assets/embedded (at most 24 MiB a file) and rewrites their digests there. A run that is left out keeps the
@@ -25,7 +26,7 @@ REGISTER = ROOT / "checkpoints.toml"
 KINDS = ("generator", "vae", "sync", "vocoder", "reader")
 LIMIT_BYTES = 24 << 20
 KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "adversarial", "model", "objective", "optimizer")
-LEARNED_SINCE = ("sentences", "wordings", "pictures", "joined", "words", "heard", "apart", "places")
+LEARNED_SINCE = ("sentences", "wordings", "pictures", "joined", "words", "heard", "apart", "named", "places")
 
 
 def store(kind: str, run: Path) -> Path:
@@ -35,6 +36,8 @@ def store(kind: str, run: Path) -> Path:
     dtype = torch.int8 if kind == "generator" else torch.float16
     told = {"steps": facts.get("steps"), "seconds": facts.get("seconds"), "run": kept}
     told |= {name: facts[name] for name in LEARNED_SINCE if name in facts}
+    if kind == "generator":
+        told["latents_of"] = facts.get("features", {}).get("vae", [])
     path = save_network(EMBEDDED / f"{kind}.safetensors", kind, network, facts=told, dtype=dtype)
     path.chmod(0o644)  # safetensors writes files for their owner alone
     size = path.stat().st_size

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mfv2a.jobs.items import sound_path
 from mfv2a.media.audio import read_audio
 
 LIST = Path(__file__).parents[1] / "examples/runs/embedded-sounds.tsv.gz"
@@ -71,12 +72,12 @@ def is_same(samples: NDArray[np.float32], row: Row) -> bool:
 
 
 def make_list(folder: Path) -> list[Row]:
-    """The rows of a folder with `index.tsv` and `audio/`."""
+    """The rows of a folder with `index.tsv` and the sounds beside it or in `audio`."""
     with (folder / "index.tsv").open(encoding="utf-8", newline="") as file:
         index = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     rows = []
     for entry in index:
-        path = folder / "audio" / entry["file"]
+        path = sound_path(folder, entry["file"])
         samples = decoded(path)
         told = {"sha256": sha256_of(path), "shape": shape_of(samples), "source": SOURCES[entry["set"]]}
         rows.append({name: str({**entry, **told, "seconds": f"{len(samples) / RATE_HZ:.3f}"}[name]) for name in FIELDS})
@@ -104,8 +105,8 @@ def main() -> None:
         sys.stdout.write(f"{len(rows)} rows in {options.write}\n")
         return
     rows = read_list()
-    there = [row for row in rows if (options.folder / "audio" / row["file"]).is_file()]
-    same = sum(sha256_of(options.folder / "audio" / row["file"]) == row["sha256"] for row in there)
+    there = [row for row in rows if sound_path(options.folder, row["file"]).is_file()]
+    same = sum(sha256_of(sound_path(options.folder, row["file"])) == row["sha256"] for row in there)
     sys.stdout.write(f"{len(there)} of {len(rows)} files, {same} with the list's sha256\n")
 
 

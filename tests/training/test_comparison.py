@@ -6,9 +6,13 @@ import importlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mfv2a.config import ExtractConfig, RunConfig, load_toml
+from mfv2a.errors import ConfigError
+from mfv2a.jobs.seed import whole_digest
+from mfv2a.models.stored import asset_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,3 +91,34 @@ def test_one_step_is_held_against_the_flows_best_of_each_seed(scripts):
     told = scripts["compare_tables"].tables(records)
     assert "| alpha-Flow | 2.00 (2.00 to 2.00) | 0.50 (0.50 to 0.50) |" in told
     assert "| flow matching | 4 | 0.200 ± 0.000 | 2 ± 0 |" in told
+
+
+def test_the_vectors_of_a_runs_texts_are_taken_from_a_file_once_they_are_there(scripts, tmp_path, monkeypatch):
+    from mfv2a.jobs.generator_sources import Words
+
+    asked = []
+
+    def encode(texts, device="cpu"):
+        asked.append((list(texts), device))
+        rows = np.arange(len(texts), dtype=np.float32)
+        return Words({text: k for k, text in enumerate(texts)}, rows[:, None, None], rows[:, None])
+
+    monkeypatch.setattr(Words, "encode", encode)
+    scripts["compare_objectives"].keep_words(tmp_path / "words.npz")
+    first, again = Words.encode(["", "rain", "rain"], "cpu"), Words.encode(["rain"], "cpu")
+    assert asked == [(["", "rain"], "cpu")]
+    assert again.tokens[again.index["rain"]] == first.tokens[first.index["rain"]]
+
+
+def test_latents_of_another_codec_are_refused_by_what_decodes_with_the_one_in_the_package(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    check = importlib.import_module("pick_voices").check_codec
+    check(tmp_path)  # a folder that does not tell
+    own = whole_digest(asset_path("embedded", "vae.safetensors"))
+    for digest in (own, "0" * 64):
+        (tmp_path / "extraction.json").write_text(json.dumps({"type": "features", "vae": digest, "sync": ""}))
+        if digest == own:
+            check(tmp_path)
+        else:
+            with pytest.raises(ConfigError, match="another codec"):
+                check(tmp_path)

@@ -77,9 +77,8 @@ def read_sounds(
         if (only is not None and row["file"] not in only) or (without is not None and row["file"] in without):
             continue
         if re.search(label, row["label"]) and not (exclude and re.search(exclude, row["label"])):
-            path = root / row["file"] if (root / row["file"]).exists() else root / "audio" / row["file"]
             try:
-                wave = read_audio(path, SAMPLE_RATE_HZ).samples
+                wave = read_audio(sound_path(root, row["file"]), SAMPLE_RATE_HZ).samples
             except MediaError as error:
                 unread.append(error)
                 continue
@@ -95,6 +94,11 @@ def read_sounds(
         total, first = len(sounds) + len(unread), unread[0]
         log.warning("%d of %d sounds of %s cannot be read, first %s: %s", len(unread), total, root, first.path, first)
     return tuple(sounds), tuple(unread)
+
+
+def sound_path(folder: Path, file: str) -> Path:
+    """Where a sound of a folder lies that its index names: beside the index, or in `audio` there."""
+    return folder / file if (folder / file).exists() else folder / "audio" / file
 
 
 def _read_index(index: Path) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ CONTROL_HZ = 200.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A visible contact that sounds.
+    """A contact that sounds, and that is seen: but for one of fifty, whose place lies outside the picture.
 
     Attributes:
         time_s: moment of contact, which is also the onset of its sound.

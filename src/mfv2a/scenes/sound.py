@@ -1,7 +1,7 @@
 """The synthesiser: voices -> samples. Partials, noise bursts, coloured noise, grains and gliding tones.
 
-Knows nothing of pictures. Every random choice is made in seconds and hertz, so the same scene sounds alike at
-any sample rate.
+Knows nothing of pictures. Hits are the same at any sample rate. Noise is drawn for its samples, and what flutters or
+crackles in it after that, so gusts, flames and gravel are others at another rate.
 """
 
 # numba infers the types of its kernels.
