@@ -21,6 +21,7 @@ import typer
 from made_videos import make_video
 from mfv2a.cli import app
 from mfv2a.config import ExtractConfig, RunConfig, load_toml
+from mfv2a.hub import digest_of
 from mfv2a.register import Checkpoint
 
 ROOT = Path(__file__).parents[1]
@@ -272,3 +273,12 @@ def test_every_key_of_a_register_is_explained() -> None:
     explained = read(ROOT / "docs" / "CHECKPOINTS.md").partition("## A register of your own")[2]
     named = {key for line in re.findall(r"^\| (`[^|]*) \|", explained, re.M) for key in re.findall(r"`(\w+)`", line)}
     assert named == {field.name for field in fields(Checkpoint)} - {"name", "scope"}
+
+
+def test_what_the_tool_is_shown_to_say_of_its_weights_is_what_it_ships():
+    text = read(ROOT / "docs/RESULTS.md")
+    shown = re.findall(r"^ok +\w+ +(\w+)\.safetensors, (\d+) bytes, sha256:([0-9a-f]{8})\.", text, re.M)
+    assets = sorted((ROOT / "src/mfv2a/assets/embedded").glob("*.safetensors"))
+    facts = [(path.stem, str(path.stat().st_size), digest_of(path, "sha256")[len("sha256:") :][:8]) for path in assets]
+    assert sorted(shown) == facts
+    assert f"ok  embedded  {len(assets)} files as stated" in text
