@@ -85,7 +85,8 @@ def _bring(checkpoint: Checkpoint, place: Place, progress: bool) -> Path:
             blob = _fill(checkpoint, place, facts)
         path = Path(str(hf_hub_download(**ask)))
     if blob is not None and not path.is_symlink():  # a cache without links: the library has made a copy
-        blob.unlink(missing_ok=True)
+        with suppress(OSError):  # another process may be at it
+            blob.unlink(missing_ok=True)
     return path
 
 

@@ -147,7 +147,7 @@ def _find_named(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[
         return remote, files, named
     files, raw = decoded(files)
     words = {str(folder / address): str(folder / place) for place, address in raw.items()}
-    return replace(remote, raw=tuple(raw.items())), files, [words.get(word, word) for word in named]
+    return replace(remote, raw=raw), files, [words.get(word, word) for word in named]
 
 
 def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:

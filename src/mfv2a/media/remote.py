@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -47,7 +47,7 @@ class Remote:
 
     url: str
     query: str = ""
-    raw: tuple[tuple[str, str], ...] = ()
+    raw: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -56,10 +56,12 @@ class Remote:
 
     def at(self, relative: str) -> str:
         """The URL of a file in it."""
-        return f"{self.url}/{self._raw(relative)}"
+        return f"{self.url}/{self.raw.get(relative, relative)}"
 
-    def _raw(self, relative: str) -> str:
-        return dict(self.raw).get(relative, relative)
+    def _asked(self, relative: str) -> tuple[Any, str]:
+        """The system, and the address with which a file in it is asked for."""
+        system, root = _open(self.url, encoded=bool(self.query) or relative in self.raw)
+        return system, f"{root}/{self.raw.get(relative, relative)}{self.query}"
 
     def files(self, pattern: str = "") -> list[RemoteFile]:
         """All files below it, by name, or those that a glob names.
@@ -105,9 +107,9 @@ class Remote:
 
     def look(self, file: RemoteFile) -> RemoteFile:
         """The file as the store tells when it is asked for it alone; as it was where it cannot be asked."""
-        system, root = _open(self.url, encoded=bool(self.query or self.raw))
+        system, address = self._asked(file.relative)
         with suppress(Exception):
-            about = _patiently(lambda: system.info(f"{root}/{self._raw(file.relative)}{self.query}"))
+            about = _patiently(lambda: system.info(address))
             return as_told(file.relative, about)
         return file
 
@@ -121,8 +123,7 @@ class Remote:
             OSError: it cannot be written.
         """
         part = part_path(target)
-        system, root = _open(self.url, encoded=bool(self.query or self.raw))
-        address = f"{root}/{self._raw(file.relative)}{self.query}"
+        system, address = self._asked(file.relative)
         try:
             done_aside(lambda: _patiently(lambda: system.get_file(address, str(part))))
             if file.size_bytes not in (None, part.stat().st_size):
