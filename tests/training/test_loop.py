@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import signal
 from dataclasses import replace
@@ -308,6 +309,18 @@ def test_an_error_of_a_source_stays_what_it_is_in_a_process_of_its_own():
         with pytest.raises(MediaError, match=r"^cannot be read$") as caught:
             next(batches(StepDataset([Source(draw)], batch_size=1, seed=0), first=0, steps=2, workers=workers))
         assert (caught.value.path.name, caught.value.hint, caught.value.detail) == ("a.wav", "mend it", "")
+
+
+def test_the_end_of_a_process_that_makes_batches_cuts_no_step(tmp_path):
+    before = signal.getsignal(signal.SIGCHLD)
+    stream = batches(StepDataset([Source(draw_mel)], batch_size=2, seed=3), first=0, steps=9, workers=1)
+    next(stream)
+    assert signal.getsignal(signal.SIGCHLD) == before
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+    with pytest.raises(RuntimeError, match="DataLoader worker"):
+        list(stream)
 
 
 def test_a_process_that_is_ended_from_outside_is_told_and_what_was_learned_is_kept(tmp_path):

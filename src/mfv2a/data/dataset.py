@@ -5,6 +5,8 @@ So resuming equals not having stopped, and a batch is the same however many proc
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +93,24 @@ def batches(dataset: StepDataset, *, first: int, steps: int, workers: int) -> It
         num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
-    for batch in loader:
+    for batch in _iterated(loader):
         if isinstance(batch, Mfv2aError):
             raise batch
         yield batch
+
+
+def _iterated(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The items of a loader. That one of its processes died is told where the next item is asked for.
+
+    torch's handler of SIGCHLD would raise it at once, wherever this process is: in the middle of a step, whose weights
+    are then half changed, or while they are saved.
+    """
+    may_set = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGCHLD) if may_set else None
+    items = iter(loader)
+    if may_set:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
+    return items
 
 
 @dataclass(frozen=True)
