@@ -120,6 +120,29 @@ def test_another_version_than_the_register_states_stays_in_the_cache_of_all_unti
     assert newer.read_bytes() == other
 
 
+def test_another_place_whose_file_is_right_serves_without_the_hub_too(server, monkeypatch):
+    server.files["other/model", FILE] = DATA
+    hub.fetch(entry(repo="other/model"))
+    server.files[REPO, FILE] = DATA[:-1] + b"x"
+    with pytest.raises(CheckpointError):
+        hub.fetch(entry())
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(CheckpointError):
+        hub.fetch(entry())
+    assert hub.fetch(entry(mirrors=(Place(repo="other/model", file=FILE),))).read_bytes() == DATA
+
+
+def test_a_small_file_is_known_to_be_whole_by_the_name_that_git_gives_it(tmp_path):
+    blob = tmp_path / "blobs" / hashlib.sha1(b"blob 4\0rain", usedforsecurity=False).hexdigest()
+    blob.parent.mkdir()
+    for data, said in ((b"rain", "another version"), (b"pour", "removed from the cache")):
+        blob.write_bytes(data)
+        with pytest.raises(CheckpointError) as caught:
+            hub.verify(entry(bytes=0), blob)
+        assert said in caught.value.hint
+    assert not blob.exists()
+
+
 def test_a_push_without_a_way_to_the_hub_is_told(server, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(CheckpointError, match=r"127\.0\.0\.1:9") as caught:

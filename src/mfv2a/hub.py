@@ -86,14 +86,15 @@ def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> Path:
     Raises:
         CheckpointError: it is not here and cannot be fetched, or is not what the register says.
     """
-    failures = []
+    failures, removed = list[CheckpointError](), False
     for found in _found(checkpoint):
         try:
             return verify(checkpoint, found).path
         except CheckpointError as error:
             failures.append(error)
-            if not checkpoint.places or is_offline() or not found.is_file():
-                raise
+            removed = removed or not found.is_file()
+    if failures and (removed or is_offline() or not checkpoint.places):
+        raise failures[0]
     if checkpoint.path:
         raise CheckpointError(f"{checkpoint.path} is missing", hint="install mfv2a again, or correct the register")
     if checkpoint.url:
@@ -248,10 +249,14 @@ def _repair(checkpoint: Checkpoint, path: Path) -> str:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file of the hub's cache is what its blob's name says: of a large one that is its SHA-256."""
+    """Whether a file of the hub's cache is what its blob's name says: its SHA-256, or git's SHA-1 of a small one."""
     blob = path.resolve()
-    is_told = blob.parent.name == "blobs" and SHA256.fullmatch(blob.name)
-    return bool(is_told) and digest_of(blob, "sha256") == f"sha256:{blob.name}"
+    if blob.parent.name != "blobs":
+        return False
+    if COMMIT.fullmatch(blob.name):
+        data = blob.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == blob.name
+    return SHA256.fullmatch(blob.name) is not None and digest_of(blob, "sha256") == f"sha256:{blob.name}"
 
 
 def _discard(path: Path) -> bool:

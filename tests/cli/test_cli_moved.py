@@ -51,6 +51,19 @@ def test_a_new_take_of_what_was_moved_takes_the_place_of_the_earlier_one(
     assert b"1 dubbed (1 in place of earlier takes)" in capsysbinary.readouterr().err
 
 
+def test_what_was_moved_to_and_fro_is_done_and_what_lies_beside_it_is_named(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.4)
+    assert main(["dub", "in", "--out", "out", "--also-wav", *TINY]) == 0
+    Path("in").rename("elsewhere")
+    assert main(["dub", "elsewhere", "--out", "out", "--seed", "2", *TINY]) == 0
+    assert b"of earlier takes, and not of the new ones that they lie beside: out/a.wav" in capsysbinary.readouterr().err
+    Path("elsewhere").rename("in")
+    assert main(["dub", "in", "--out", "out", "--seed", "2", *TINY]) == 0
+    assert [line["status"] for line in lines()] == ["ok", "ok", "skipped"]
+
+
 def test_what_people_made_of_an_output_is_kept_though_its_source_was_moved(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:

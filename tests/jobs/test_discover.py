@@ -182,7 +182,7 @@ def test_a_missing_name_does_not_stop_the_others(here: Path) -> None:
     touch("a.mp4")
     found = find_videos(["gone.mp4", "a.mp4", "x*.mp4"], Path("out"))
     assert tree(found) == {"a.mp4": "a.mp4"}
-    assert [str(path) for path, _ in found.missing] == ["gone.mp4", "x*.mp4"]
+    assert [str(each.path) for each in found.missing] == ["gone.mp4", "x*.mp4"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
@@ -192,7 +192,7 @@ def test_a_pipe_is_not_waited_for(here: Path) -> None:
     os.mkfifo("in/pipe.mp4")
     found = find_videos(["pipe.mp4", "in"], Path("out"))
     assert tree(found) == {"in/a.mp4": "a.mp4"}
-    assert found.missing == ((Path("pipe.mp4"), "not a regular file"),)
+    assert found.missing == ((Path("pipe.mp4"), "not a regular file", "check the path"),)
 
 
 def test_videos_behind_a_link_into_the_output_folder_are_left_out(tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -74,11 +77,14 @@ class Answers(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         path, _, query = self.path.partition("?")
         path = unquote(path)
-        if path == "/":
-            data, kind = "".join(f'<a href="{quote(name)}">x</a>' for name in self.server.videos).encode(), "text/html"
+        inside = [name for name in self.server.videos if f"/{name}".startswith(path.rstrip("/") + "/")]
+        if inside:
+            below = [name.removeprefix(path.strip("/")).strip("/") for name in inside]
+            data = "".join(f'<a href="{quote(name)}">x</a>' for name in below).encode()
+            kind = "text/html"
         elif path[1:] in self.server.refused:
             return self.send_error(self.server.refused[path[1:]])
-        elif path[1:] in self.server.videos and query == self.server.wanted_query:
+        elif path[1:] in self.server.videos and self.server.wanted_query in (query, "any"):
             data, kind = self.server.videos[path[1:]], "video/mp4"
         else:
             return self.send_error(403 if path[1:] in self.server.videos else 404)
@@ -141,7 +147,9 @@ def test_an_address_that_is_refused_fails_alone(
         f"{server.url}/a.mp4": "ok",
     }
     assert main(["dub", f"{server.url}/c.mp4", "--out", "p", *TINY]) == 4
-    assert f"nothing to dub: {server.url}/c.mp4: cannot be listed".encode() in capsysbinary.readouterr().err
+    err = capsysbinary.readouterr().err
+    assert f"nothing to dub: {server.url}/c.mp4: cannot be listed".encode() in err
+    assert b"check the address, and that you have access" in err
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "no-such-host.invalid"])
@@ -179,19 +187,58 @@ def test_names_of_a_web_server_are_those_of_its_files_and_not_of_their_addresses
     assert [each["status"] for each in lines()] == ["ok", "skipped"]
 
 
+def test_what_differs_in_what_is_asked_alone_is_not_the_same(
+    server: Server, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    server.wanted_query = "any"
+    two = [f"{server.url}/a.mp4?id=1", f"{server.url}/a.mp4?id=2"]
+    assert main(["dub", *two, "--out", "o", *TINY, "--dry-run"]) == 2
+    assert b"would both become" in capsysbinary.readouterr().err
+
+
+def test_one_file_under_two_spellings_is_dubbed_once_and_what_a_folder_leaves_out_can_be_named(server: Server) -> None:
+    server.videos = {"a b.mp4": server.videos["a.mp4"], "odd.xyz": server.videos["b.mp4"], "t.txt": b"rain"}
+    words = [f"{server.url}/a%20b.mp4", f"{server.url}/a b.mp4", server.url, f"{server.url}/odd.xyz"]
+    assert main(["dub", *words, "--out", "o", *TINY]) == 0
+    assert sorted(line["source"] for line in lines()) == [f"{server.url}/a b.mp4", f"{server.url}/odd.xyz"]
+
+
+@pytest.mark.parametrize("word", ["/\u00dcbung", "/%C3%9Cbung", "/\u00dcbung/a%20b.mp4", "/%C3%9Cbung/a b.mp4"])
+def test_folders_of_a_web_server_are_found_however_they_are_written(server: Server, word: str) -> None:
+    server.videos = {"\u00dcbung/a b.mp4": server.videos["a.mp4"]}
+    assert main(["dub", server.url + word, "--out", "o", *TINY]) == 0
+    assert Path("o/a b.mp4").is_file()
+
+
+def test_a_run_with_addresses_that_was_killed_while_it_wrote_goes_on(server: Server) -> None:
+    killed = (
+        "import os, signal, sys; from mfv2a.media import mux; from mfv2a.cli import main\n"
+        "mux.run_ffmpeg = lambda *rest, **named: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "main(sys.argv[1:])"
+    )
+    words = ["dub", f"{server.url}/a.mp4", "--out", "o", "--also-wav", *TINY]
+    env = {**os.environ, "TMPDIR": tempfile.gettempdir()}
+    assert subprocess.run([sys.executable, "-c", killed, *words], check=False, env=env).returncode == -signal.SIGKILL
+    assert Path("o/a.wav").is_file()
+    assert main(words) == 0
+    assert [line["status"] for line in lines()] == ["ok"]
+
+
 def test_an_address_that_would_lead_out_of_the_folder_stays_as_it_is() -> None:
-    names = ["%2e%2e/a.mp4", "a%20b.mp4", "a b.mp4", "c%2Fd.mp4", "c%2fd.mp4", "%00.mp4"]
+    names = ["%2e%2e/a.mp4", "a%20b.mp4", "a b.mp4", "c%2Fd.mp4", "c%2fd.mp4", "%00.mp4", "..%5C..%5Ca.mp4"]
     found, raw = decoded(RemoteFile(name, 1, 1) for name in names)
     assert [file.relative for file in found] == [*names[:3], "c/d.mp4", *names[4:]]
     assert raw == {"c/d.mp4": "c%2Fd.mp4"}
 
 
 def test_a_row_of_a_table_names_a_video_by_its_address(server: Server) -> None:
-    server.videos = {"rain on tin.mp4": server.videos["a.mp4"], "b.mp4": server.videos["b.mp4"]}
-    Path("t.csv").write_text(f"path,prompt\n{server.url}/rain%20on%20tin.mp4,thunder\n{server.url}/b.mp4?x=1,bells\n")
+    server.videos = {"rain on tin?.mp4": server.videos["a.mp4"], "b.mp4": server.videos["b.mp4"]}
+    Path("t.csv").write_text(
+        f"path,prompt\n{server.url}/rain%20on%20tin%3F.mp4,thunder\n{server.url}/b.mp4?x=1,bells\n"
+    )
     assert main(["dub", server.url, "--out", "o", "--prompts", "t.csv", *TINY]) == 0
     prompts = {line["source"].rpartition("/")[2]: line["settings"]["prompt"] for line in lines()}
-    assert prompts == {"rain on tin.mp4": "thunder", "b.mp4": "bells"}
+    assert prompts == {"rain on tin?.mp4": "thunder", "b.mp4": "bells"}
 
 
 def test_a_signed_address_is_named_without_its_signature(

@@ -48,6 +48,8 @@ def test_the_bundled_program_comes_second_and_the_path_last(tmp_path: Path, monk
     assert find_ffmpeg() == BUNDLED
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", missing)
     assert find_ffmpeg() == on_path
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: "/nowhere/ffmpeg")
+    assert find_ffmpeg() == on_path
 
 
 def test_no_program_at_all_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import overload
+from typing import NamedTuple, overload
 
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import written_files
+from mfv2a.media.remote import ACCESS_HINT
 
 VIDEO_SUFFIXES = frozenset(
     {".3g2", ".3gp", ".amv", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265"}
@@ -63,6 +64,14 @@ class Videos(Sequence[Found]):
         return Found(Path(source), Path(relative))
 
 
+class Missing(NamedTuple):
+    """A name that led nowhere, why, and what to do."""
+
+    path: Path
+    reason: str
+    hint: str = "check the path"
+
+
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """What the words of a command line led to.
@@ -75,7 +84,7 @@ class Discovery:
     """
 
     found: Videos
-    missing: tuple[tuple[Path, str], ...]
+    missing: tuple[Missing, ...]
     notes: tuple[str, ...]
     others: Videos = field(default_factory=Videos)
 
@@ -115,8 +124,8 @@ def find_videos(
             hint="choose an --out that does not hold the videos",
         )
     if discovery.missing:
-        path, reason = discovery.missing[0]
-        raise StartError(f"nothing to dub: {path}: {reason}", hint="check the path")
+        path, reason, hint = discovery.missing[0]
+        raise StartError(f"nothing to dub: {path}: {reason}", hint=hint)
     if discovery.notes:
         raise StartError(f"nothing to dub: {discovery.notes[0]}", hint="name other videos")
     where = ", ".join(arguments) or "no path was given"
@@ -128,7 +137,7 @@ class _Finder:
 
     def __init__(self, out: Path, roots: Sequence[Path], faults: Mapping[str, str]) -> None:
         self.found: dict[str, tuple[str, str]] = {}
-        self.missing: list[tuple[Path, str]] = []
+        self.missing: list[Missing] = []
         self.notes: list[str] = []
         self.inside_out: list[Path] = []
         self._out, self._roots, self._faults = out, roots, faults
@@ -140,13 +149,13 @@ class _Finder:
         """Takes one argument: a path that exists, else a glob."""
         path = Path(argument)
         if argument in self._faults:
-            self.missing.append((path, self._faults[argument]))
+            self.missing.append(Missing(path, self._faults[argument], ACCESS_HINT))
         elif os.path.lexists(path):
             self._add_path(path)
         elif glob.has_magic(argument):
             self._add_glob(argument)
         else:
-            self.missing.append((path, "no such file or folder"))
+            self.missing.append(Missing(path, "no such file or folder"))
 
     def _add_path(self, path: Path) -> None:
         for parent in absolute(path).parents:
@@ -154,7 +163,7 @@ class _Finder:
         if path.is_dir():
             self._add_folder(path)
         elif path.exists() and not path.is_file():
-            self.missing.append((path, "not a regular file"))
+            self.missing.append(Missing(path, "not a regular file"))
         else:
             self._add_file(path)
 
@@ -162,7 +171,7 @@ class _Finder:
         # Path.glob would take no absolute pattern
         matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
         if not matches:
-            self.missing.append((Path(pattern), "no file matches this pattern"))
+            self.missing.append(Missing(Path(pattern), "no file matches this pattern"))
         named_suffix = Path(pattern).suffix
         any_suffix = bool(named_suffix) and not glob.has_magic(named_suffix)
         for match in matches:
@@ -194,8 +203,7 @@ class _Finder:
             self.inside_out.append(folder)
             self.notes.append(f"{folder} was left out: it is, or lies in, the output folder")
             return
-        before = len(self.found)
-        left_out = 0
+        before, left_out = len(self.found), 0
         root, whole_root = str(folder), os.path.abspath(folder)  # noqa: PTH100 - symlinks are kept
         for relative, linked in self._walk_with_links(folder):
             whole = os.path.join(whole_root, relative)  # noqa: PTH118 - a hundred thousand Paths are slow
@@ -230,7 +238,7 @@ class _Finder:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            self.missing.append((folder, f"the folder cannot be read: {error.strerror}"))
+            self.missing.append(Missing(folder, f"the folder cannot be read: {error.strerror}"))
             return
         self._read_report(absolute(folder))
         for entry in entries:

@@ -39,7 +39,7 @@ def match_rows(
     by_path = {_key(absolute(each.source)): each.source for each in found}
     by_place = {_key(each.relative): each.source for each in found}
     has_urls = any(is_url(row.path) for row in table.rows)
-    by_url = {_address(named(str(absolute(each.source)))): each.source for each in found} if has_urls else {}
+    by_url = {_spelled(named(str(absolute(each.source)))): each.source for each in found} if has_urls else {}
     rows: dict[Path, Row] = {}
     unmatched: list[Row] = []
     for row in table.rows:
@@ -68,9 +68,14 @@ def match_rows(
 
 def _address(url: str) -> str:
     """An address as addresses are compared: what is asked of the server, passwords and the way of writing left out."""
-    return unquote(without_passwords(url.partition("?")[0]))
+    return _spelled(unquote(without_passwords(url.partition("?")[0])))
 
 
 def _key(path: Path) -> str:
-    """One spelling of a path: tables made on a Mac may write accents in another way."""
-    return unicodedata.normalize("NFC", os.path.normcase(path))
+    """One spelling of a path."""
+    return _spelled(os.path.normcase(path))
+
+
+def _spelled(name: str) -> str:
+    """One spelling of a name: tables made on a Mac may write accents in another way."""
+    return unicodedata.normalize("NFC", name)

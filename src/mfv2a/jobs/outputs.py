@@ -72,8 +72,9 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
         if maker is None:
             return MediaError(path, "already there, and not made by mfv2a", hint="move it away, or use --overwrite")
         is_mine = maker in (report.name_of(item.source), str(absolute(item.source)))  # the latter of a killed run
-        has_gone = _has_gone(maker)
-        if not is_mine and not (has_gone and _is_of(item, report.record_of(path))):
+        has_gone, record = _has_gone(maker), report.record_of(path)
+        is_left = record is None and str(absolute(path)) in report.claimed  # by a killed run, wherever its source was
+        if not is_mine and not (has_gone and (is_left or _is_of(item, record))):
             told = f"{maker}, which is there no longer" if has_gone else maker
             return MediaError(path, f"already there, made from {told}", hint="use another --out, or --overwrite")
         if path == item.output and _was_changed(item, report):
@@ -108,7 +109,7 @@ def left_beside(result: ItemResult, report: Report) -> list[Path]:
         result: of the new one, which the report does not know yet.
         report: what was made before.
     """
-    record = report.made(result.source, result.settings.get("variant", 1)) or {}
+    record = {} if result.output is None else report.record_of(result.output) or {}
     name, now = record.get("name"), set(names_beside(result.details))
     if result.status != "ok" or not isinstance(name, str) or report.folder / name != result.output:
         return []
@@ -163,13 +164,24 @@ def already_done(
         facts: size and time of the video now; with "sha256" what it holds counts, and not its time.
     """
     variant = settings.get("variant", 1)
-    record = report.last(found.source, variant) or _record_of_moved(found, options, report, variant)
+    result = _done_by(report.last(found.source, variant), found, options, settings, facts)
+    return result or _done_by(_record_of_moved(found, options, report, variant), found, options, settings, facts)
+
+
+def _done_by(
+    record: Mapping[str, Any] | None,
+    found: Found,
+    options: PlanOptions,
+    settings: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> ItemResult | None:
+    """The skipped result of a video by one record, see `already_done`."""
     if record is None or record.get("status") not in ("ok", "skipped") or not isinstance(record.get("name"), str):
         return None
     details = record.get("details", {})
     output = options.out / record["name"]
     same = (
-        Path(record["name"]) == output_name(found.relative, output.suffix, variant)
+        Path(record["name"]) == output_name(found.relative, output.suffix, settings.get("variant", 1))
         and _is_unchanged(found.source, details, facts)
         and _are_same(record.get("settings"), settings)
         and _size_bytes(output) == details.get("output_bytes")

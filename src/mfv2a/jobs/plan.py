@@ -187,7 +187,7 @@ class Planner:
             ConfigError: no video can take the asked codec; nothing was given before that.
         """
         held: list[Group] = [
-            [failed(path, MediaError(path, reason, hint="check the path"))] for path, reason in self._discovery.missing
+            [failed(path, MediaError(path, reason, hint=hint))] for path, reason, hint in self._discovery.missing
         ]
         refused: list[ConfigError] = []
         for number, found in enumerate(self._discovery.found):

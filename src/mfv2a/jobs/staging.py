@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES
@@ -122,22 +123,28 @@ class _Inputs:
             self._add_fault(url, folder, error)
             return
         ours = [file for file in files if not _is_below(remote.at(file.relative), self._out)]
-        fresh = [file for file in ours if remote.at(file.relative) not in self._brought]
-        if ours and not fresh:
-            return
-        self._brought |= {remote.at(file.relative) for file in fresh}
-        _mirror_videos(remote, fresh, folder, named)
+        twice = {file.relative for file in ours if _identity(remote, file) in self._brought}
+        brought = _mirror_videos(remote, [file for file in ours if file.relative not in twice], folder, named)
+        self._brought |= {_identity(remote, file) for file in brought}
         self.inputs.append((folder, remote))
-        twice = {str(folder / file.relative) for file in ours} - {str(folder / file.relative) for file in fresh}
-        self.words += [word for word in named if word not in twice]
+        if brought or not twice:
+            left_out = {str(folder / relative) for relative in twice}
+            self.words += [word for word in named if word not in left_out]
 
     def _add_fault(self, url: str, folder: Path, error: StartError) -> None:
         """A word for what could not be asked for: it fails like a file that is not there, and the others go on."""
-        parent, _, name = url.partition("?")[0].rstrip("/").rpartition("/")
+        address, _, asked = url.partition("?")
+        parent, _, name = (address if "=" in asked else url).rstrip("/").rpartition("/")
         remote, word = Remote(parent), str(folder / name)
         self.inputs.append((folder, remote))
         self.words.append(word)
         self.faults[word] = str(error).removeprefix(f"{remote.name}/{name} ")
+
+
+def _identity(remote: Remote, file: RemoteFile) -> str:
+    """What tells one file from others, however its address is written; what is asked of the server is part of it."""
+    address = remote.at(file.relative)
+    return (unquote(address) if address.startswith(WEB) else address) + remote.query
 
 
 def _find_named(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
@@ -174,8 +181,14 @@ def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
     return remote, remote.files(parts[-1]), [str(folder / parts[-1])]
 
 
-def _mirror_videos(remote: Remote, files: Sequence[RemoteFile], folder: Path, named: Sequence[str]) -> None:
-    """Stand-ins for the videos among files and for those named outright; the prompts beside them are fetched."""
+def _mirror_videos(
+    remote: Remote, files: Sequence[RemoteFile], folder: Path, named: Sequence[str]
+) -> Sequence[RemoteFile]:
+    """Stand-ins for the videos among files and for those named outright; the prompts beside them are fetched.
+
+    Returns:
+        The videos.
+    """
     folder.mkdir(parents=True)
     outright = {name for name in named if name != str(folder)}
     places = {file.relative: folder / file.relative for file in files}
@@ -190,6 +203,7 @@ def _mirror_videos(remote: Remote, files: Sequence[RemoteFile], folder: Path, na
     for file in files:
         if file.relative in prompts:
             remote.fetch(file, places[file.relative])
+    return videos
 
 
 def _mirror_outputs(remote: Remote, folder: Path) -> None:

@@ -60,17 +60,19 @@ def find_ffmpeg() -> Path:
 
 
 def bundled_ffmpeg() -> Path:
-    """Find the program that comes with imageio-ffmpeg.
+    """Find the program that comes with imageio-ffmpeg, or that IMAGEIO_FFMPEG_EXE tells it to take.
 
     Raises:
-        FfmpegMissingError: there is none for this platform.
+        FfmpegMissingError: there is none for this platform, or the variable names none.
     """
     try:
         import imageio_ffmpeg
 
-        found = imageio_ffmpeg.get_ffmpeg_exe()
+        found = shutil.which(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError, OSError) as error:
         raise FfmpegMissingError("no ffmpeg program was found", hint=MISSING_HINT) from error
+    if found is None:
+        raise FfmpegMissingError("no ffmpeg program was found", hint=MISSING_HINT)
     return Path(found)
 
 

@@ -5,6 +5,7 @@ Nothing is asked for here; `media.remote` does that.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from zlib import crc32
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 _TAGS = ("ETag", "etag", "md5Hash", "checksum", "content_md5", "Content-MD5", "Digest")
+UNFIT = frozenset('\\<>:"|?*' if os.name == "nt" else "\\")
+"""Characters that no file of this system can have in its name, or that lead out of a folder elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def decoded(files: Iterable[RemoteFile]) -> tuple[list[RemoteFile], dict[str, st
     taken, raw = {file.relative for file in found}, dict[str, str]()
     for number, file in enumerate(found):
         place = unquote(file.relative)
-        if place not in taken and is_safe(place):
+        if place not in taken and is_safe(place) and UNFIT.isdisjoint(place):
             taken.add(place)
             raw[place] = file.relative
             found[number] = replace(file, relative=place)

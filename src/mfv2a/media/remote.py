@@ -60,7 +60,7 @@ class Remote:
 
     def _asked(self, relative: str) -> tuple[Any, str]:
         """The system, and the address with which a file in it is asked for."""
-        system, root = _open(self.url, encoded=bool(self.query) or relative in self.raw)
+        system, root = _open(self.url, encoded=bool(self.query))
         return system, f"{root}/{self.raw.get(relative, relative)}{self.query}"
 
     def files(self, pattern: str = "") -> list[RemoteFile]:
