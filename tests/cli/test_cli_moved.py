@@ -24,9 +24,12 @@ def lines() -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path("out/report.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".mov as .mpg"])
 def test_what_is_done_of_a_folder_that_was_moved_is_done(suffix: str) -> None:
-    make_video(Path("in/sub/a").with_suffix(suffix), seconds=0.4)
+    made_as, _, named_as = suffix.partition(" as ")
+    made_video = make_video(Path("in/sub/a").with_suffix(made_as), seconds=0.4)
+    if named_as:
+        made_video.rename(made_video.with_suffix(named_as))
     command = ["--out", "out", "--also-wav", "--variants", "2", *TINY]
     assert main(["dub", "in", *command]) == 0
     made = {path: path.read_bytes() for path in Path("out/sub").iterdir()}

@@ -97,10 +97,8 @@ def prompt_of_tags(tags: Mapping[str, str]) -> str:
         The prompt on one line, "" if no tag holds one.
     """
     known = {name.casefold().rsplit(".", 1)[-1]: value for name, value in tags.items()}
-    own = {
-        name for name, value in known.items() if value.startswith(STATEMENT)
-    }  # what mfv2a says of a file is no prompt
-    prompts = (_prompt_of_text(known[name]) for name in _TAGS if name in known and name not in own)
+    texts = (known[name] for name in _TAGS if name in known)
+    prompts = (_prompt_of_text(text) for text in texts if not text.startswith(STATEMENT))  # mfv2a's own is no prompt
     return next((prompt for prompt in prompts if prompt), "")
 
 

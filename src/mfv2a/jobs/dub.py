@@ -155,7 +155,7 @@ def dub_videos(arguments: Sequence[str], options: DubOptions, listener: Listener
         check_folder(options.out)
         table = None if options.prompts is None else read_table(options.prompts)
         mirror = options.mirror or Mirror()
-        discovery = find_videos(arguments, options.out, mirror.roots, dict(mirror.faults))
+        discovery = find_videos(arguments, options.out, mirror.roots, mirror.faults)
         refuse_heartbeat(options.heartbeat, discovery, options)
         rows, notes = ({}, []) if table is None else match_rows(table, discovery.found, mirror.named)
         if options.shard is not None:

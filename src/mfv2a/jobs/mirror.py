@@ -10,8 +10,9 @@ become the report, which is one file again. `jobs.staging` makes and removes the
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mfv2a.errors import MediaError, StoreError
@@ -41,7 +42,7 @@ class Mirror:
     out: tuple[Path, Remote] | None = None
     report: str = REPORT_NAME
     began: str = ""
-    faults: tuple[tuple[str, str], ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -16,6 +16,7 @@ from mfv2a.jobs.discover import VIDEO_SUFFIXES, Found
 from mfv2a.jobs.report import Report, absolute
 from mfv2a.jobs.reported import names_beside
 from mfv2a.jobs.seed import content_key, whole_digest
+from mfv2a.media.containers import CONTAINERS
 from mfv2a.media.mux import MuxPlan, plan_mux
 from mfv2a.media.remote import is_url
 from mfv2a.media.standin import is_stand_in
@@ -195,7 +196,8 @@ def _done_by(
 
 def _record_of_moved(found: Found, options: PlanOptions, report: Report, variant: int) -> Mapping[str, Any] | None:
     """The record of what this video's output was made from, where that is gone from where it was."""
-    for suffix in dict.fromkeys((found.relative.suffix, ".mkv", ".mp4")):
+    usual = (container.suffixes[0] for container in CONTAINERS.values()) if report.knows_outputs else ()
+    for suffix in dict.fromkeys((found.relative.suffix, *usual)):
         record = report.record_of(options.out / output_name(found.relative, suffix, variant))
         if record is not None and _has_gone(str(record["source"])):
             return record

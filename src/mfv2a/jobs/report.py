@@ -151,6 +151,11 @@ class Report:
         """What this file was made from, as people know it; None if the tool is not known to have made it."""
         return self._source_of.get(str(absolute(output)))
 
+    @property
+    def knows_outputs(self) -> bool:
+        """Whether anything was made in the folder."""
+        return bool(self._place_of)
+
     def record_of(self, output: Path) -> Mapping[str, Any] | None:
         """The newest record that says that this file was made; None if there is none."""
         return self._read(self._place_of.get(str(absolute(output))))

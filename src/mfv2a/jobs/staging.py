@@ -86,7 +86,7 @@ def _stage(root: Path, arguments: Sequence[str], out: str, report: str) -> Stage
     outputs = (root / "out", Remote(out.rstrip("/"))) if is_url(out) else None
     if outputs is not None:
         _mirror_outputs(outputs[1], outputs[0])
-    mirror = Mirror(tuple(staging.inputs), outputs, report, began, tuple(staging.faults.items()))
+    mirror = Mirror(tuple(staging.inputs), outputs, report, began, staging.faults)
     return Stage(tuple(staging.words), outputs[0] if outputs else Path(out), mirror)
 
 
