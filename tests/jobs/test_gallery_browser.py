@@ -38,11 +38,12 @@ class Page:
         self.driver = driver
 
     def open(self, path: Path) -> None:
-        """Opens a file; what the console said before is forgotten."""
+        """Opens a file; what the console said before is forgotten. Before its first picture a browser drops keys."""
         self.driver.get(path.as_uri())
         self.driver.get_log("browser")
         self.driver.get_log("performance")
         self.driver.get(path.as_uri())
+        self.wait("return performance.getEntriesByName('first-contentful-paint').length > 0")
 
     def js(self, script: str, *words: Any) -> Any:
         """Runs a script in the page."""
