@@ -290,3 +290,13 @@ def test_what_to_do_about_memory_hangs_on_the_command() -> None:
         assert str(known) == "not enough memory"
         assert word in known.hint
     assert of_the_machine(ValueError("out of memory")) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder in use cannot be removed there")
+def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    script = f"cd {folder} && rmdir {folder} && {sys.executable} -m mfv2a dub {tmp_path} --out {tmp_path / 'out'}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "the working directory is gone" in done.stderr

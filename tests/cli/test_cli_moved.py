@@ -94,3 +94,17 @@ def test_another_video_of_the_name_takes_no_output_though_its_source_is_gone(
         shutil.rmtree("one", ignore_errors=True)
     assert Path("out/a.mp4").read_bytes() == made
     assert "there no longer" in lines()[-1]["error"]
+
+
+def test_what_is_done_is_done_behind_a_link_to_its_folder(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.4)
+    assert main(["dub", "in", "--out", "out", *TINY]) == 0
+    Path("link").symlink_to("in")
+    assert main(["dub", "link", "--out", "out", *TINY]) == 0
+    assert [line["status"] for line in lines()] == ["ok", "skipped"]
+    again = ["dub", "link", "--out", "out", "--seed", "4", *TINY]
+    assert main(again) == 0
+    assert b"1 dubbed (1 in place of earlier takes)" in capsysbinary.readouterr().err
+    make_video(Path("other/a.mp4"), seconds=0.6)
+    assert main(["dub", "other", "--out", "out", *TINY]) == 3
+    assert b"already there, made from" in capsysbinary.readouterr().err

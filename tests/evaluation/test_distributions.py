@@ -247,3 +247,12 @@ def test_draws_are_the_same_for_the_same_seed_and_hold_as_many_clips_as_there_ar
     assert (weights == draw_weights(7, 50, 3)).all()
     assert (weights != draw_weights(7, 50, 4)).any()
     assert percentiles(np.array([np.nan, 1.0]), 7) == (None, None)
+
+
+def test_draws_that_are_too_few_to_have_a_value_beyond_tell_no_interval():
+    drawn = np.linspace(0.0, 1.0, 1000)
+    assert percentiles(drawn[::500], 40) == (None, None)
+    assert percentiles(drawn[::10], 5) == (None, None)
+    low, high = percentiles(drawn, 5)
+    assert 0 <= low < 0.01
+    assert 0.99 < high <= 1

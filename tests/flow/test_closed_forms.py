@@ -195,6 +195,17 @@ def test_time_pairs_are_ordered_and_shared_as_asked():
     assert torch.equal(t, again[1])
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 12])
+def test_of_small_batches_the_shares_are_right_in_the_mean(rows):
+    generator = torch.Generator().manual_seed(0)
+    drawn = [sample_times(rows, generator=generator, equal_share=0.75, full_share=0.4) for _ in range(4000)]
+    apart = torch.stack([(r < t).float().mean() for r, t in drawn])
+    full = torch.stack([((r == 0) & (t == 1)).float().mean() for r, t in drawn])
+    assert apart.mean().item() == pytest.approx(0.25, abs=0.02)
+    assert full.mean().item() == pytest.approx(0.1, abs=0.015)
+    assert {round(rows * share) for share in apart.tolist()} <= {math.floor(rows / 4), math.ceil(rows / 4)}
+
+
 @pytest.mark.parametrize("draw", [sample_time, lambda *a, **k: sample_times(*a, equal_share=1.0, **k)[1]])
 def test_times_of_rows_that_all_have_r_equal_t_are_logit_normal(draw):
     t = torch.logit(draw(20000, generator=torch.Generator().manual_seed(3), mean=0.5, std=0.7))

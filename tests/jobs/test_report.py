@@ -47,6 +47,8 @@ def test_lines_that_are_not_ours_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "report.jsonl").write_bytes(b'[1]\n\xff\xfe\n"x"\n{"source": "/a"}\n\n{"mfv2a": 1, "source": 5}\n')
     assert list(read_records(tmp_path / "report.jsonl")) == []
     assert Report(tmp_path).last(Path("/a")) is None
+    (tmp_path / "report.jsonl").write_bytes(b"[" * 100_000 + b"]" * 100_000 + b"\n")
+    assert list(read_records(tmp_path / "report.jsonl")) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")

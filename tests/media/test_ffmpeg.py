@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,6 +102,24 @@ def test_a_full_disk_stops_the_batch(tmp_path: Path) -> None:
     full = program(tmp_path / "full", "print('x: No space left on device', file=sys.stderr)\nsys.exit(1)")
     with pytest.raises(StartError, match="disk is full"):
         run_ffmpeg([], path=tmp_path, ffmpeg=full)
+
+
+def test_a_folder_that_takes_no_file_is_blamed_and_not_the_source(tmp_path: Path) -> None:
+    talk = "Error opening output /o/x.mp4: Permission denied"
+    closed = program(tmp_path / "closed", f"print({talk!r}, file=sys.stderr)\nsys.exit(1)")
+    with pytest.raises(MediaError, match="cannot be written: Error opening output") as caught:
+        run_ffmpeg([], path=tmp_path / "source.mp4", ffmpeg=closed, out=tmp_path / "out.mp4")
+    assert caught.value.path == tmp_path / "out.mp4"
+    assert "folder" in caught.value.hint
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no such limit here")
+def test_a_file_that_may_not_be_so_large_is_told_with_the_way_out(tmp_path: Path) -> None:
+    ends = "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\nos.kill(os.getpid(), signal.SIGXFSZ)"
+    limited = program(tmp_path / "limited", f"import os, signal\n{ends}")
+    with pytest.raises(MediaError, match="larger than a file is allowed") as caught:
+        run_ffmpeg([], path=tmp_path / "source.mp4", ffmpeg=limited, out=tmp_path / "out.mp4")
+    assert (caught.value.path, "ulimit -f" in caught.value.hint) == (tmp_path / "out.mp4", True)
 
 
 @pytest.mark.parametrize("fault", [OSError("disk read failed"), MemoryError("x")])

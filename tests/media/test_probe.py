@@ -182,6 +182,31 @@ def test_what_is_not_a_video_says_so(tmp_path: Path, name: str, content: bytes, 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("left", [0.2, 0.6, 0.95])
+def test_a_gif_that_ends_within_a_picture_is_cut(tmp_path: Path, left: float) -> None:
+    path = write_video(tmp_path / "a.gif", codec="gif", pix_fmt="rgb8")
+    assert probe_video(path).duration_s == pytest.approx(1.0, abs=0.05)
+    data = path.read_bytes()
+    path.write_bytes(data.removesuffix(b";"))  # without its last byte alone it is all there
+    assert probe_video(path).duration_s == pytest.approx(1.0, abs=0.05)
+    path.write_bytes(data[: round(left * len(data))])
+    with pytest.raises(MediaError, match="cut short: its data end within a picture"):
+        probe_video(path)
+
+
+def test_bare_pictures_in_a_row_are_told_where_to_go(tmp_path: Path) -> None:
+    run_bundled("-f", "lavfi", "-i", "testsrc=d=1:s=640x480", "-c:v", "mjpeg", "-q:v", 1, tmp_path / "a.mjpeg")
+    with pytest.raises(MediaError, match="not a video") as caught:
+        probe_video(tmp_path / "a.mjpeg")
+    assert "container first" in caught.value.hint
+
+
+def test_one_picture_without_a_length_lasts_no_tick_of_the_clock(tmp_path: Path) -> None:
+    run_bundled("-f", "lavfi", "-i", "testsrc=d=1:s=64x48", "-frames:v", 1, "-c:v", "wmv2", tmp_path / "a.wmv")
+    info = probe_video(tmp_path / "a.wmv")
+    assert (info.duration_s, info.fps) == (pytest.approx(0.04), 25.0)
+
+
 def test_paths_that_are_no_file_say_so(tmp_path: Path) -> None:
     (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
     os.mkfifo(tmp_path / "pipe.mp4")  # opening it would wait for ever

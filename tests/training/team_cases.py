@@ -80,7 +80,7 @@ def start(
     **changes: Any,
 ) -> Training:
     """A run of `STEPS` steps, ready to go."""
-    held = ValidationConfig(every=STEPS, rows=4, steps=(1, 2), sources=(SourceConfig(type="features", path="held"),))
+    held = ValidationConfig(every=1, rows=4, steps=(1, 2), sources=(SourceConfig(type="features", path="held"),))
     values: dict[str, Any] = {"steps": STEPS, "log_every": 1, "workers": 0, **changes}
     config = RunConfig(
         task="generator", out=str(out), batch_size=ROWS, sources=(SourceConfig(type="features"),), parallel=parallel,

@@ -21,7 +21,7 @@ import typer
 
 from mfv2a import __version__
 from mfv2a.cli import bench, console, doctor, dub, evaluate, extract, models, report, scenes, train, tta
-from mfv2a.errors import Mfv2aError
+from mfv2a.errors import Mfv2aError, StartError
 
 EXIT_INTERRUPTED = 130
 END_S = 0.2
@@ -85,6 +85,10 @@ def common(
     ] = None,
 ) -> None:
     """Give silent videos sound, in one step."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise StartError("the working directory is gone", hint="go to one that is there: cd ~") from error
     # Said in the environment, so that whatever this process starts follows too.
     if checkpoints:
         known = os.environ.get("MFV2A_CHECKPOINTS", "")

@@ -36,7 +36,9 @@ def print_figures(report: Mapping[str, Any]) -> None:
 
     two = len(report["generated"]) == 2
     clips, sounds = report["pairs"], report.get("true_sounds", report["pairs"])
-    told = f"{clips} clips" if sounds == clips else f"{clips} clips ({sounds} true sounds)"
+    told = f"{clips} clip{'' if clips == 1 else 's'}"
+    if sounds != clips:
+        told += f" ({sounds} true sound{'' if sounds == 1 else 's'})"
     title = f"{told} of {' and '.join(report['generated'])} against {report['reference']}"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("measure", no_wrap=True)

@@ -26,6 +26,7 @@ from mfv2a.evaluation.metrics import Doubles
 
 LEVEL = 0.95
 FEWEST_UNITS = 5
+FEWEST_BEYOND = 0.25  # draws beyond an end of an interval
 _MOST_UNDEFINED = 0.05
 
 Owners = NDArray[np.intp]
@@ -182,12 +183,17 @@ def percentiles(drawn: Doubles, units: int) -> tuple[float | None, float | None]
         drawn: the mean in each draw [B], nan left out.
         units: of how many true sounds.
 
+    Returns:
+        both ends; None where so few draws have no value that far out, and their least and largest would pass for it.
+
     Source: Hesterberg 2014, section 5.3.
     """
     known = drawn[np.isfinite(drawn)]
     if len(known) < 2 or units < 2:
         return None, None
     beyond = NormalDist().cdf(-reach(units))
+    if len(known) * beyond < FEWEST_BEYOND:
+        return None, None
     low, high = np.quantile(known, [beyond, 1 - beyond])
     return float(low), float(high)
 

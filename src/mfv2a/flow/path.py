@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -56,6 +58,9 @@ def sample_times(
 ) -> tuple[Tensor, Tensor]:
     """Draw pairs r <= t: both logit-normal, the larger is t; for a share of the batch r = t.
 
+    Of a small batch a share may be no whole number of rows: then it is drawn which of the two next to it, so that the
+    mean over many batches is the share.
+
     The times of rows with r = t are thus larger than those of `sample_time`, unless all rows are such: then they are
     the same.
 
@@ -78,8 +83,15 @@ def sample_times(
     pair = torch.sigmoid(torch.randn(2, batch_size, generator=generator) * std + mean)
     t, r = pair.amax(0), pair.amin(0)
     order = torch.randperm(batch_size, generator=generator)
-    num_equal = round(equal_share * batch_size)
+    num_equal = _rows(equal_share, batch_size, generator)
     r[order[:num_equal]] = t[order[:num_equal]]
-    full = order[num_equal : num_equal + round(full_share * (batch_size - num_equal))]
+    full = order[num_equal : num_equal + _rows(full_share, batch_size - num_equal, generator)]
     r[full], t[full] = 0.0, 1.0
     return r, t
+
+
+def _rows(share: float, count: int, generator: torch.Generator) -> int:
+    """A share of so many rows; where it is not whole one more or less is drawn, with the share as its mean."""
+    whole = math.floor(share * count + 1e-9)
+    rest = share * count - whole
+    return whole + (rest > 1e-9 and float(torch.rand((), generator=generator)) < rest)

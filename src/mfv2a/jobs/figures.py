@@ -74,7 +74,7 @@ def estimate_all(
     for name in wanted:
         if name.startswith(SETS):
             judge = name.rpartition("_")[2]
-            if judge not in told:
+            if judge not in told and clips > 1:
                 told.add(judge)
                 say(f"{judge}: distances of {clips} clips, and of {min(draws, SET_DRAWS)} draws of them")
             found = [_set_figure(name, system, scores, weights) for system in scores.systems]

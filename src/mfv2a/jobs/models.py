@@ -189,12 +189,19 @@ def _wanted(name: str) -> tuple[Checkpoint, ...]:
     return files_of(entry) if entry.role in ("generator", "judge") else (entry,)
 
 
+def _home(file: Checkpoint) -> str:
+    """Where a file of neither hub nor address is from."""
+    shipped = Path(__file__).parents[1] / "assets"
+    own = file.path and shipped not in Path(file.path).parents
+    return str(Path(file.path).parent) if own else "comes with the tool"
+
+
 def _file_record(file: Checkpoint) -> dict[str, Any]:
     path = hub.find_file(file)
     return {
         "name": file.name,
         "role": file.role,
-        "from": f"{file.repo}/{file.file}" if file.repo else file.url or "comes with the tool or its register",
+        "from": f"{file.repo}/{file.file}" if file.repo else file.url or _home(file),
         "revision": file.revision if file.repo else "",
         "digest": file.digest,
         "bytes": file.bytes or (path.stat().st_size if path else 0),

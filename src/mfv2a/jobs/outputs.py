@@ -72,7 +72,8 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
         maker = report.source_of(path)
         if maker is None:
             return MediaError(path, "already there, and not made by mfv2a", hint="move it away, or use --overwrite")
-        is_mine = maker in (report.name_of(item.source), str(absolute(item.source)))  # the latter of a killed run
+        named = (report.name_of(item.source), str(absolute(item.source)))  # the latter of a killed run
+        is_mine = maker in named or _is_file(maker, item.source)
         has_gone, record = _has_gone(maker), report.record_of(path)
         is_left = record is None and str(absolute(path)) in report.claimed  # by a killed run, wherever its source was
         if not is_mine and not (has_gone and (is_left or _is_of(item, record))):
@@ -86,6 +87,14 @@ def find_stranger(item: Item, report: Report) -> MediaError | None:
 def _has_gone(maker: str) -> bool:
     """Whether a source that a report names is no longer where it was; what lies behind a URL is not asked for."""
     return not is_url(maker) and not os.path.lexists(maker)
+
+
+def _is_file(maker: str, source: Path) -> bool:
+    """Whether a source that a report names is this very file, under another name: behind a link."""
+    try:
+        return not is_url(maker) and Path(maker).samefile(source)
+    except OSError:
+        return False
 
 
 def _is_of(item: Item, record: Mapping[str, Any] | None) -> bool:
@@ -195,11 +204,12 @@ def _done_by(
 
 
 def _record_of_moved(found: Found, options: PlanOptions, report: Report, variant: int) -> Mapping[str, Any] | None:
-    """The record of what this video's output was made from, where that is gone from where it was."""
+    """The record of what this video's output was made from, where that is gone from where it was, or is this file."""
     usual = (container.suffixes[0] for container in CONTAINERS.values()) if report.knows_outputs else ()
     for suffix in dict.fromkeys((found.relative.suffix, *usual)):
         record = report.record_of(options.out / output_name(found.relative, suffix, variant))
-        if record is not None and _has_gone(str(record["source"])):
+        maker = "" if record is None else str(record["source"])
+        if maker and (_has_gone(maker) or _is_file(maker, found.source)):
             return record
     return None
 

@@ -83,7 +83,7 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
     """The record of a line, None if it is cut, damaged or not ours."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not (isinstance(record, dict) and "mfv2a" in record and isinstance(record.get("source"), str)):
         return None

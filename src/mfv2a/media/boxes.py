@@ -8,12 +8,14 @@ its kin).
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+PIECES_HINT = "make one piece of them first: ffmpeg -i IN OUT.mp4"
 _HEADER = {0: (">I", 12, 16), 1: (">Q", 20, 24)}
 """Version of `mvhd` and `mdhd` -> format of a duration, places of the timescale (always 4 bytes) and the duration."""
 _TRACK_DURATION = {0: 20, 1: 28}
@@ -61,6 +63,50 @@ def read_tracks(file: IO[bytes]) -> tuple[int, list[Track]]:
             elif name == b"trak":
                 tracks.append(_track(file, first, last))
     return header, tracks
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What an edit list shows of its track.
+
+    Attributes:
+        shown_s: how long; None without a list.
+        leaps: it shows pieces that do not follow each other in the file, which no copy of the packets does.
+    """
+
+    shown_s: float | None
+    leaps: bool
+
+
+def read_edits(path: Path, kind: str) -> list[Edits]:
+    """What the edit lists of the tracks of a kind show, in order.
+
+    Args:
+        path: an MP4 or QuickTime file; of one whose boxes cannot be read nothing is said.
+        kind: "vide" or "soun".
+    """
+    try:
+        with path.open("rb") as file:
+            movie, tracks = read_tracks(file)
+            if not movie:
+                return []
+            _, at, _ = _HEADER[_read(file, movie, movie + 1)[0]]
+            clock = struct.unpack(">I", _read(file, movie + at, movie + at + 4))[0]
+        return [_edits(track, clock) for track in tracks if track.kind == kind]
+    except (OSError, KeyError, IndexError, ZeroDivisionError, struct.error):
+        return []
+
+
+def _edits(track: Track, clock: int) -> Edits:
+    """What an edit list shows; a tick of either clock, by which it may be rounded, is no leap."""
+    entries = [(start, length) for length, start, _ in track.entries()[1] if length > 0]
+    shown = [length for start, length in entries if start >= 0]
+    while entries and entries[0][0] < 0:
+        entries.pop(0)  # nothing is shown yet
+    ticks, leaps = track.timescale / clock, False
+    for (start, length), (following, _) in itertools.pairwise(entries):
+        leaps = leaps or abs(following - start - length * ticks) > 1 + ticks
+    return Edits(sum(shown) / clock if shown else None, leaps)
 
 
 def end_picture(path: Path, number: int, duration_s: float, slack_s: float) -> None:

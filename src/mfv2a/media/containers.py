@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from mfv2a.errors import ConfigError, MediaError
+from mfv2a.media.boxes import PIECES_HINT, read_edits
 from mfv2a.media.ffmpeg import find_ffmpeg, has_encoder
 from mfv2a.media.streams import can_hold
 from mfv2a.records import VideoInfo
@@ -112,12 +113,26 @@ def plan_mux(info: VideoInfo, audio_codec: AudioCodec = "auto") -> MuxPlan:
             hint=f"take --audio-codec {' or '.join(('auto', *container.codecs))}, or convert the video to .mkv first",
         )
     encoder = ENCODERS[codec]
+    _check_edits(info)
     ffmpeg = find_ffmpeg()
     if not has_encoder(ffmpeg, encoder):
         raise ConfigError(f"{ffmpeg} has no encoder {encoder}", hint="take another --audio-codec or another ffmpeg")
     if name == "matroska" and not {"matroska", "gif", "mpeg"} & set(info.container.split(",")):
         _check_copy(info, ffmpeg)
     return MuxPlan(codec=codec, encoder=encoder, suffix=suffix, container=name)
+
+
+def _check_edits(info: VideoInfo) -> None:
+    """Refuse a picture that leaps in its own file: a copy of its packets shows what lies between, too.
+
+    Raises:
+        MediaError: its edit list joins pieces.
+    """
+    if "mov" in info.container.split(","):
+        pictures = [each.index for each in info.streams if each.kind == "video" and not each.is_cover]
+        edits = dict(zip(pictures, read_edits(info.path, "vide"), strict=False))
+        if info.picture_index in edits and edits[info.picture_index].leaps:
+            raise MediaError(info.path, "has an edit list that joins pieces of its picture", hint=PIECES_HINT)
 
 
 def _check_copy(info: VideoInfo, ffmpeg: Path) -> None:

@@ -27,6 +27,7 @@ from mfv2a.media.patience import check_writing
 ENV_FFMPEG = "MFV2A_FFMPEG"
 DETAIL_LINES = 20
 LOOK_S = 0.25  # how often it is asked whether to go on waiting
+FORBIDDEN = ("Operation not permitted", "Permission denied", "Read-only file system")
 SPOILED = (*DISK_IS_FULL, "Error writing trailer", "Error closing file")  # ffmpeg 5.1 may end with 0 after these
 ADDRESS = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\]")
 MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"
@@ -225,10 +226,12 @@ def _raise_failure(talk: str, returncode: int, path: Path, out: Path) -> None:
     lines = [ADDRESS.sub(r"[\1]", line.strip()) for line in talk.splitlines() if line.strip()]
     if any(words in talk for words in DISK_IS_FULL):
         raise StartError(f"the disk is full: no room in {out.parent}", hint="free some space and run again")
+    if "Error opening output" in talk and any(words in talk for words in FORBIDDEN):
+        raise MediaError(out, f"cannot be written: {lines[0]}", hint="look at the folder: may files be made there?")
     if lines:
         message = lines[0]
     elif returncode == -getattr(signal, "SIGXFSZ", 0):
-        message = "the file would be larger than is allowed here (ulimit -f)"
+        raise MediaError(out, "would be larger than a file is allowed to be here", hint="raise it: ulimit -f unlimited")
     else:
         message = f"ffmpeg ended with code {returncode}"
     raise MediaError(path, f"ffmpeg: {message}", detail="\n".join(lines[-DETAIL_LINES:]))

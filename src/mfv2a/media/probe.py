@@ -19,13 +19,17 @@ from typing import Any, Literal
 import av
 
 from mfv2a.errors import MediaError
+from mfv2a.media.boxes import PIECES_HINT, Edits, read_edits
 from mfv2a.media.hardware import opening
+from mfv2a.media.promise import is_gif_cut
 from mfv2a.media.times import Timeline, has_slots, scan_times, slack_seconds
 from mfv2a.records import StreamInfo, VideoInfo
 
 STILL_FORMATS = ("image2", "_pipe", "tty", "ico", "lrc")
 SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"})
 CUT_HINT = "copy or download the file again"
+BARE_HINT = "put it into a container first: ffmpeg -r FPS -i IN -c copy OUT.mkv"
+BARE_SUFFIXES = (".mjpeg", ".mjpg")
 FIRST_FRAME_PACKETS = 300
 CLOCK_HZ = 1_000_000  # AV_TIME_BASE
 
@@ -94,7 +98,8 @@ def probe_video(path: Path | str) -> VideoInfo:
     with open_media(path) as container:
         names = container.format.name
         if any(name.endswith(STILL_FORMATS) for name in names.split(",")):
-            raise MediaError(path, f"is not a video ({container.format.long_name})")
+            hint = BARE_HINT if "jpeg_pipe" in names and path.suffix.lower() in BARE_SUFFIXES else ""
+            raise MediaError(path, f"is not a video ({container.format.long_name})", hint=hint)
         picture = choose_picture(container, path)
         lines = scan_times(container)
         line = _picture_line(lines, picture, path)
@@ -176,7 +181,7 @@ def _picture_line(lines: dict[int, Timeline], picture: Any, path: Path) -> Timel
         raise MediaError(
             path,
             "has no timestamps (a bare stream without container)",
-            hint="put it into a container first: ffmpeg -r FPS -i IN -c copy OUT.mkv",
+            hint=BARE_HINT,
         )
     if line.broken_s is not None:
         raise MediaError(
@@ -193,13 +198,17 @@ def _check_whole(container: Any, picture: Any, lines: dict[int, Timeline], durat
     Raises:
         MediaError: the file ends clearly before its stated end.
     """
-    names = container.format.name
+    names, edits = container.format.name, _edits(container, picture, path)
+    if names == "gif" and is_gif_cut(path):
+        raise MediaError(path, f"is cut short: its data end within a picture, after {duration_s:.2f} s", hint=CUT_HINT)
     if names == "avi" and picture.frames and picture.average_rate:
         # The demuxer shortens the other statements of a cut AVI to what it finds.
         stated_s, found_s = float(picture.frames / picture.average_rate), duration_s
     elif picture.duration and names != "asf":  # which states the file's length for every stream
         line = lines[picture.index]  # a container may count the hold of another picture as the last one's, too
         stated_s, found_s = float(picture.duration * picture.time_base), max(duration_s, line.end_s - line.first_s)
+        if edits is not None and edits.shown_s is not None:
+            stated_s = min(stated_s, edits.shown_s)  # which counts what is empty before the picture, too
     elif picture.duration:  # ASF states for each stream when the last of all ends
         stated_s, found_s = float(picture.duration * picture.time_base), max(line.end_s for line in lines.values())
     elif container.duration and "mpegts" not in names:
@@ -210,9 +219,19 @@ def _check_whole(container: Any, picture: Any, lines: dict[int, Timeline], durat
         return
     rate = lines[picture.index].packets / duration_s if duration_s > 0 else 0.0
     if found_s < stated_s - slack_seconds(stated_s, rate):
+        if edits is not None and edits.leaps:
+            raise MediaError(path, "has an edit list that joins pieces of its picture", hint=PIECES_HINT)
         raise MediaError(
             path, f"is cut short: the picture ends after {found_s:.2f} s of {stated_s:.2f} s", hint=CUT_HINT
         )
+
+
+def _edits(container: Any, picture: Any, path: Path) -> Edits | None:
+    """What the edit list of an MP4 or QuickTime file shows of its picture, if it says anything."""
+    if "mov" not in container.format.name.split(","):
+        return None
+    pictures = [stream.index for stream in container.streams.video if not is_cover(stream)]
+    return dict(zip(pictures, read_edits(path, "vide"), strict=False)).get(picture.index)
 
 
 def _first_frame(container: Any, picture: Any, path: Path) -> tuple[int, float]:

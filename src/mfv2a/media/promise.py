@@ -1,7 +1,9 @@
-"""Whether a sound file holds as much as its header promises: a download or a copy that broke off does not.
+"""Whether a file holds as much as it promises: a download or a copy that broke off does not.
 
-Looks at the headers of WAV (RIFF, RF64) and FLAC; other files promise nothing here. Lengths that writers to a pipe
-leave open are no promise. This file does not know what is heard.
+Looks at the headers of sound files, WAV (RIFF, RF64) and FLAC, and at the blocks of GIF; other files promise nothing
+here. Lengths that writers to a pipe leave open are no promise. This file does not know what is heard or seen.
+
+Source of GIF's blocks: "Graphics Interchange Format, Version 89a", CompuServe, 1990, sections 15 to 27.
 """
 
 from __future__ import annotations
@@ -63,3 +65,31 @@ def _wave_bytes(file: IO[bytes]) -> tuple[int, int]:
             return end - begin, promised
         file.seek(begin + size + size % 2)
     return 0, 0
+
+
+def is_gif_cut(path: Path) -> bool:
+    """Whether a GIF file ends in the middle of a block; that it has no trailer is no fault."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(13)
+        if len(head) < 13:
+            return True
+        file.seek(_colours(head[10]), os.SEEK_CUR)
+        while kind := file.read(1):
+            if kind == b"!":  # an extension: its label, then its parts
+                file.seek(1, os.SEEK_CUR)
+            elif kind == b",":  # a picture: its place, its colours, the width of its codes, then its parts
+                place = file.read(9)
+                file.seek(_colours(place[8]) + 1 if len(place) == 9 else size, os.SEEK_CUR)
+            else:
+                return False  # the trailer, or what is no GIF any more
+            while (length := file.read(1)) not in (b"", b"\0"):
+                file.seek(length[0], os.SEEK_CUR)
+            if not length:
+                return True
+        return file.tell() > size
+
+
+def _colours(flags: int) -> int:
+    """Bytes of the table of colours that follows, by the flags of a screen or a picture."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0

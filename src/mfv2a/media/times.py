@@ -19,6 +19,7 @@ from mfv2a.media.patience import check_patience
 
 BACK_S = 1.0  # how far a clock may go back by carelessness
 LEAP_S = 10.0  # as FFmpeg's -dts_delta_threshold: in a stream that may be broken, what leaps farther is another clock
+USUAL_FPS = 25.0  # where nothing tells
 BREAKABLE = ("mpegts", "mpeg")
 
 
@@ -64,7 +65,8 @@ class Timeline:
 
     def frame_rate(self, picture: Any) -> float:
         """The stream's average rate in frames per second, unless it is far from what the packets show."""
-        stated = float(picture.average_rate or picture.guessed_rate or 0)
+        guessed = picture.guessed_rate if self.packets > 1 else USUAL_FPS  # of one picture it may be the clock's ticks
+        stated = float(picture.average_rate or guessed or 0)
         span_s = self.last_s - self.first_s
         counted = (self.packets - 1) / span_s if span_s > 0 else 0.0
         return stated if stated > 0 and (counted <= 0 or 0.2 < stated / counted < 5) else counted
@@ -78,7 +80,7 @@ class Timeline:
         end_s = self.last_s + self.final_duration_s if self.reordered else self.end_s
         if (self.final_duration_s if self.reordered else self.last_duration_s) <= 0:
             usual_s = (self.last_s - self.first_s) / (self.packets - 1) if self.packets > 1 else 0.0
-            end_s = max(end_s, self.last_s + (usual_s or (1 / fps if fps > 0 else 1 / 25)))
+            end_s = max(end_s, self.last_s + (usual_s or (1 / fps if fps > 0 else 1 / USUAL_FPS)))
         return end_s - self.first_s
 
     def reach(self, stated_s: float) -> None:

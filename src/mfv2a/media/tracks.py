@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mfv2a.errors import MediaError
 from mfv2a.media.audio import read_audio
 from mfv2a.media.blend import PIECE_SAMPLES
+from mfv2a.media.boxes import PIECES_HINT, read_edits
 from mfv2a.media.containers import MuxPlan
 from mfv2a.media.ffmpeg import find_ffmpeg
 from mfv2a.media.packets import decoded
@@ -181,7 +182,11 @@ def check_beside(info: VideoInfo, plan: MuxPlan, beside: Sequence[int]) -> None:
     """
     if beside and plan.container in ONE_SOUND:
         raise MediaError(info.path, f"{plan.suffix} holds one track of sound only", hint=BESIDE_HINT)
+    sounds = [each.index for each in info.streams if each.kind == "audio"]
+    edits = dict(zip(sounds, read_edits(info.path, "soun"), strict=False)) if "mov" in info.container.split(",") else {}
     for index in beside:
+        if index in edits and edits[index].leaps:
+            raise MediaError(info.path, "has an edit list that joins pieces of its sound", hint=PIECES_HINT)
         if not can_hold(info, plan.container, index, part=Path(os.devnull), ffmpeg_program=find_ffmpeg()):
             codec = info.streams[index].codec or "its sound"
             raise MediaError(

@@ -49,3 +49,4 @@ class EMA:
             with torch.no_grad():
                 for name, tensor in own.items():
                     tensor.copy_(kept[name])
+            network.state_dict()  # gathered parameters still hold the average: asking for the shards lets go of them

@@ -152,9 +152,10 @@ class GeneratorTask:
         # takes part, which changes nothing.
         rows = apart.new_zeros(1) if among and not len(apart) else apart
         weighted, error = self._average_loss(dropped, z, v, r, t, rows, step, None if w is None else w[here].to(x))
-        # Weighted by rows over parts and processes, this adds up to the mean over the rows with r < t.
-        mse_apart = error[apart].sum().item() * total / (len(x) * among) if among else 0.0
-        return weighted.mean(), {"mse": error.mean().item(), "mse_apart": mse_apart}
+        told = {"mse": error.mean().item()}
+        if among:  # weighted by rows over parts and processes, this adds up to the mean over the rows with r < t
+            told["mse_apart"] = error[apart].sum().item() * total / (len(x) * among)
+        return weighted.mean(), told
 
     def _energy_loss(
         self,
