@@ -116,7 +116,10 @@ def measure(pipeline: Pipeline, setting: Setting, plan: Plan, base: Pipeline) ->
         batch_size=20,
     )
     latents = pipeline.sample(works, options)
-    waves = [pipeline.decode(work, latent).samples for work, latent in zip(works, latents, strict=True)]
+    waves = [
+        pipeline.decode(work, latent, sample_rate_hz=SAMPLE_RATE_HZ).samples
+        for work, latent in zip(works, latents, strict=True)
+    ]
     rows = embed(waves)
     folder = Path(plan.runs) / "embeddings"
     folder.mkdir(parents=True, exist_ok=True)

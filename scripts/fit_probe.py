@@ -47,7 +47,7 @@ def keep(path: Path, **arrays: Any) -> None:
 def embed_scenes(count: int, kept: Path | None) -> tuple[Rows, Rows, list[str]]:
     """Embeddings of scenes' sounds, true [N, 2048] and through the codec [N, 2048], and their labels."""
     pipeline, tagger = load_pipeline("embedded"), Tagger.from_assets()
-    rate = pipeline.info.sample_rate_hz
+    rate = pipeline.spec.sample_rate_hz
     true, coded, labels = np.zeros((0, 2048), np.float32), np.zeros((0, 2048), np.float32), []
     kept = None if kept is None else npz_path(kept)
     if kept is not None and kept.exists():

@@ -70,9 +70,9 @@ def seams(duration_s: float) -> dict[str, NDArray[np.float64]]:
         for before, after in itertools.pairwise(windows)
     ]
     assert pipeline.vocoder is not None
-    cut = cut_for(pipeline.vocoder, pipeline.info.sample_rate_hz)
+    cut, frame_s = cut_for(pipeline.vocoder, pipeline.info.sample_rate_hz), 1 / (2 * spec.latent_rate_hz)
     step, frames = cut["chunk"] - cut["overlap"], 2 * spec.latents(duration_s)
-    joined = [(start + cut["overlap"] / 2) * cut["hop"] / 16000 for start in range(step, frames - cut["overlap"], step)]
+    joined = [(start + cut["overlap"] / 2) * frame_s for start in range(step, frames - cut["overlap"], step)]
     return {"windows": np.array(met), "vocoder": np.array(joined)}
 
 

@@ -92,7 +92,7 @@ def fit_cepstral_probe(pipeline: Pipeline, count: int, kept: Path | None) -> Cla
     if kept is not None and kept.exists():
         with np.load(kept) as file:
             return fit_probe(file["rows"], file["labels"].tolist())
-    rate = pipeline.info.sample_rate_hz
+    rate = pipeline.spec.sample_rate_hz
     scenes = [make_scene(HELD_OUT_SEED + PROBE_OFFSET + k) for k in range(count)]
     known = [scene.sound(rate) for scene in scenes]
     known += [through_codec(wave, pipeline) for wave in known]
@@ -104,7 +104,7 @@ def fit_cepstral_probe(pipeline: Pipeline, count: int, kept: Path | None) -> Cla
 
 def measure_scene(scene: Scene, seed: int, pipeline: Pipeline, jury: Jury, probe: ClassProbe, *, text: bool) -> Row:
     """All candidates of one scene: their verdicts, their figures and their cost, JSON-ready."""
-    rate, clip = pipeline.info.sample_rate_hz, see_scene(scene, pipeline)
+    rate, clip = pipeline.spec.sample_rate_hz, see_scene(scene, pipeline)
     prompt = scene.caption if text else ""
     work, cost = spent(lambda: pipeline.prepare(clip, prompt=prompt, duration_s=scene.duration_s, seed=seed))
     works = [replace(work, seed=candidate_seed(seed, number)) for number in range(1, max(NUMBERS) + 1)]
@@ -115,7 +115,7 @@ def measure_scene(scene: Scene, seed: int, pipeline: Pipeline, jury: Jury, probe
         costs[number] = cost + sampling
     waves, verdicts, listening = [], [], []
     for number, (each, latent) in enumerate(zip(works, latents, strict=True), start=1):
-        audio, decoding = spent(partial(pipeline.decode, each, latent))
+        audio, decoding = spent(partial(pipeline.decode, each, latent, sample_rate_hz=rate))
         verdict, heard = spent(partial(jury.judge, audio, phrases, curve, work.strikes_s))
         waves.append(audio.samples)
         verdicts.append(verdict)

@@ -35,6 +35,7 @@ from mfv2a.evaluation.metrics import frechet_distance, gaussian_kernel_distance,
 from mfv2a.evaluation.tagger import embed_sounds
 from mfv2a.jobs.items import load_sounds
 from mfv2a.loader import load_pipeline
+from mfv2a.models.extension import Extended
 from mfv2a.models.griffinlim import GriffinLim
 from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.mel import MelSpectrogram
@@ -107,6 +108,8 @@ def networks(
     """Codec and vocoder of runs, or the shipped ones; the vocoder with another number of corrections, if given."""
     shipped = load_pipeline("embedded", device="cpu", generator=False)
     vae, vocoder = cast(VAE, shipped.vae), shipped.vocoder
+    if isinstance(vocoder, Extended):
+        vocoder = vocoder.vocoder
     if vae_run is not None:
         vae = cast(VAE, load_network(vae_run / "final.safetensors", "vae")[0])
         vae.fold_weights()

@@ -78,7 +78,8 @@ def make(pipeline: Pipeline, prompts: Sequence[tuple[str, int]], seconds: float,
     waves = []
     for prompt, seed in prompts:
         work = pipeline.prepare(None, prompt=prompt, duration_s=seconds, seed=seed)
-        waves.append(np.asarray(pipeline.decode(work, pipeline.sample([work], options)[0]).samples, np.float32))
+        latent = pipeline.sample([work], options)[0]
+        waves.append(np.asarray(pipeline.decode(work, latent, sample_rate_hz=RATE_HZ).samples, np.float32))
     return waves
 
 

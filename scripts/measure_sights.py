@@ -105,7 +105,7 @@ def make(pipeline: Pipeline, asked: list[tuple[Sight, Scene, Seen]], steps: int)
     """A sound of each sight over each motion, in each way."""
     tagger = Tagger.from_assets()
     out: dict[str, Made] = defaultdict(Made)
-    rate = pipeline.info.sample_rate_hz
+    rate = pipeline.spec.sample_rate_hz
     for number, (sight, scene, seen) in enumerate(asked):
         recognised = replace(seen, clip=sight.vector[None].repeat(8, 1), confidence=1.0, recognized=(sight.name,))
         bare = replace(seen, clip=None, confidence=1.0)
@@ -114,7 +114,8 @@ def make(pipeline: Pipeline, asked: list[tuple[Sight, Scene, Seen]], steps: int)
             ("neither", bare, ""),
         ):  # fmt: skip
             work = pipeline.prepare(see_, prompt=words, duration_s=scene.duration_s, seed=number)
-            wave = pipeline.decode(work, pipeline.sample([work], SampleOptions(steps=steps))[0]).samples
+            latent = pipeline.sample([work], SampleOptions(steps=steps))[0]
+            wave = pipeline.decode(work, latent, sample_rate_hz=rate).samples
             made = out[way]
             scores, embeddings = tagger.hear(wave, sample_rate_hz=rate)
             made.scores.append(scores.mean(0).numpy())

@@ -54,21 +54,18 @@ def captions_of(scene: Scene, judged: dict[str, list[str]]) -> dict[str, str]:
 def right(pipeline: Pipeline, scenes: list[Scene], steps: int) -> dict[str, NDArray[np.bool_]]:
     """Which scenes are heard as their label, under each set of captions and through the codec [K]."""
     judged = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
-    waves = defaultdict(list)
+    waves, rate = defaultdict(list), pipeline.spec.sample_rate_hz
     for scene in scenes:
         seen = see(pipeline.encoders, see_scene(scene, pipeline), scene.duration_s)
         for name, caption in captions_of(scene, judged).items():
             work = pipeline.prepare(seen, prompt=caption, duration_s=scene.duration_s, seed=scene.seed)
             latent = pipeline.sample([work], SampleOptions(steps=steps))[0]
-            waves[name].append(pipeline.decode(work, latent).samples)
-        true = scene.sound(pipeline.info.sample_rate_hz)[: len(waves["known"][-1])]
+            waves[name].append(pipeline.decode(work, latent, sample_rate_hz=rate).samples)
+        true = scene.sound(rate)[: len(waves["known"][-1])]
         waves["codec"].append(through_codec(true, pipeline))
     tagger, probe = Tagger.from_assets(), ClassProbe.from_assets()
     labels = np.array([scene.label for scene in scenes])
-    told = {
-        name: probe.predict(embed_sounds(sounds, tagger, sample_rate_hz=pipeline.info.sample_rate_hz))
-        for name, sounds in waves.items()
-    }
+    told = {name: probe.predict(embed_sounds(sounds, tagger, sample_rate_hz=rate)) for name, sounds in waves.items()}
     return {name: np.array(each) == labels for name, each in told.items()}
 
 

@@ -23,10 +23,21 @@ from mfv2a.models.weights import load_network, save_network
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = ROOT / "src" / "mfv2a" / "assets" / "embedded"
 REGISTER = ROOT / "checkpoints.toml"
-KINDS = ("generator", "vae", "sync", "vocoder", "reader")
+KINDS = ("generator", "vae", "sync", "vocoder", "extension", "reader")
 LIMIT_BYTES = 24 << 20
 KEPT = ("task", "batch_size", "crop_s", "seed", "precision", "adversarial", "model", "objective", "optimizer")
-LEARNED_SINCE = ("sentences", "wordings", "pictures", "joined", "words", "heard", "apart", "named", "places")
+LEARNED_SINCE = (
+    "recordings",
+    "sentences",
+    "wordings",
+    "pictures",
+    "joined",
+    "words",
+    "heard",
+    "apart",
+    "named",
+    "places",
+)
 
 
 def store(kind: str, run: Path) -> Path:

@@ -51,7 +51,8 @@ def test_blocks_are_the_whole(pipeline: Pipeline, tmp_path: Path, duration_s: fl
 
 def test_a_quiet_long_clip_is_held_down(pipeline: Pipeline, tmp_path: Path) -> None:
     work, latent = make_work(pipeline, 65.0, quiet=True)
-    long = decode_sound(pipeline, work, 5 * latent, sample_rate_hz=16000, folder=tmp_path, seconds={})
+    rate_hz = pipeline.info.sample_rate_hz
+    long = decode_sound(pipeline, work, 5 * latent, sample_rate_hz=rate_hz, folder=tmp_path, seconds={})
     np.testing.assert_allclose(long.samples, pipeline.decode(work, 5 * latent).samples, atol=1e-5)
     assert np.abs(long.samples).max() == pytest.approx(0.02, rel=1e-3)
 
@@ -123,8 +124,9 @@ def test_no_more_than_a_few_windows_are_there_at_once(pipeline: Pipeline, monkey
 def test_padding_ends_a_sound_that_is_too_short(pipeline: Pipeline) -> None:
     work, _ = make_work(pipeline, 1.0)
     wave = np.full(8000, 0.5, np.float32)
-    made = np.concatenate(list(finished_blocks(pipeline, work, wave, peak=0.5, sample_rate_hz=16000)))
-    np.testing.assert_allclose(made, [0.5] * 8000 + [0.0] * 8000)
+    rate_hz = pipeline.info.sample_rate_hz
+    made = np.concatenate(list(finished_blocks(pipeline, work, wave, peak=0.5, sample_rate_hz=rate_hz)))
+    np.testing.assert_allclose(made, [0.5] * 8000 + [0.0] * (rate_hz - 8000))
 
 
 @pytest.mark.parametrize("lengths", [[9], [8, 8], [8, 8, 8, 5]])
@@ -208,11 +210,12 @@ def test_what_is_no_number_is_told_of_a_long_sound_too(
 
 def test_a_peak_beyond_the_end_of_the_clip_turns_nothing_down(pipeline: Pipeline, tmp_path: Path) -> None:
     work, _ = make_work(pipeline, 8.2)
-    wave = torch.full((14 * 16000,), 0.25)
-    wave[12 * 16000] = 4.0
+    rate_hz = pipeline.info.sample_rate_hz
+    wave = torch.full((14 * rate_hz,), 0.25)
+    wave[12 * rate_hz] = 4.0
     assert pipeline.finish(work, wave).samples.max() == pytest.approx(0.25)
-    assert work.peak(wave, 16000) == 0.25
-    assert work.peak(wave[8 * 16000 :], 16000, start=8 * 16000) == 0.25
-    assert work.peak(wave[9 * 16000 :], 16000, start=9 * 16000) == 0.0
-    wave[8 * 16000] = 4.0
+    assert work.peak(wave, rate_hz) == 0.25
+    assert work.peak(wave[8 * rate_hz :], rate_hz, start=8 * rate_hz) == 0.25
+    assert work.peak(wave[9 * rate_hz :], rate_hz, start=9 * rate_hz) == 0.0
+    wave[8 * rate_hz] = 4.0
     assert pipeline.finish(work, wave).samples.max() == pytest.approx(1.0)

@@ -173,14 +173,21 @@ def tiny_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, rand
 def _compact(
     entry: Checkpoint, load: Callable[[str], Any], roles: Set[str], device: torch.device, dtype: torch.dtype
 ) -> Parts:
-    _check_rate(entry, COMPACT.sample_rate_hz)
+    if extended := "extension" in roles and "vocoder" in roles:
+        _check_rate(entry, 2 * COMPACT.sample_rate_hz)
+    else:
+        _check_rate(entry, COMPACT.sample_rate_hz)
 
     def decoders() -> tuple[Any, Any]:
+        from mfv2a.models.extension import Extended
         from mfv2a.models.griffinlim import GriffinLim
 
         vae = load("vae")
         vae.fold_weights()
-        return vae.to(device), (load("vocoder") if "vocoder" in roles else GriffinLim()).to(device)
+        vocoder: Any = load("vocoder") if "vocoder" in roles else GriffinLim()
+        if extended:
+            vocoder = Extended(vocoder, load("extension"))
+        return vae.to(device), vocoder.to(device)
 
     def encoders() -> CompactEncoders:
         from mfv2a.models.text import TextEncoder

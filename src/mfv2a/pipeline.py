@@ -21,6 +21,7 @@ from mfv2a.flow.sampler import at_instant, sample, spread
 from mfv2a.generators import Generator, Jobs, bind_generator, in_float32, number_type
 from mfv2a.models.arithmetic import products_for
 from mfv2a.models.mmaudio import MMAudioConfig
+from mfv2a.models.resampling import resample
 from mfv2a.models.vae import VAE
 from mfv2a.models.vocoders import NETWORK_S, Vocoder, cut_for
 from mfv2a.models.woosh import Woosh
@@ -288,8 +289,6 @@ class Pipeline:
     @torch.inference_mode()
     def finish(self, work: Work, wave: Tensor, *, sample_rate_hz: int | None = None) -> Audio:
         """Hold a wave [S] that is too loud, or a quiet work's, down; resample it, and cut it to the work's length."""
-        from torchaudio.functional import resample
-
         rate = sample_rate_hz or self.info.sample_rate_hz
         wave = wave * work.gain(work.peak(wave, self.info.sample_rate_hz))
         if rate != self.info.sample_rate_hz:

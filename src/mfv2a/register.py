@@ -28,6 +28,9 @@ ENV_CHECKPOINTS = "MFV2A_CHECKPOINTS"
 ENV_HOME = "MFV2A_HOME"
 REPO = re.compile(r"\w([\w.-]*\w)?/\w([\w.-]{0,94}\w)?")
 RATES_HZ = (8000, 192000)
+Role = Literal[
+    "generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer", "reader", "extension", "judge", "config"
+]
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}")
 
 
@@ -82,7 +85,7 @@ class Checkpoint:
     """
 
     name: str
-    role: Literal["generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer", "reader", "judge", "config"]
+    role: Role
     licence: str
     licence_url: str
     path: str = ""
@@ -211,7 +214,7 @@ def home_folder() -> Path:
 def _pick(name: str, known: Mapping[str, Checkpoint], what: str) -> Checkpoint:
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(close)}?" if close else "mfv2a models list names them all"
     raise ConfigError(f"unknown {what} {name!r}", hint=hint)
 

@@ -16,7 +16,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 def script(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     script = importlib.import_module("fit_probe")
-    pipeline = SimpleNamespace(info=SimpleNamespace(sample_rate_hz=16000))
+    pipeline = SimpleNamespace(spec=SimpleNamespace(sample_rate_hz=16000))
     scene = SimpleNamespace(sound=lambda _: np.zeros(8, np.float32), label="rain")
     monkeypatch.setattr(script, "CHUNK", 2)
     monkeypatch.setattr(script, "load_pipeline", lambda _: pipeline)

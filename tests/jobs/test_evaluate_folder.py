@@ -307,7 +307,7 @@ def test_a_comparison_is_paired_and_says_which_is_better(folders: tuple[Path, Pa
         from mfv2a.media.audio import read_audio
 
         write(near / path.name, 0.95 * read_audio(path).samples)
-    options = FolderOptions(generated=(near, made), reference=true, measures=QUICK, draws=200)
+    options = FolderOptions(generated=(near, made), reference=true, measures=QUICK, draws=1000)
     rows = run(options)[0]["measures"]
     error = rows["loudness_error"]
     assert error["difference"] == pytest.approx(error["a"] - error["b"])
@@ -316,7 +316,7 @@ def test_a_comparison_is_paired_and_says_which_is_better(folders: tuple[Path, Pa
     assert error["share_a_better"] == 1.0
     assert rows["loudness_difference"]["share_a_better"] is None
     assert rows["onset_f1"]["share_a_better"] == 0.5  # both find all
-    swapped = run(FolderOptions(generated=(made, near), reference=true, measures=QUICK, draws=200))[0]["measures"]
+    swapped = run(FolderOptions(generated=(made, near), reference=true, measures=QUICK, draws=1000))[0]["measures"]
     assert swapped["loudness_error"]["share_a_better"] == 0.0
 
 

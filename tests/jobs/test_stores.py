@@ -163,6 +163,23 @@ def test_a_server_that_cannot_be_reached_is_not_a_file_that_is_not_there(
     assert b"none.mp4: failed: no such file" in capsysbinary.readouterr().err
 
 
+def test_a_text_that_cannot_be_had_fails_its_video_alone(
+    server: Server, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    server.videos |= {"a.txt": b"rain", "b.txt": b"a dog barking"}
+    server.refused["a.txt"] = 403
+    assert main(["dub", f"{server.url}/", "--out", "o", *TINY]) == 3
+    said = capsysbinary.readouterr().err.decode()
+    assert f"{server.url}/a.mp4: failed: the text beside it cannot be had: cannot be fetched: 403" in said
+    assert "mfv2a-stage" not in said
+    assert sorted(path.name for path in Path("o").glob("*.mp4")) == ["b.mp4"]
+    del server.refused["a.txt"]
+    assert main(["dub", f"{server.url}/", "--out", "o", *TINY]) == 0
+    assert {line["name"]: line["settings"]["prompt"] for line in lines() if line["status"] == "ok"} == {
+        "a.mp4": "rain", "b.mp4": "a dog barking",
+    }  # fmt: skip
+
+
 def test_nothing_is_written_to_a_web_server(server: Server, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["dub", f"{server.url}/a.mp4", "--out", f"{server.url}/o", *TINY]) == 2
     assert b"web server" in capsysbinary.readouterr().err
@@ -229,6 +246,12 @@ def test_an_address_that_would_lead_out_of_the_folder_stays_as_it_is() -> None:
     found, raw = decoded(RemoteFile(name, 1, 1) for name in names)
     assert [file.relative for file in found] == [*names[:3], "c/d.mp4", *names[4:]]
     assert raw == {"c/d.mp4": "c%2Fd.mp4"}
+
+
+def test_names_in_a_page_are_read_as_a_page_has_them() -> None:
+    files, raw = decoded([RemoteFile("a&amp;b.mp4", None, 0), RemoteFile("c%20d.mp4", None, 0)])
+    assert [file.relative for file in files] == ["a&b.mp4", "c d.mp4"]
+    assert raw == {"a&b.mp4": "a&b.mp4", "c d.mp4": "c%20d.mp4"}
 
 
 def test_a_row_of_a_table_names_a_video_by_its_address(server: Server) -> None:

@@ -29,7 +29,7 @@ KeepAllOption = Annotated[
     bool,
     typer.Option(
         "--keep-all",
-        help="Also write the other candidates, by rank: NAME.candidate-2.mp4 and so on.",
+        help="Also write the other candidates, by rank: NAME.candidate-2 and so on.",
         rich_help_panel=CHOICE,
     ),
 ]

@@ -57,7 +57,9 @@ def tta(
     ] = None,
     duration: Annotated[
         float,
-        typer.Option("--duration", "-d", help="Seconds of sound.", metavar="S", rich_help_panel=options.SAMPLING),
+        typer.Option(
+            "--duration", "-d", help="Seconds of sound, 0.01 to 600.", metavar="S", rich_help_panel=options.SAMPLING
+        ),
     ] = 8.0,
     variants: Annotated[
         int,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mfv2a.errors import ConfigError, MediaError, Mfv2aError, without_passwords
+from mfv2a.jobs.discover import VIDEO_SUFFIXES
 from mfv2a.jobs.dub import DubOptions, dub_videos
 from mfv2a.jobs.reported import REPORT_NAME
 from mfv2a.jobs.telling import Listener, Summary
@@ -31,6 +32,9 @@ def dub_anywhere(arguments: Sequence[str], out: str, options: DubOptions, listen
         StartError: nothing could begin, or nothing can go on.
         StoreError: the report cannot be written to the store; all else is done.
     """
+    if not is_url(out) and Path(out).suffix.lower() in VIDEO_SUFFIXES and not Path(out).exists():
+        hint = "name the folder alone: --out dubbed gives dubbed/NAME"
+        raise ConfigError(f"--out {out} is to be a folder and looks like a video", hint=hint)
     url = next((word for word in (*arguments, out) if is_url(word)), None)
     if url is None:
         dub_videos(arguments, replace(options, out=Path(out)), listener, summary)

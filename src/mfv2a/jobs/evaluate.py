@@ -115,7 +115,7 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
         mean log-mel distance; how much louder it is than the true sound, the mean over scenes that can be heard;
         Frechet distance of the embeddings; mean level of scenes in which nothing happens.
     """
-    first = HELD_OUT_SEED + options.seed
+    first, rate = HELD_OUT_SEED + options.seed, pipeline.spec.sample_rate_hz
     sampler = SampleOptions(steps=options.steps, cfg_strength=options.cfg_strength, rescale=options.rescale)
     scenes = [make_scene(first + k) for k in range(options.scenes)]
     made: list[Wave] = []
@@ -123,9 +123,9 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
         clip = see_scene(scene, pipeline) if options.video else None
         prompt = scene.caption if options.text else ""
         work = pipeline.prepare(clip, prompt=prompt, duration_s=scene.duration_s, seed=first + k)
-        made.append(pipeline.decode(work, pipeline.sample([work], sampler)[0]).samples)
+        latent = pipeline.sample([work], sampler)[0]
+        made.append(pipeline.decode(work, latent, sample_rate_hz=rate).samples)
         tick(k + 1)
-    rate = pipeline.info.sample_rate_hz
     true = [scene.sound(rate)[: len(wave)] for scene, wave in zip(scenes, made, strict=True)]
     coded = [through_codec(wave, pipeline) for wave in true]
     figures = {"scenes": len(scenes), **_onset_figures(scenes, made, true, coded, rate)}
@@ -138,12 +138,21 @@ def evaluate_scenes(pipeline: Pipeline, options: EvaluateOptions, tick: Callable
 
 
 def through_codec(wave: Wave, pipeline: Pipeline) -> Wave:
-    """A true sound after the codec and back, by mel and vocoder where it has them: the best the generator could do."""
+    """A true sound after the codec and back, by mel and vocoder where it has them: the best the generator could do.
+
+    Args:
+        wave: [S] at the rate of the model's latents, `pipeline.spec.sample_rate_hz`.
+        pipeline: the model.
+
+    Returns:
+        [S] at that rate, whatever the model's sound has.
+    """
     import torch
 
+    from mfv2a.media.resampling import resample
     from mfv2a.models.mel import CONFIGS, MelSpectrogram
 
-    rate, sound = pipeline.info.sample_rate_hz, torch.from_numpy(wave)[None]
+    rate, sound = pipeline.spec.sample_rate_hz, torch.from_numpy(wave)[None]
     with torch.inference_mode():
         if isinstance(pipeline.vae, WooshAutoencoder):
             latent = pipeline.vae.encode(sound.to(pipeline.device))[0]
@@ -154,7 +163,7 @@ def through_codec(wave: Wave, pipeline: Pipeline) -> Wave:
             mean, std = pipeline.statistics
             latent = (raw - mean) / std
         decoded = pipeline.vocode(pipeline.decode_latent(latent))
-    return decoded.cpu().numpy()[: len(wave)]
+    return resample(decoded.cpu().numpy(), pipeline.info.sample_rate_hz, rate)[: len(wave)]
 
 
 def _level_difference_db(made: Sequence[Wave], true: Sequence[Wave]) -> float | None:

@@ -86,9 +86,9 @@ def push(folder: Path, repo: str, *, private: bool) -> str:
         ConfigError: the folder is no package.
         CheckpointError: its weights are not as it says, or the hub refuses.
     """
-    entry = find_model(str(folder))
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder", hint="mfv2a models export makes one")
+    entry = find_model(str(folder))
     hub.fetch(entry)  # the digest is compared
     _name_repo(folder / CARD, repo)
     return hub.push(folder, repo, private=private)

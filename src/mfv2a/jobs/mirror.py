@@ -19,7 +19,7 @@ from mfv2a.errors import MediaError, StoreError
 from mfv2a.jobs.report import absolute, encode_json, result_record
 from mfv2a.jobs.reported import REPORT_NAME, names_beside, parse_record
 from mfv2a.media.listed import RemoteFile
-from mfv2a.media.remote import AGAIN_HINT, Remote
+from mfv2a.media.remote import AGAIN_HINT, Remote, whereabouts
 from mfv2a.media.standin import UNTOLD_BYTES, is_stand_in, stand_in
 from mfv2a.records import ItemResult
 
@@ -82,6 +82,7 @@ class Mirror:
         if self.out is None or result.output is None:
             return
         folder, remote = self.out
+        self._check_apart(result)
         made = [*(folder / name for name in names_beside(result.details)), result.output]
         record = result_record(result, folder, self.named)
         marker = f"{MARKERS}/{self.report}/{record['name']}"
@@ -97,6 +98,22 @@ class Mirror:
             raise
         for path in made:
             _let_go(path)
+
+    def _check_apart(self, result: ItemResult) -> None:
+        """Refuses to put an output where its source lies, by whatever names both go.
+
+        Raises:
+            MediaError: it would be replaced; the output is gone here, too.
+        """
+        assert self.out is not None
+        assert result.output is not None
+        folder, remote = self.out
+        source = absolute(result.source)
+        homes = (each.at(_place(source, here)) for here, each in self.inputs if source.is_relative_to(here))
+        place = next(homes, str(source))
+        if whereabouts(place) == whereabouts(remote.at(_place(result.output, folder))):
+            result.output.unlink(missing_ok=True)
+            raise MediaError(result.source, "would be replaced by its own output", hint="use another --out")
 
     def commit(self) -> None:
         """Makes the report there whole, and removes the markers that it holds; a claim without a marker stays.
@@ -117,6 +134,7 @@ class Mirror:
                 lines.write(b"".join(untold))
         if not (folder / self.report).is_file():
             return
+        self._add_others(folder / self.report, remote)
         try:
             remote.put(folder / self.report, self.report)
         except MediaError as error:
@@ -125,14 +143,31 @@ class Mirror:
         kept = {name for name in names if name.endswith(CLAIM) and name.removesuffix(CLAIM) + MARKER not in names}
         markers.remove(sorted(names - kept))
 
-    def _untold(self, markers: Remote, names: set[str]) -> list[bytes]:
-        """The lines of markers, among those of these names, that are newer than what the report here tells."""
+    def _add_others(self, report: Path, remote: Remote) -> None:
+        """Adds what another run has told there since this one began; a store has no lock that would keep it out."""
+        ours, told = set(report.read_bytes().splitlines()), self._told()
+        theirs = []
+        for line in remote.read(self.report).splitlines():
+            record = None if line in ours else parse_record(line)
+            if record is not None and str(record.get("time")) > told.get(str(record.get("name")), ""):
+                theirs.append(line)
+        if theirs:
+            with report.open("ab") as lines:
+                lines.write(b"\n".join([*theirs, b""]))
+
+    def _told(self) -> dict[str, str]:
+        """Outputs that the report here tells of, and when they were made."""
         assert self.out is not None
         told: dict[str, str] = {}
         with suppress(FileNotFoundError), (self.out[0] / self.report).open("rb") as lines:
             for line in lines:
                 if (record := parse_record(line)) is not None:
                     told[str(record.get("name"))] = str(record.get("time"))
+        return told
+
+    def _untold(self, markers: Remote, names: set[str]) -> list[bytes]:
+        """The lines of markers, among those of these names, that are newer than what the report here tells."""
+        told = self._told()
         untold = []
         for name in sorted(names):
             last = told.get(name.removesuffix(MARKER), "")

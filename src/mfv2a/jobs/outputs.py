@@ -209,7 +209,8 @@ def _record_of_moved(found: Found, options: PlanOptions, report: Report, variant
     for suffix in dict.fromkeys((found.relative.suffix, *usual)):
         record = report.record_of(options.out / output_name(found.relative, suffix, variant))
         maker = "" if record is None else str(record["source"])
-        if maker and (_has_gone(maker) or _is_file(maker, found.source)):
+        named = maker in (report.name_of(found.source), str(absolute(found.source)))  # then its last line counts
+        if maker and not named and (_has_gone(maker) or _is_file(maker, found.source)):
             return record
     return None
 

@@ -70,13 +70,14 @@ def scene_quality(
 
     check_measure(measure, on_scenes=True)
     scores: dict[str, list[float]] = {name: [] for name in samplers}
+    rate = pipeline.spec.sample_rate_hz
     for k in range(scenes):
         scene = make_scene(HELD_OUT_SEED + k)
         seed, clip = HELD_OUT_SEED + k, see_scene(scene, pipeline)
         work = pipeline.prepare(clip, prompt=scene.caption, duration_s=scene.duration_s, seed=seed)
         for name, sampler in samplers.items():
-            wave = pipeline.decode(work, pipeline.sample([work], sampler)[0]).samples
-            scores[name].append(_score(measure, scene, wave, pipeline.info.sample_rate_hz))
+            wave = pipeline.decode(work, pipeline.sample([work], sampler)[0], sample_rate_hz=rate).samples
+            scores[name].append(_score(measure, scene, wave, rate))
     weights, found = draw_weights(scenes, 1000, 0), {}
     for name, values in scores.items():
         estimate = mean_estimate(np.array(values), weights)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ from mfv2a.disk import cannot_write
 from mfv2a.errors import MediaError
 from mfv2a.evaluation.spectrum import magnitudes, mel_bands
 from mfv2a.jobs.report import encode_json
+from mfv2a.jobs.writing import FAINT_DBFS
 from mfv2a.media.excerpt import read_excerpt
 from mfv2a.media.thumbnails import encode_levels, film_strip
 from mfv2a.media.whole import replace_whole
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from mfv2a.models.yamnet import Tagger
 
 FOLDER = ".gallery"
-VERSION = 2
+VERSION = 3
 LONGEST_S = 180.0
 """No more of a file than this is drawn and listened to."""
 RATE_HZ = 32_000
@@ -40,6 +42,7 @@ LOW_HZ, NARROW_HZ, WIDE_HZ = 20.0, 8_000.0, 16_000.0
 SHADES, RANGE_DB = 24, 70.0
 PICTURE = (400, 64)  # columns and mel bands of a spectrogram
 TAGS = 5
+SOFT_PEAK = 0.05
 STALE_S = 3600.0  # a temporary file that is older has lost its writer
 
 
@@ -180,6 +183,8 @@ def _listen(output: Path, span_s: float, tagger: Tagger, facts: dict[str, Any]) 
     heard = describe_sound(resample(audio.samples, RATE_HZ, RATE_HZ // 2), RATE_HZ // 2, tagger=tagger, top=TAGS)
     picture, top_hz = draw_spectrogram(audio.samples, RATE_HZ, span_s)
     facts |= {name: heard[name] for name in ("onsets_s", "tags", "bandwidth_hz")}
+    if heard["peak_dbfs"] < FAINT_DBFS:
+        facts["onsets_s"] = []
     facts |= {"top_hz": top_hz, "rms_dbfs": heard["rms_dbfs"], "peak_dbfs": heard["peak_dbfs"]}
     return encode_levels(picture)
 
@@ -194,7 +199,8 @@ def draw_spectrogram(samples: NDArray[np.float32], rate_hz: int, span_s: float) 
 
     Returns:
         Levels [64, 400] uint8 in 24 shades, high frequencies on top, 255 the loudest and 0 what is 70 dB or more
-        below; and its upper edge in Hz: 8 kHz where nothing is heard above, else 16 kHz.
+        below, of a sound without peaks of -26 dBFS as if it had some, for what can hardly be heard is to stay dark;
+        and its upper edge in Hz: 8 kHz where nothing is heard above, else 16 kHz.
     """
     columns, bands = PICTURE
     window = 2 * round(0.02 * rate_hz)
@@ -209,6 +215,7 @@ def draw_spectrogram(samples: NDArray[np.float32], rate_hz: int, span_s: float) 
     filters = mel_bands(rate_hz, window=window, bands=bands, low_hz=LOW_HZ, high_hz=top_hz)
     level = _columns(power @ filters, columns)
     decibels = 10 * np.log10(np.maximum(level, 1e-12) / max(float(level.max(initial=0.0)), 1e-12))
+    decibels += min(0.0, 20 * math.log10(max(float(np.abs(wave).max(initial=0.0)), 1e-6) / SOFT_PEAK))
     shades = np.round(np.clip(1 + decibels / RANGE_DB, 0, 1) * (SHADES - 1))
     if float(level.max(initial=0.0)) <= 1e-12:  # silence has no loudest part
         shades = np.zeros_like(shades)

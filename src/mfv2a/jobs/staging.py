@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from mfv2a.errors import ConfigError, StartError
+from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES
 from mfv2a.jobs.lock import LOCK_NAME, try_lock
 from mfv2a.jobs.mirror import CLAIM, MARKERS, Mirror
 from mfv2a.jobs.reported import REPORT_NAME, shard_of
 from mfv2a.media.listed import RemoteFile, decoded
-from mfv2a.media.remote import WEB, Remote, is_url
+from mfv2a.media.remote import WEB, Remote, is_url, whereabouts
 from mfv2a.media.standin import stand_in
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class _Inputs:
         self.words: list[str] = []
         self.inputs: list[tuple[Path, Remote]] = []
         self.faults: dict[str, str] = {}
-        self._folder, self._out = folder, out
+        self._folder, self._out = folder, whereabouts(out)
         self._brought: set[str] = set()
 
     def add(self, url: str) -> None:
@@ -122,14 +122,18 @@ class _Inputs:
         except StartError as error:
             self._add_fault(url, folder, error)
             return
-        ours = [file for file in files if not _is_below(remote.at(file.relative), self._out)]
+        there = whereabouts(remote.url)
+        ours = [file for file in files if not f"{there}/{file.relative}".startswith(f"{self._out}/")]
         twice = {file.relative for file in ours if _identity(remote, file) in self._brought}
-        brought = _mirror_videos(remote, [file for file in ours if file.relative not in twice], folder, named)
+        left = [file for file in ours if file.relative not in twice]
+        brought, faults = _mirror_videos(remote, left, folder, named)
+        self.faults |= faults
         self._brought |= {_identity(remote, file) for file in brought}
         self.inputs.append((folder, remote))
         if brought or not twice:
             left_out = {str(folder / relative) for relative in twice}
             self.words += [word for word in named if word not in left_out]
+            self.words += [word for word in faults if word not in named]
 
     def _add_fault(self, url: str, folder: Path, error: StartError) -> None:
         """A word for what could not be asked for: it fails like a file that is not there, and the others go on."""
@@ -183,11 +187,11 @@ def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
 
 def _mirror_videos(
     remote: Remote, files: Sequence[RemoteFile], folder: Path, named: Sequence[str]
-) -> Sequence[RemoteFile]:
+) -> tuple[Sequence[RemoteFile], dict[str, str]]:
     """Stand-ins for the videos among files and for those named outright; the prompts beside them are fetched.
 
     Returns:
-        The videos.
+        The videos, and names here of those whose prompts cannot be had, with the reasons: these have no stand-ins.
     """
     folder.mkdir(parents=True)
     outright = {name for name in named if name != str(folder)}
@@ -197,13 +201,18 @@ def _mirror_videos(
         for file in files
         if places[file.relative].suffix.lower() in VIDEO_SUFFIXES or str(places[file.relative]) in outright
     ]
-    prompts = {str(PurePosixPath(file.relative).with_suffix(".txt")) for file in videos}
+    texts, faults = {file.relative: file for file in files}, dict[str, str]()
     for file in videos:
-        _stand_in(remote, remote.look(file) if file.size_bytes is None else file, places[file.relative])
-    for file in files:
-        if file.relative in prompts:
-            remote.fetch(file, places[file.relative])
-    return videos
+        place, text = places[file.relative], str(PurePosixPath(file.relative).with_suffix(".txt"))
+        try:
+            if text in texts and not places[text].exists():
+                remote.fetch(texts[text], places[text])
+        except (MediaError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            faults[str(place)] = f"the text beside it cannot be had: {reason}"
+        else:
+            _stand_in(remote, remote.look(file) if file.size_bytes is None else file, place)
+    return videos, faults
 
 
 def _mirror_outputs(remote: Remote, folder: Path) -> None:
@@ -218,7 +227,7 @@ def _mirror_outputs(remote: Remote, folder: Path) -> None:
     if not files and (reason := remote.why_no_folder()):
         raise ConfigError(f"--out {remote.name} {reason}", hint="check the address")
     marked = [file for file in files if file.relative.startswith(f"{MARKERS}/")]
-    for file in (each for each in files if each not in marked):
+    for file in (each for each in files if not each.relative.startswith(f"{MARKERS}/")):
         if shard_of(file.relative) or file.relative == REPORT_NAME:
             (folder / file.relative).write_bytes(remote.read(file.relative))
         else:
@@ -236,10 +245,6 @@ def _stand_in(remote: Remote, file: RemoteFile, place: Path) -> None:
         stand_in(place, file.size_bytes, file.mtime_ns)
     except OSError as error:
         log.warning("%s/%s is left out: it cannot be mirrored here (%s)", remote.name, file.relative, error.strerror)
-
-
-def _is_below(url: str, folder: str) -> bool:
-    return url.startswith(folder.rstrip("/") + "/")
 
 
 def _remove_stale() -> None:

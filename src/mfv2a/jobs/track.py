@@ -91,7 +91,7 @@ def make_track(
     if loudness_lufs is None:
         gain = limit_peaks(whole, new.sample_rate_hz, folder=folder)
         least = min(float(np.min(piece, initial=1.0)) for _, piece in pieces(gain))
-        facts["limited_db"] = round(-20 * math.log10(least), 2)
+        facts["limited_db"] = abs(round(20 * math.log10(least), 2))
     else:
         most_db = 0.0 if quiet and source is None else MAX_GAIN_DB
         level = level_sound(whole, new.sample_rate_hz, loudness_lufs, max_gain_db=most_db, folder=folder)

@@ -24,6 +24,9 @@ from mfv2a.records import UNCERTAIN_BELOW
 if TYPE_CHECKING:
     from mfv2a.records import Audio
 
+FAINT_DBFS = -50.0
+"""Peak of a sound that can hardly be heard."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
@@ -177,7 +180,9 @@ def markers_of(draft: Draft, onsets_s: Sequence[float]) -> list[Marker]:
 
 
 def hits_of(audio: Audio) -> tuple[float, ...]:
-    """When something begins to sound."""
+    """When something begins to sound; of what can hardly be heard nothing does."""
     from mfv2a.evaluation.listening import listen
 
+    if level_dbfs(audio.samples)["peak_dbfs"] < FAINT_DBFS:
+        return ()
     return listen(audio.samples, audio.sample_rate_hz).onsets_s

@@ -32,7 +32,7 @@ from mfv2a.records import Audio
 # suffix -> libsndfile's format and subtype, FFmpeg's muxer and encoder, the rates in Hz both can write (empty: any)
 FORMATS: dict[str, tuple[str, str, str, str, tuple[int, ...]]] = {
     ".wav": ("WAV", "PCM_24", "wav", "pcm_s24le", ()),
-    ".flac": ("FLAC", "PCM_16", "flac", "flac", ()),
+    ".flac": ("FLAC", "PCM_24", "flac", "flac", ()),
     ".ogg": ("OGG", "VORBIS", "ogg", "libvorbis", ()),
     ".opus": ("OGG", "OPUS", "ogg", "libopus", (8000, 12000, 16000, 24000, 48000)),
     ".mp3": (

@@ -227,11 +227,12 @@ def _raise_failure(talk: str, returncode: int, path: Path, out: Path) -> None:
     if any(words in talk for words in DISK_IS_FULL):
         raise StartError(f"the disk is full: no room in {out.parent}", hint="free some space and run again")
     if "Error opening output" in talk and any(words in talk for words in FORBIDDEN):
-        raise MediaError(out, f"cannot be written: {lines[0]}", hint="look at the folder: may files be made there?")
+        raise MediaError(path, f"its output cannot be written: {lines[0]}", hint=f"may files be made in {out.parent}?")
     if lines:
         message = lines[0]
     elif returncode == -getattr(signal, "SIGXFSZ", 0):
-        raise MediaError(out, "would be larger than a file is allowed to be here", hint="raise it: ulimit -f unlimited")
+        told = "its output would be larger than a file is allowed to be here"
+        raise MediaError(path, told, hint="raise the limit: ulimit -f unlimited")
     else:
         message = f"ffmpeg ended with code {returncode}"
     raise MediaError(path, f"ffmpeg: {message}", detail="\n".join(lines[-DETAIL_LINES:]))

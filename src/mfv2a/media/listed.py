@@ -5,6 +5,7 @@ Nothing is asked for here; `media.remote` does that.
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -50,10 +51,11 @@ def decoded(files: Iterable[RemoteFile]) -> tuple[list[RemoteFile], dict[str, st
     found = list(files)
     taken, raw = {file.relative for file in found}, dict[str, str]()
     for number, file in enumerate(found):
-        place = unquote(file.relative)
+        address = html.unescape(file.relative)
+        place = unquote(address)
         if place not in taken and is_safe(place) and UNFIT.isdisjoint(place):
             taken.add(place)
-            raw[place] = file.relative
+            raw[place] = address
             found[number] = replace(file, relative=place)
     return found, raw
 

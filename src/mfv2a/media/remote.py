@@ -197,6 +197,21 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
+def whereabouts(place: str) -> str:
+    """A file or folder by its URL or path, in one spelling: no two of them are the same place.
+
+    Raises:
+        ConfigError, StartError: the protocol is unknown, or cannot be asked.
+    """
+    if not is_url(place):
+        return f"file://{os.path.realpath(place)}"
+    if place.startswith(WEB):
+        return place.rstrip("/")
+    system, root = _open(place)
+    protocol = min(_protocols(system))
+    return f"{protocol}://{os.path.realpath(root) if protocol == 'file' else root.strip('/')}"
+
+
 def _open(url: str, *, encoded: bool = False) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TypedDict
 
 from mfv2a.models.bigvgan import BigVGAN
+from mfv2a.models.extension import Extended
 from mfv2a.models.griffinlim import GriffinLim
 from mfv2a.models.istft import ISTFTVocoder
 
-Vocoder = GriffinLim | ISTFTVocoder | BigVGAN
+Vocoder = GriffinLim | ISTFTVocoder | Extended | BigVGAN
 SPECTRA_S = 30.0
 NETWORK_S = 20.0  # of a network, which needs far more memory than iterations over spectra
 

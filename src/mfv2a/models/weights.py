@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mfv2a.disk import writing
 from mfv2a.errors import CheckpointError
 from mfv2a.models.compact import SyncConfig, SyncEncoder
+from mfv2a.models.extension import BandwidthExtension, ExtensionConfig
 from mfv2a.models.istft import ISTFTConfig, ISTFTVocoder
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 from mfv2a.models.reading import Reader, ReaderConfig
@@ -27,6 +28,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "vae": (VAE, VAEConfig),
     "sync": (SyncEncoder, SyncConfig),
     "vocoder": (ISTFTVocoder, ISTFTConfig),
+    "extension": (BandwidthExtension, ExtensionConfig),
     "generator": (MMAudio, MMAudioConfig),
     "reader": (Reader, ReaderConfig),
 }

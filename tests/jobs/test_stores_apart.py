@@ -1,0 +1,79 @@
+"""Stores and folders that are one place under several names, and runs that share a store: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from made_videos import make_video
+from mfv2a.cli import main
+from mfv2a.jobs.mirror import Mirror
+from mfv2a.media.remote import whereabouts
+
+TINY = ["--model", "tiny"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+@pytest.mark.parametrize(
+    ("source", "out"),
+    [
+        ("in", "file://{here}/in"),
+        ("{here}/in/", "local://{here}/in"),
+        ("file://{here}/in", "in"),
+        ("file://{here}/in", "local:///{here}/in/"),
+        ("file://{here}/in", "link"),
+        ("link", "file://{here}/in"),
+    ],
+)
+def test_no_source_is_replaced_by_its_own_output_whatever_both_are_called(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], source: str, out: str
+) -> None:
+    video = make_video(Path("in/a.mp4"), seconds=0.4)
+    Path("link").symlink_to("in")
+    content = video.read_bytes()
+    words = [each.format(here=tmp_path) for each in (source, "--out", out)]
+    assert main(["dub", *words, "--overwrite", *TINY]) != 0
+    assert video.read_bytes() == content
+    assert sorted(path.suffix for path in Path("in").glob("a*")) == [".mp4"]
+    said = capsysbinary.readouterr().err
+    assert b"replaced by its own output" in said or b"nothing to dub" in said or b"itself" in said
+
+
+def test_one_place_has_one_spelling(tmp_path: Path) -> None:
+    Path("in").mkdir()
+    Path("link").symlink_to("in")
+    places = ["in", "in/", "./in", "link", f"file://{tmp_path}/in", f"local://{tmp_path}/in/", str(tmp_path / "in")]
+    assert len({whereabouts(place) for place in places}) == 1
+    assert whereabouts("memory://in/a") == whereabouts("memory:///in/a/") != whereabouts("memory://in/b")
+
+
+def test_two_runs_into_one_store_keep_each_others_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        make_video(Path(name, f"{name}.mp4"), seconds=0.4)
+    dub = {name: ["dub", name, "--out", "memory://out", *TINY] for name in ("a", "b")}
+    commit, other = Mirror.commit, [dub["b"]]
+
+    def after_the_other(self: Mirror) -> None:
+        if other:
+            assert main(other.pop()) == 0
+        commit(self)
+
+    monkeypatch.setattr(Mirror, "commit", after_the_other)
+    assert main(dub["a"]) == 0
+    lines = MemoryFileSystem.store["/out/report.jsonl"].getvalue().splitlines()
+    assert sorted(json.loads(line)["name"] for line in lines) == ["a.mp4", "b.mp4"]
+    for name in ("a", "b"):
+        assert main(dub[name]) == 0
+    lines = MemoryFileSystem.store["/out/report.jsonl"].getvalue().splitlines()
+    assert sorted(json.loads(line)["status"] for line in lines) == ["ok", "ok", "skipped", "skipped"]
