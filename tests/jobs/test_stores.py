@@ -56,6 +56,7 @@ class Server(ThreadingHTTPServer):
         self.tells_size, self.wanted_query = True, ""
         self.refused: dict[str, int] = {}
         self.silence = threading.Event()
+        self.strict = False
 
     @property
     def url(self) -> str:
@@ -78,6 +79,8 @@ class Answers(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         path = unquote(path)
         inside = [name for name in self.server.videos if f"/{name}".startswith(path.rstrip("/") + "/")]
+        if inside and self.server.strict and not path.endswith("/"):  # it does not lead from /in to /in/
+            return self.send_error(404)
         if inside:
             below = [name.removeprefix(path.strip("/")).strip("/") for name in inside]
             data = "".join(f'<a href="{quote(name)}">x</a>' for name in below).encode()
@@ -246,6 +249,13 @@ def test_an_address_that_would_lead_out_of_the_folder_stays_as_it_is() -> None:
     found, raw = decoded(RemoteFile(name, 1, 1) for name in names)
     assert [file.relative for file in found] == [*names[:3], "c/d.mp4", *names[4:]]
     assert raw == {"c/d.mp4": "c%2Fd.mp4"}
+
+
+def test_a_folder_is_asked_for_with_the_slash_that_it_is_named_with(server: Server) -> None:
+    server.videos = {f"in/{name}": data for name, data in server.videos.items()}
+    server.strict = True
+    assert main(["dub", f"{server.url}/in/", "--out", "o", *TINY]) == 0
+    assert sorted(path.name for path in Path("o").glob("*.mp4")) == ["a.mp4", "b.mp4"]
 
 
 def test_names_in_a_page_are_read_as_a_page_has_them() -> None:

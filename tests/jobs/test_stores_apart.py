@@ -50,6 +50,13 @@ def test_no_source_is_replaced_by_its_own_output_whatever_both_are_called(
     assert b"replaced by its own output" in said or b"nothing to dub" in said or b"itself" in said
 
 
+@pytest.mark.parametrize("word", ["[2024] x/videos", "[2024] x", "[2024] x/videos/a.mp4", "[2024] x/*/a.mp4"])
+def test_brackets_in_the_name_of_a_folder_are_no_glob(tmp_path: Path, word: str) -> None:
+    make_video(Path("[2024] x/videos/a.mp4"), seconds=0.4)
+    assert main(["dub", f"file://{tmp_path}/{word}", "--out", "out", *TINY]) == 0
+    assert [path.name for path in Path("out").rglob("*.mp4")] == ["a.mp4"]
+
+
 def test_one_place_has_one_spelling(tmp_path: Path) -> None:
     Path("in").mkdir()
     Path("link").symlink_to("in")

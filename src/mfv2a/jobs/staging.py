@@ -169,16 +169,23 @@ def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
         return Remote(parent, asks + query), [RemoteFile(name, None, 0)], [str(folder / name)]
     parts = url.rstrip("/").split("/")
     wild = next((number for number, part in enumerate(parts) if any(sign in part for sign in "*?[")), None)
-    if wild == len(parts) - 1:  # a name may hold such signs: what is there under this very name counts first
+    plain = wild is not None and not any(sign in url for sign in "*?")  # a bracket is rather a name's than a glob's
+    if plain or wild == len(parts) - 1:  # a name may hold such signs: what is there under this very name counts first
         remote, name = Remote("/".join(parts[:-1])), parts[-1]
         if exact := [file for file in remote.files(glob.escape(name)) if file.relative == name]:
             return remote, exact, [str(folder / name)]
+    if plain and (files := Remote("/".join(parts)).files(slash=url.endswith("/"))):
+        return Remote("/".join(parts)), files, [str(folder)]
     if wild is not None:
-        remote = Remote("/".join(parts[:wild]))
-        files = remote.files("/".join(parts[wild:]))
-        return remote, files, [str(folder / file.relative) for file in files] or [str(folder / "/".join(parts[wild:]))]
+        stars = next((number for number, part in enumerate(parts) if any(sign in part for sign in "*?")), wild)
+        files = Remote("/".join(parts[:stars])).files("/".join(parts[stars:])) if stars > wild else []
+        first = stars if files else wild
+        remote = Remote("/".join(parts[:first]))
+        files = files or remote.files("/".join(parts[wild:]))
+        words = [str(folder / file.relative) for file in files]
+        return remote, files, words or [str(folder / "/".join(parts[wild:]))]
     remote = Remote("/".join(parts))
-    files = remote.files()
+    files = remote.files(slash=url.endswith("/"))
     if files and any(file.relative for file in files):
         return remote, files, [str(folder)]
     remote = Remote("/".join(parts[:-1]))  # a file, or nothing

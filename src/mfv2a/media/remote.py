@@ -5,6 +5,7 @@ Here alone fsspec is asked. This file does not know what the files are. They are
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import time
@@ -63,19 +64,27 @@ class Remote:
         system, root = _open(self.url, encoded=bool(self.query))
         return system, f"{root}/{self.raw.get(relative, relative)}{self.query}"
 
-    def files(self, pattern: str = "") -> list[RemoteFile]:
+    def files(self, pattern: str = "", *, slash: bool = False) -> list[RemoteFile]:
         """All files below it, by name, or those that a glob names.
+
+        Args:
+            pattern: the glob, "" for all files.
+            slash: ask a web server for the folder with a slash at its end; not all servers lead from one to the other.
 
         Raises:
             ConfigError: the protocol is unknown, or its package is not installed.
             StartError: the store cannot be asked.
         """
         system, root = _open(self.url)
+        place = f"{root}/" if slash and self.url.startswith(WEB) else root
 
         def listed() -> Mapping[str, Any]:
-            found = system.glob(f"{root}/{pattern}", detail=True) if pattern else system.find(root, detail=True)
+            if pattern:
+                found = system.glob(f"{glob.escape(root)}/{pattern}", detail=True)
+            else:
+                found = system.find(place, detail=True)
             if not found and self.url.startswith(WEB):
-                system.info(root)  # which says whether there is a server at all
+                system.info(place)  # which says whether there is a server at all
             return dict(found)
 
         try:
