@@ -84,3 +84,14 @@ def test_two_runs_into_one_store_keep_each_others_reports(monkeypatch: pytest.Mo
         assert main(dub[name]) == 0
     lines = MemoryFileSystem.store["/out/report.jsonl"].getvalue().splitlines()
     assert sorted(json.loads(line)["status"] for line in lines) == ["ok", "ok", "skipped", "skipped"]
+
+
+def test_texts_in_folders_below_go_with_their_videos() -> None:
+    store = MemoryFileSystem()
+    video = make_video(Path("made/a.mp4"), seconds=0.4).read_bytes()
+    for place, text in (("sub/deep/a", b"rain"), ("b", b"wind")):
+        store.pipe_file(f"/in/{place}.mp4", video)
+        store.pipe_file(f"/in/{place}.txt", text)
+    assert main(["dub", "memory://in", "--out", "out", *TINY]) == 0
+    lines = [json.loads(line) for line in Path("out/report.jsonl").read_text().splitlines()]
+    assert {line["name"]: line["settings"]["prompt"] for line in lines} == {"b.mp4": "wind", "sub/deep/a.mp4": "rain"}

@@ -213,6 +213,7 @@ def _mirror_videos(
         place, text = places[file.relative], str(PurePosixPath(file.relative).with_suffix(".txt"))
         try:
             if text in texts and not places[text].exists():
+                places[text].parent.mkdir(parents=True, exist_ok=True)
                 remote.fetch(texts[text], places[text])
         except (MediaError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
