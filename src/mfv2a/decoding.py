@@ -23,7 +23,7 @@ from mfv2a.pipeline import Pipeline, Work
 from mfv2a.timeline import Window, blended, crossfaded
 
 RESAMPLE_S = 10.0
-HALO = 4096  # samples on either side that a resampling filter may reach over; it needs under 1,600 from 192 to 8 kHz
+HALO = 4096  # samples on either side that a resampling filter may reach over; it needs under 800 from 192 to 8 kHz
 
 
 def wave_blocks(pipeline: Pipeline, latent: Tensor, seconds: dict[str, float]) -> Iterator[Tensor]:

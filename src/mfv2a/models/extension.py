@@ -11,6 +11,7 @@ the envelope told apart from what fills it, as in spectral band replication: Die
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -120,9 +121,9 @@ class BandwidthExtension(nn.Module):
         """The upper octave [B, 2 S] of given levels [B, high_bands, T], of the spectrum [B, K, T] of the lower one."""
         c = self.config
         mirrored = spectrum[:, :-1].flip(1).conj()  # bin K + j holds what K - j does
-        gain = (levels - band_levels(mirrored, c.high_bands)) / 2
+        gain = (levels - band_levels(mirrored, c.high_bands)) * (math.log(10) / 2)
         gain = F.interpolate(gain.transpose(1, 2), c.n_fft // 2, mode="linear").transpose(1, 2)
-        whole = torch.cat([torch.zeros_like(spectrum), 2 * mirrored * torch.pow(10.0, gain)], 1)
+        whole = torch.cat([torch.zeros_like(spectrum), mirrored * (2 * gain.exp())], 1)
         return torch.istft(whole, 2 * c.n_fft, 2 * c.hop, window=self.wide_window, length=2 * length)
 
     def spectrum(self, wave: Tensor) -> Tensor:

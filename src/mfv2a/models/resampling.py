@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-SHARP = 64
-"""Zero crossings of the filter to either side: it falls within the last 3 % of the band."""
+SHARP = 32
+"""Zero crossings of the filter to either side: it falls within the last 5 % of the band."""
 
 
 def resample(wave: Tensor, old_hz: int, new_hz: int) -> Tensor:
