@@ -173,10 +173,10 @@ def tiny_parts(entry: Checkpoint, device: torch.device, dtype: torch.dtype, rand
 def _compact(
     entry: Checkpoint, load: Callable[[str], Any], roles: Set[str], device: torch.device, dtype: torch.dtype
 ) -> Parts:
-    if extended := "extension" in roles and "vocoder" in roles:
-        _check_rate(entry, 2 * COMPACT.sample_rate_hz)
-    else:
-        _check_rate(entry, COMPACT.sample_rate_hz)
+    extended = "extension" in roles
+    if extended and "vocoder" not in roles:
+        raise ConfigError(f"{entry.name} has an extension and no vocoder", hint="name a vocoder among its components")
+    _check_rate(entry, (2 if extended else 1) * COMPACT.sample_rate_hz)
 
     def decoders() -> tuple[Any, Any]:
         from mfv2a.models.extension import Extended

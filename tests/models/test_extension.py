@@ -168,3 +168,11 @@ def test_scenes_are_measured_at_the_rate_of_the_codec() -> None:
     assert coded.shape == wave.shape
     spectrum = torch.fft.rfft(torch.from_numpy(coded)).abs()
     assert spectrum[len(spectrum) // 2 :].square().mean() > 0.1 * spectrum.square().mean()  # white up to 8 kHz
+
+
+def test_an_extension_without_a_vocoder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_register(tmp_path, monkeypatch, more='extension = "embedded-extension"', rate=2 * RATE)
+    path = tmp_path / "own.toml"
+    path.write_text(path.read_text().replace('vocoder = "embedded-vocoder"\n', ""))
+    with pytest.raises(ConfigError, match="an extension and no vocoder"):
+        load_pipeline("narrow", device="cpu")

@@ -82,12 +82,12 @@ class Mirror:
         if self.out is None or result.output is None:
             return
         folder, remote = self.out
-        self._check_apart(result)
         made = [*(folder / name for name in names_beside(result.details)), result.output]
         record = result_record(result, folder, self.named)
         marker = f"{MARKERS}/{self.report}/{record['name']}"
         claims = [{"output": self.named(str(absolute(path))), "source": record["source"]} for path in made]
         try:
+            self._check_apart(result)
             _put_bytes(remote, b"".join(map(encode_json, claims)), marker + CLAIM, folder)
             for path in made:
                 remote.put(path, _place(path, folder))
@@ -103,7 +103,7 @@ class Mirror:
         """Refuses to put an output where its source lies, by whatever names both go.
 
         Raises:
-            MediaError: it would be replaced; the output is gone here, too.
+            MediaError: it would be replaced.
         """
         assert self.out is not None
         assert result.output is not None
@@ -112,7 +112,6 @@ class Mirror:
         homes = (each.at(_place(source, here)) for here, each in self.inputs if source.is_relative_to(here))
         place = next(homes, str(source))
         if whereabouts(place) == whereabouts(remote.at(_place(result.output, folder))):
-            result.output.unlink(missing_ok=True)
             raise MediaError(result.source, "would be replaced by its own output", hint="use another --out")
 
     def commit(self) -> None:

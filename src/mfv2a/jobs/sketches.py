@@ -25,7 +25,7 @@ from mfv2a.disk import cannot_write
 from mfv2a.errors import MediaError
 from mfv2a.evaluation.spectrum import magnitudes, mel_bands
 from mfv2a.jobs.report import encode_json
-from mfv2a.jobs.writing import FAINT_DBFS
+from mfv2a.jobs.sound import FAINT_DBFS
 from mfv2a.media.excerpt import read_excerpt
 from mfv2a.media.thumbnails import encode_levels, film_strip
 from mfv2a.media.whole import replace_whole

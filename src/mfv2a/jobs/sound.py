@@ -21,6 +21,7 @@ LARGEST_RATIO = 4_000_000
 """Of the product of two rates over their common divisor: as many taps the resampling filter has, at all its phases."""
 MOST_STEPS = 1000
 LOUDNESS_LUFS = (-60.0, -5.0)
+FAINT_DBFS = -50.0  # peak of a sound that can hardly be heard
 _BLOCK_SAMPLES = 1 << 18
 
 

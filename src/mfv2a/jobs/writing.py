@@ -12,7 +12,7 @@ from mfv2a.errors import MediaError
 from mfv2a.jobs.drafts import Candidate, Draft
 from mfv2a.jobs.plan import Item
 from mfv2a.jobs.report import absolute
-from mfv2a.jobs.sound import level_dbfs
+from mfv2a.jobs.sound import FAINT_DBFS, level_dbfs
 from mfv2a.jobs.track import Track
 from mfv2a.media.audio import write_audio
 from mfv2a.media.markers import Marker, write_markers
@@ -23,9 +23,6 @@ from mfv2a.records import UNCERTAIN_BELOW
 
 if TYPE_CHECKING:
     from mfv2a.records import Audio
-
-FAINT_DBFS = -50.0
-"""Peak of a sound that can hardly be heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

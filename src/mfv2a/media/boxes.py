@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -78,23 +78,25 @@ class Edits:
     leaps: bool
 
 
-def read_edits(path: Path, kind: str) -> list[Edits]:
-    """What the edit lists of the tracks of a kind show, in order.
+def read_edits(path: Path, kind: str, streams: Sequence[int]) -> dict[int, Edits]:
+    """What the edit lists of the tracks of a kind show, by the indices of their streams.
 
     Args:
         path: an MP4 or QuickTime file; of one whose boxes cannot be read nothing is said.
         kind: "vide" or "soun".
+        streams: indices of the streams of that kind, in the file's order, covers left out.
     """
     try:
         with path.open("rb") as file:
             movie, tracks = read_tracks(file)
             if not movie:
-                return []
+                return {}
             _, at, _ = _HEADER[_read(file, movie, movie + 1)[0]]
             clock = struct.unpack(">I", _read(file, movie + at, movie + at + 4))[0]
-        return [_edits(track, clock) for track in tracks if track.kind == kind]
+        found = [_edits(track, clock) for track in tracks if track.kind == kind]
+        return dict(zip(streams, found, strict=False))
     except (OSError, KeyError, IndexError, ZeroDivisionError, struct.error):
-        return []
+        return {}
 
 
 def _edits(track: Track, clock: int) -> Edits:

@@ -130,8 +130,8 @@ def _check_edits(info: VideoInfo) -> None:
     """
     if "mov" in info.container.split(","):
         pictures = [each.index for each in info.streams if each.kind == "video" and not each.is_cover]
-        edits = dict(zip(pictures, read_edits(info.path, "vide"), strict=False))
-        if info.picture_index in edits and edits[info.picture_index].leaps:
+        edits = read_edits(info.path, "vide", pictures).get(info.picture_index)
+        if edits is not None and edits.leaps:
             raise MediaError(info.path, "has an edit list that joins pieces of its picture", hint=PIECES_HINT)
 
 

@@ -231,7 +231,7 @@ def _edits(container: Any, picture: Any, path: Path) -> Edits | None:
     if "mov" not in container.format.name.split(","):
         return None
     pictures = [stream.index for stream in container.streams.video if not is_cover(stream)]
-    return dict(zip(pictures, read_edits(path, "vide"), strict=False)).get(picture.index)
+    return read_edits(path, "vide", pictures).get(picture.index)
 
 
 def _first_frame(container: Any, picture: Any, path: Path) -> tuple[int, float]:

@@ -183,7 +183,7 @@ def check_beside(info: VideoInfo, plan: MuxPlan, beside: Sequence[int]) -> None:
     if beside and plan.container in ONE_SOUND:
         raise MediaError(info.path, f"{plan.suffix} holds one track of sound only", hint=BESIDE_HINT)
     sounds = [each.index for each in info.streams if each.kind == "audio"]
-    edits = dict(zip(sounds, read_edits(info.path, "soun"), strict=False)) if "mov" in info.container.split(",") else {}
+    edits = read_edits(info.path, "soun", sounds) if "mov" in info.container.split(",") else {}
     for index in beside:
         if index in edits and edits[index].leaps:
             raise MediaError(info.path, "has an edit list that joins pieces of its sound", hint=PIECES_HINT)
