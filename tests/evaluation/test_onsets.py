@@ -77,11 +77,47 @@ def test_silence_and_emptiness_have_no_hits():
     assert len(detect_onsets(np.zeros(3, np.float32), RATE)) == 0
 
 
-def test_a_steady_noise_and_a_steady_tone_have_at_most_their_beginning():
-    noise = np.random.default_rng(1).standard_normal(4 * RATE).astype(np.float32) * 0.1
-    tone = np.sin(2 * np.pi * 500 * np.arange(4 * RATE) / RATE).astype(np.float32)
-    assert len(detect_onsets(noise, RATE)) <= 2
-    assert len(detect_onsets(tone, RATE)) <= 2
+def colored_noise(seed, slope, *, seconds=4.0):
+    """Noise whose magnitude falls with frequency to the power of `slope`: 0 white, 0.5 pink, 1 brown."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(round(seconds * RATE)))
+    return np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 32.0) ** slope).astype(np.float32)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_what_sounds_steadily_from_end_to_end_has_no_hit(slope):
+    assert sum(len(detect_onsets(colored_noise(seed, slope), RATE)) for seed in range(20)) == 0
+
+
+@pytest.mark.parametrize("tone_hz", [110.0, 261.6, 500.0, 1397.0])
+@pytest.mark.parametrize("phase", [0.0, 0.7, 1.6])
+def test_a_steady_chord_has_no_hit(tone_hz, phase):
+    times = np.arange(4 * RATE) / RATE
+    chord = sum(np.sin(2 * np.pi * tone_hz * k * times + k * phase) / k for k in range(1, 6))
+    assert len(detect_onsets(chord.astype(np.float32), RATE)) == 0
+
+
+@pytest.mark.parametrize("kind", ["noise", "tone"])
+@pytest.mark.parametrize("rise_s", [0.5, 1.0, 2.5])
+def test_what_swells_slowly_has_no_hit(kind, rise_s):
+    wave = colored_noise(5, 0.5) if kind == "noise" else np.sin(2 * np.pi * 500 * np.arange(4 * RATE) / RATE)
+    swell = np.minimum(1, np.arange(4 * RATE) / (rise_s * RATE))
+    assert len(detect_onsets((wave * swell).astype(np.float32), RATE)) == 0
+
+
+@pytest.mark.parametrize("seconds", [0.9, 1.3, 2.0, 2.55])
+def test_a_sound_that_is_cut_has_no_hit_at_the_cut(seconds):
+    noise = colored_noise(3, 0.5)
+    wave = clicks([0.3, 1.1], decay_s=0.2) + 0.05 * noise / np.abs(noise).max()
+    found = detect_onsets(wave[: round(seconds * RATE)], RATE)
+    np.testing.assert_allclose(found, [time for time in (0.3, 1.1) if time < seconds], atol=0.03)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.004, 0.02, 0.05])
+@pytest.mark.parametrize("beside", ["noise", "tone"])
+def test_a_hit_that_a_steady_sound_begins_with_is_found(start, beside):
+    steady = colored_noise(1, 0.5) if beside == "noise" else np.sin(2 * np.pi * 500 * np.arange(4 * RATE) / RATE)
+    wave = clicks([start, 1.5]) + 0.1 * steady / np.abs(steady).max()
+    np.testing.assert_allclose(detect_onsets(wave.astype(np.float32), RATE), [start, 1.5], atol=0.04)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.evaluation.onsets import ENVELOPE, OnsetConfig, band_flux, flux_envelope, onset_bands, pick_onsets
-from mfv2a.evaluation.spectrum import Floats, magnitudes
+from mfv2a.evaluation.spectrum import Floats, inside_magnitudes
 from mfv2a.models.yamnet import HOP, PATCH_FRAMES, PATCH_HOP, SAMPLE_RATE_HZ, WINDOW, Tagger, at_tagger_rate
 
 PATCH_SAMPLES = HOP * PATCH_HOP  # from one patch of the tagger to the next
@@ -63,7 +63,7 @@ def listen(
     for block, first, last, is_end in _blocks(samples, sample_rate_hz):
         for config, kept in zip(configs, bands, strict=True):
             window, hop, filters = onset_bands(SAMPLE_RATE_HZ, config)
-            spectra = magnitudes(block, window=window, hop=hop)[first // hop : (last + hop * is_end) // hop]
+            spectra = inside_magnitudes(block, window=window, hop=hop)[first // hop : (last + hop * is_end) // hop]
             kept.append(spectra @ filters)
         if tagger is not None:
             end = len(block) if is_end else last + _REACH

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.evaluation.spectrum import Floats, magnitudes, mel_bands
+from mfv2a.evaluation.spectrum import Floats, inside_magnitudes, mel_bands
 
 HOP_S = 0.01
 _CHUNK_FRAMES = 4096
@@ -122,7 +122,7 @@ def spectral_flux(wave: Floats, sample_rate_hz: int, config: OnsetConfig | None 
     """
     config = config or OnsetConfig()
     window, hop, filters = onset_bands(sample_rate_hz, config)
-    return band_flux(magnitudes(wave, window=window, hop=hop) @ filters, config)
+    return band_flux(inside_magnitudes(wave, window=window, hop=hop) @ filters, config)
 
 
 def onset_bands(sample_rate_hz: int, config: OnsetConfig) -> tuple[int, int, Floats]:
@@ -147,22 +147,26 @@ def band_flux(bands: Floats, config: OnsetConfig) -> Floats:
     if peak < 1e-6:
         return np.zeros(len(bands), np.float32)
     # What goes on as it began has always been there; a hit at the very start stands out of what follows.
-    before = np.median(np.log1p(config.gain * bands[: round(config.around_s / HOP_S)] / peak), axis=0, keepdims=True)
-    past = np.repeat(before, config.lag, axis=0)
+    first = np.log1p(config.gain * bands[: round(config.around_s / HOP_S)] / peak)
+    past = np.repeat(np.median(_widened(first), axis=0, keepdims=True), config.lag, axis=0)
     parts = []
     for start in range(0, len(bands), _CHUNK_FRAMES):  # hours of sound must not stand there several times
-        level = np.concatenate([past, np.log1p(config.gain * bands[start : start + _CHUNK_FRAMES] / peak)])
-        past, earlier = level[-config.lag :], level[: -config.lag]
-        # The past is widened by a band on each side, so that a gliding tone is no new sound.
-        widened = np.maximum(earlier, np.maximum(np.roll(earlier, 1, axis=1), np.roll(earlier, -1, axis=1)))
-        parts.append(np.maximum(level[config.lag :] - widened, 0.0).mean(axis=1))
+        level = np.log1p(config.gain * bands[start : start + _CHUNK_FRAMES] / peak)
+        earlier = np.concatenate([past, _widened(level)])
+        past = earlier[-config.lag :]
+        parts.append(np.maximum(level - earlier[: len(level)], 0.0).mean(axis=1))
     return np.concatenate(parts).astype(np.float32)
 
 
+def _widened(level: Floats) -> Floats:
+    """Levels [F, M], each the highest of three neighbouring bands: so a gliding tone is no new sound."""
+    return np.maximum(level, np.maximum(np.roll(level, 1, axis=1), np.roll(level, -1, axis=1)))
+
+
 def _sliding(values: Floats, reach_s: float, kind: Literal["median", "max"]) -> Floats:
-    """Median or maximum of [F] over `reach_s` seconds to both sides; silence lies outside."""
+    """Median or maximum of [F] over `reach_s` seconds to both sides; outside lies what is inside, mirrored."""
     reach = max(1, round(reach_s / HOP_S))
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, reach), 2 * reach + 1)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, reach, mode="reflect"), 2 * reach + 1)
     chunks = (windows[start : start + _CHUNK_FRAMES] for start in range(0, len(windows), _CHUNK_FRAMES))
     parts = [np.median(part, axis=1) if kind == "median" else part.max(axis=1) for part in chunks]
     return np.concatenate(parts).astype(np.float32)
