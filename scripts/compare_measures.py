@@ -138,11 +138,12 @@ def base_work(work: Any) -> Any:
 def figures(clips: HeldOut, waves: Sequence[Rows], rows: Rows, plan: Plan, base: Pipeline) -> dict[str, Any]:
     """Distances of made sounds and, of scenes, onsets, classes and log-mel."""
     true, coded, made = clips.true[:, :MEANS], clips.coded[:, :MEANS], rows[:, :MEANS]
+    width, own = median_distance(true), np.arange(len(made)) * -(-len(true) // len(made))  # those that were thinned
     numbers: dict[str, Any] = {
         "clips": len(rows),
-        "kernel": gaussian_kernel_distance(made, true, bandwidth=median_distance(true)),
+        "kernel": gaussian_kernel_distance(made, true, bandwidth=width, own=own),
         "frechet": frechet_distance(made, true),
-        "kernel_coded": gaussian_kernel_distance(made, coded, bandwidth=median_distance(true)),
+        "kernel_coded": gaussian_kernel_distance(made, coded, bandwidth=width, own=own),
         "frechet_coded": frechet_distance(made, coded),
         "log_mel": float(np.mean([log_mel_distance(a, b, SAMPLE_RATE_HZ) for a, b in pairs(waves, clips.waves)])),
     }
@@ -176,7 +177,9 @@ def measure_reference(plan: Plan, records: Path) -> None:
             **halves(true),
         }
         numbers |= {
-            "codec_kernel": gaussian_kernel_distance(coded, true, bandwidth=median_distance(true)),
+            "codec_kernel": gaussian_kernel_distance(
+                coded, true, bandwidth=median_distance(true), own=np.arange(0, len(true), EVERY[name])
+            ),
             "codec_frechet": frechet_distance(coded, true),
         }
         if name == "scenes":

@@ -90,11 +90,11 @@ def describe(made: list[Tensor], true: list[Tensor], seconds: float, tagger: Tag
     rows = embed_sounds([wave.numpy() for wave in made], tagger, sample_rate_hz=RATE_HZ)[:, :MEANS]
     here, there = tags(made, tagger), tags(true, tagger)
     level = [20 * float(torch.log10((a.std() + 1e-6) / (b.std() + 1e-6))) for a, b in zip(made, true, strict=True)]
-    pairs = zip(made, true, strict=True)
+    pairs, width = zip(made, true, strict=True), median_distance(known)
     return {
         "first tag in three": interval([float(b[0] in a[:3]) for a, b in zip(here, there, strict=True)]),
         "of five tags": interval([len(set(a) & set(b)) / 5 for a, b in zip(here, there, strict=True)]),
-        "kernel": f"{gaussian_kernel_distance(rows, known, bandwidth=median_distance(known)):.4f}",
+        "kernel": f"{gaussian_kernel_distance(rows, known, bandwidth=width, own=np.arange(len(rows))):.4f}",
         "frechet": f"{frechet_distance(rows, known):.1f}",
         "mrstft": interval([float(spectral_distance(a[None], b[None])) for a, b in pairs]),
         "level, dB": interval(level),

@@ -37,7 +37,7 @@ def make_work(pipeline: Pipeline, duration_s: float, **changes: object) -> tuple
     return work, torch.randn(count, channels, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize(("duration_s", "rate_hz"), [(130.37, 16000), (64.21, 48000), (61.0, 44100), (71.3, 8000)])
+@pytest.mark.parametrize(("duration_s", "rate_hz"), [(91.37, 16000), (64.21, 48000), (61.0, 44100), (71.3, 8000)])
 def test_blocks_are_the_whole(pipeline: Pipeline, tmp_path: Path, duration_s: float, rate_hz: int) -> None:
     work, latent = make_work(pipeline, duration_s)
     seconds: dict[str, float] = {}

@@ -36,10 +36,35 @@ def test_kernel_distance_is_unbiased_around_zero_and_grows_with_a_shift():
     assert kernel_distance(rows(40, 4), rows(40, 4, 1, shift=1.0)) > 5 * np.std(alike)
 
 
-def test_kernel_distance_is_that_of_training():
-    first, second = rows(30, 8), rows(20, 8, 1, shift=0.5)
+def test_kernel_distance_of_pairs_is_that_of_training():
+    first, second = rows(30, 8), rows(30, 8, 1, shift=0.5)
     theirs = validation.kernel_distance(torch.from_numpy(first), torch.from_numpy(second))
-    assert kernel_distance(first, second) == pytest.approx(theirs)
+    assert kernel_distance(first, second, own=np.arange(30)) == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("count", [2, 12, 50])
+def test_a_copy_has_no_kernel_distance_and_no_draw_of_it_has(count):
+    first, owners = rows(count, 64), np.arange(count)
+    assert kernel_distance(first, first) < -0.01  # taken for another set, its own rows lie too near
+    assert kernel_distance(first, first, own=owners) == pytest.approx(0, abs=1e-9)
+    weights = draw_weights(count, 20, 0)
+    drawn = drawn_kernel(first, first, weights, weights, (owners, owners))
+    told = (weights > 0).sum(axis=1) > 1
+    np.testing.assert_allclose(drawn[told], 0, atol=1e-9)
+    assert np.isnan(drawn[~told]).all()
+
+
+def test_the_kernel_distance_of_made_sounds_does_not_hang_on_how_many_there_are():
+    def made_of(true, seed):
+        return 0.8 * true + 0.6 * rows(*true.shape, seed)  # as wide as the true ones, and near to its own
+
+    told = {}
+    for count in (6, 60):
+        owners, once = np.arange(count), np.ones((1, count))
+        sets = [(made_of(rows(count, 8, seed), 7000 + seed), rows(count, 8, seed)) for seed in range(200)]
+        told[count] = [drawn_kernel(*pair, once, once, (owners, owners))[0] for pair in sets]
+        assert abs(np.mean(told[count])) < 3 * np.std(told[count]) / np.sqrt(200)
+        assert np.mean([drawn_kernel(*pair, once, once)[0] for pair in sets]) < np.mean(told[count])
 
 
 @pytest.mark.slow  # its import takes long
@@ -104,7 +129,7 @@ def test_rows_of_one_true_sound_are_no_pair_of_a_kernel_distance():
     often = drawn_kernel(
         first[owners[0]], second[owners[1]], once[0][:, owners[0]], once[1][:, owners[1]], owners
     )  # fmt: skip
-    np.testing.assert_allclose(often, drawn_kernel(first, second, *once))
+    np.testing.assert_allclose(often, drawn_kernel(first, second, *once, (np.arange(9), np.arange(7))))
     held = np.ones((1, 3)), np.ones((1, 7))
     assert np.isnan(drawn_kernel(first[:3], second, *held, (np.zeros(3, int), np.arange(7))))
 

@@ -81,6 +81,18 @@ def test_the_kernel_distance_of_two_pairs_is_what_is_worked_out_by_hand():
     assert gaussian_kernel_distance(first, second, bandwidth=1.0) == pytest.approx(expected)
 
 
+def test_a_row_is_not_set_against_its_own():
+    true = np.random.default_rng(0).normal(size=(10, 16))
+    made = true[::2]
+    assert gaussian_kernel_distance(true, true, bandwidth=4.0, own=np.arange(10)) == pytest.approx(0, abs=1e-12)
+    assert gaussian_kernel_distance(true, true, bandwidth=4.0) < -0.01
+    kernel = np.exp(-np.square(true[:, None] - true[None]).sum(-1) / 32)
+    among = (kernel[::2, ::2].sum() - 5) / 20, (kernel.sum() - 10) / 90
+    across = (kernel[::2].sum() - 5) / 45
+    found = gaussian_kernel_distance(made, true, bandwidth=4.0, own=np.arange(0, 10, 2))
+    assert found == pytest.approx(sum(among) - 2 * across)
+
+
 def test_the_kernel_distance_is_unbiased_where_a_frechet_distance_is_not():
     rng = np.random.default_rng(4)
     sets = [rng.standard_normal((2, 12, 16)) for _ in range(200)]

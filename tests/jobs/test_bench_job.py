@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.bench import STAGES, BenchOptions, Stopwatch, measure
 from mfv2a.jobs.memory import peak_memory_mib, resident_memory_mib
 from mfv2a.jobs.sound import SoundOptions
-from mfv2a.jobs.timing import Bench, unsteady_stages
+from mfv2a.jobs.timing import Bench, beyond_peaks, unsteady_stages
 
 TINY = SoundOptions(model="tiny")
 
@@ -96,6 +98,32 @@ def test_the_same_work_that_took_longer_is_told(tmp_path: Path, monkeypatch: pyt
     options = BenchOptions(video=video, sound=TINY, repeats=1, warmup=0)
     assert measure(options, begin=lambda *_: None, say=told.append)["unsteady"]
     assert "features is the same work in every setting and took 0.052 to 1.492 s: this machine is busy" in told
+
+
+def test_no_share_of_a_peak_is_above_one_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = [{"gflop_per_s": {"float32": speed}, "gbyte_per_s": 9.0 / speed} for speed in (3e-6, 1e-6)]
+    monkeypatch.setattr("mfv2a.jobs.bench.measure_peaks", lambda *_: measured.pop(0))
+    video, told = make_video(tmp_path / "a.mp4", seconds=0.2), []
+    options = BenchOptions(video=video, sound=TINY, repeats=1, warmup=0, counted=True)
+    report = measure(options, begin=lambda *_: None, say=told.append)
+    assert report["peaks"] == {"gflop_per_s": {"float32": 3e-6}, "gbyte_per_s": 9e6}  # the higher of both
+    (sampling,) = [text for text in told if text.startswith("sample, ")]
+    assert sampling.endswith("% of the peak measured here: this machine was busy then")
+    quick = [{"setting": "a", "work": {"vae": {"share_of_compute": None, "share_of_memory": 1.0}}}]
+    assert beyond_peaks(quick) == []
+
+
+def test_what_was_measured_on_a_busy_machine_is_told_where_it_is_compared_with(tmp_path: Path) -> None:
+    video, kept, told = make_video(tmp_path / "a.mp4", seconds=0.2), tmp_path / "a.json", []
+    options = BenchOptions(video=video, sound=TINY, repeats=1, warmup=0, save=kept)
+    measure(options, begin=lambda *_: None, say=lambda _: None)
+    again = replace(options, save=None, against=kept)
+    measure(again, begin=lambda *_: None, say=told.append)
+    assert not any("busy" in text for text in told)
+    report = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**report, "unsteady": {"features": [0.05, 1.5]}}))
+    measure(again, begin=lambda *_: None, say=told.append)
+    assert f"{kept} was measured while its machine was busy: features" in told
 
 
 def test_guidance_doubles_the_evaluations(tmp_path: Path) -> None:

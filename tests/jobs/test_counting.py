@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from made_videos import make_video
+from mfv2a.jobs import machine
 from mfv2a.jobs.bench import BenchOptions, measure
 from mfv2a.jobs.counting import Cost, Counting, count, shares, weights_dtype
 from mfv2a.jobs.sight import see_video
@@ -59,7 +60,9 @@ def test_shares_are_of_the_peaks() -> None:
     assert shares(Cost(0, 0), 1.0, peaks, "float32")["share_of_compute"] is None
 
 
-def test_stages_are_set_against_the_peak_of_their_own_weights(tmp_path: Path) -> None:
+def test_stages_are_set_against_the_peak_of_their_own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(machine._SIDE, "cpu", 64)  # bfloat16 is slow where it is only imitated
+    monkeypatch.setitem(machine._COPY_BYTES, "cpu", 1 << 20)
     video = make_video(tmp_path / "a.mp4", seconds=0.3)
     sound = SoundOptions(model="tiny", dtype="bfloat16")
     options = BenchOptions(video=video, sound=sound, repeats=1, warmup=0, counted=True)

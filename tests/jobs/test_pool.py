@@ -37,7 +37,7 @@ from mfv2a.loader import describe_model
 from mfv2a.media.audio import read_audio
 
 TINY = ["--model", "tiny", "--quiet"]
-MANY = 16  # clips: far more than two workers make within a moment of the first
+MANY = 12  # clips: far more than two workers make within a moment of the first
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import pytest
 from media_clips import clip, run_bundled
 
 from mfv2a.errors import MediaError
+from mfv2a.media.audio import read_audio
 from mfv2a.media.containers import plan_mux
 from mfv2a.media.tracks import (
     _placed,
@@ -125,7 +126,7 @@ def test_a_sound_file_is_read_from_its_first_sample(tmp_path: Path) -> None:
         read_on_clock(clip(tmp_path, ".mp4"))
 
 
-def test_beyond_full_scale_a_videos_sound_is_cut_as_a_sound_files_is(tmp_path: Path) -> None:
+def test_beyond_full_scale_sound_is_kept_to_be_measured_of_a_video_and_of_a_sound_file(tmp_path: Path) -> None:
     loud = "aevalsrc=3*sin(2*PI*440*t):s=48000:d=1"
     run_bundled("-f", "lavfi", "-i", loud, "-c:a", "pcm_f32le", tmp_path / "loud.wav")
     run_bundled("-i", clip(tmp_path, ".mp4"), "-i", tmp_path / "loud.wav", "-map", 0, "-map", 1, "-c", "copy",
@@ -133,6 +134,8 @@ def test_beyond_full_scale_a_videos_sound_is_cut_as_a_sound_files_is(tmp_path: P
     wave, track = read_on_clock(tmp_path / "loud.wav").samples, read_on_clock(tmp_path / "loud.mkv").samples
     shared = min(len(wave), len(track))
     assert np.array_equal(wave[:shared], track[:shared])
+    assert wave.max() == pytest.approx(3, rel=1e-3)
+    assert read_audio(tmp_path / "loud.wav").samples.max() == 1
     run_bundled("-f", "lavfi", "-i", "aevalsrc=0/0:s=48000:d=1", "-c:a", "pcm_f32le", tmp_path / "none.wav")
     run_bundled("-i", clip(tmp_path, ".mp4"), "-i", tmp_path / "none.wav", "-map", 0, "-map", 1, "-c", "copy",
                 tmp_path / "none.mkv")  # fmt: skip

@@ -25,7 +25,7 @@ def few_wordings(script: Callable[[str], ModuleType], monkeypatch: pytest.Monkey
     """Scenes have a few wordings only: to encode all of them takes as long as a test does otherwise."""
     learning = script("learning")
     few = {
-        label: replace(pair, training=pair.training[:8], held_out=pair.held_out[:2])
+        label: replace(pair, training=pair.training[:3], held_out=pair.held_out[:1])
         for label, pair in learning.CAPTIONS.items()
     }
     monkeypatch.setattr(learning, "CAPTIONS", few)

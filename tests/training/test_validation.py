@@ -23,15 +23,18 @@ def test_the_kernel_distance_is_around_zero_for_sets_that_are_alike_and_grows_wi
 
 
 def test_the_kernel_distance_is_that_of_its_definition():
-    a, b = vectors(0, rows=3).double(), vectors(1, rows=2).double()
+    a, b = vectors(0, rows=3).double(), vectors(1, rows=3).double()
 
     def k(x, y):
         return float((x @ y / 6 + 1) ** 3)
 
-    within_a = sum(k(a[i], a[j]) for i in range(3) for j in range(3) if i != j) / 6
-    within_b = sum(k(b[i], b[j]) for i in range(2) for j in range(2) if i != j) / 2
-    across = sum(k(x, y) for x in a for y in b) / 6
-    assert kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * across)
+    apart = [(i, j) for i in range(3) for j in range(3) if i != j]
+    within = sum(k(x[i], x[j]) for x in (a, b) for i, j in apart) / 6
+    assert kernel_distance(a, b) == pytest.approx(within - 2 * sum(k(a[i], b[j]) for i, j in apart) / 6)
+
+
+def test_a_copy_has_no_kernel_distance_however_few_rows_there_are():
+    assert kernel_distance(vectors(0, rows=3), vectors(0, rows=3)) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_latent_is_told_by_mean_and_deviation_of_each_channel():

@@ -47,7 +47,11 @@ def frechet_distance(first: NDArray[np.floating], second: NDArray[np.floating]) 
 
 
 def gaussian_kernel_distance(
-    first: NDArray[np.floating], second: NDArray[np.floating], *, bandwidth: float | None = None
+    first: NDArray[np.floating],
+    second: NDArray[np.floating],
+    *,
+    bandwidth: float | None = None,
+    own: NDArray[np.integer] | None = None,
 ) -> float:
     """Squared maximum mean discrepancy of two sets of embeddings, unbiased: around zero where they are alike.
 
@@ -58,12 +62,14 @@ def gaussian_kernel_distance(
         first: [K, D], K >= 2.
         second: [K', D], K' >= 2.
         bandwidth: h, in the embeddings' unit; `median_distance` of the second set, the true sounds, by default.
+        own: where rows of the first were made of rows of the second, of which one each [K]. Such a pair is nearer than
+            others, and is left out: counted, it would bias the distance by -2 / K' of what it is nearer by.
 
     Raises:
         ConfigError: a set has fewer than two rows, or a bandwidth is not above zero.
 
-    Source: Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012, equation (3); kernel and bandwidth as in Chung et
-    al., "KAD: No More FAD!", arXiv 2502.15602.
+    Source: Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012, equations (3) and, of pairs, (4); kernel and
+    bandwidth as in Chung et al., "KAD: No More FAD!", arXiv 2502.15602.
     """
     if min(len(first), len(second)) < 2:
         raise ConfigError("a kernel distance needs two sounds on each side", hint="evaluate more clips")
@@ -79,7 +85,7 @@ def gaussian_kernel_distance(
     def within(a: Doubles) -> float:
         return float((kernel(a, a).sum() - len(a)) / (len(a) * (len(a) - 1)))
 
-    return within(ours) + within(theirs) - 2 * float(kernel(ours, theirs).mean())
+    return within(ours) + within(theirs) - 2 * _mean_of_others(kernel(ours, theirs), own)
 
 
 def median_distance(rows: NDArray[np.floating]) -> float:
@@ -121,7 +127,9 @@ def gaussian_distance(mean: Doubles, cov: Doubles, other_mean: Doubles, other_co
     return max(float(distance), 0.0)
 
 
-def kernel_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+def kernel_distance(
+    first: NDArray[np.floating], second: NDArray[np.floating], *, own: NDArray[np.integer] | None = None
+) -> float:
     """Squared maximum mean discrepancy of two sets of embeddings, unbiased: around zero where they are alike.
 
     The kernel is the cubic polynomial of the kernel inception distance, k(a, b) = (a . b / D + 1)^3, which has no
@@ -130,12 +138,13 @@ def kernel_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -
     Args:
         first: [K, D], K >= 2.
         second: [K', D], K' >= 2.
+        own: as in `gaussian_kernel_distance`.
 
     Raises:
         ConfigError: a set has fewer than two rows.
 
-    Source: Binkowski et al., "Demystifying MMD GANs", arXiv 1801.01401, section 4; the estimator is equation (3) of
-    Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012.
+    Source: Binkowski et al., "Demystifying MMD GANs", arXiv 1801.01401, section 4; the estimator is equation (3), of
+    pairs equation (4), of Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012.
     """
     if min(len(first), len(second)) < 2:
         raise ConfigError("a kernel distance needs two sounds on each side", hint="evaluate more clips")
@@ -145,7 +154,15 @@ def kernel_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -
         values = cubic_kernel(x, x)
         return float((values.sum() - np.trace(values)) / (len(x) * (len(x) - 1)))
 
-    return within(ours) + within(theirs) - 2 * float(cubic_kernel(ours, theirs).mean())
+    return within(ours) + within(theirs) - 2 * _mean_of_others(cubic_kernel(ours, theirs), own)
+
+
+def _mean_of_others(values: Doubles, own: NDArray[np.integer] | None) -> float:
+    """Mean of [K, K'] without, in each row, the column that is its own."""
+    if own is None:
+        return float(values.mean())
+    mine = values[np.arange(len(values)), own]
+    return float((values.sum() - mine.sum()) / (values.size - len(mine)))
 
 
 def cubic_kernel(first: Doubles, second: Doubles) -> Doubles:

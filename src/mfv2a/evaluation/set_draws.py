@@ -2,7 +2,9 @@
 
 A draw is a row of weights: how often it holds each row of a set. Knows arrays of embeddings and class probabilities.
 
-Sources: those of the figures, see `metrics`; Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 6.
+Sources: those of the figures, see `metrics`; Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012, equation (4):
+pairs of one true sound are left out across the sets too; Efron & Tibshirani, "An Introduction to the Bootstrap", 1993,
+chapter 6.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from mfv2a.evaluation.bootstrap import Owners
 from mfv2a.evaluation.metrics import Doubles, cubic_kernel, weighted_inception
 
 _ROWS = 1024
+
+_Weighted = tuple[Doubles, Doubles, Owners]  # rows, how often each draw holds them, the true sound of each
 
 
 def drawn_frechet(
@@ -105,42 +109,49 @@ def drawn_kernel(
 ) -> Doubles:
     """Kernel distances (`metrics.kernel_distance`) of two sets of rows in each draw.
 
-    Within a set no row is paired with itself, drawn again or not, nor with another of the same true sound: twins and
-    rows of one clip are alike, and would raise the distance.
+    No row is paired with another of the same true sound, within a set or across them. Within a set they are alike, and
+    would raise the distance, as twins of a draw would; across the sets, what was made of a clip is nearer to that
+    clip's sound than to others, and would lower it, the more the fewer clips there are.
 
     Args:
         first: [K, D].
         second: [K', D].
         first_weights: how often each draw holds each row of the first [B, K].
         second_weights: the same of the second [B, K'].
-        owners: the true sound of each row, [K] and [K']; None where each has its own.
+        owners: the true sound of each row, [K] and [K']; None where each has its own, and the sets none in common.
 
     Returns:
         [B]; nan for a draw whose rows are of fewer than two true sounds.
     """
-
-    def within(rows: Doubles, weights: Doubles, owner: Owners) -> Doubles:
-        sums = _kernel_sums(rows, rows, weights, weights)
-        pairs = np.square(weights.sum(axis=1))
-        for own in _members(owner):
-            held = weights[:, own]
-            sums -= np.einsum("bi,ib->b", held, cubic_kernel(rows[own], rows[own]) @ held.T)
-            pairs -= np.square(held.sum(axis=1))
-        free = np.full(len(weights), np.nan)
-        return np.asarray(np.divide(sums, pairs, out=free, where=pairs > 0), np.float64)
-
-    own, other = (np.arange(len(first)), np.arange(len(second))) if owners is None else owners
-    between = _kernel_sums(first, second, first_weights, second_weights)
-    between /= first_weights.sum(axis=1) * second_weights.sum(axis=1)
+    ours, theirs = (np.arange(len(first)), -1 - np.arange(len(second))) if owners is None else owners
     return np.asarray(
-        within(first, first_weights, own) + within(second, second_weights, other) - 2 * between, np.float64
+        _mean_kernel((first, first_weights, ours), (first, first_weights, ours))
+        + _mean_kernel((second, second_weights, theirs), (second, second_weights, theirs))
+        - 2 * _mean_kernel((first, first_weights, ours), (second, second_weights, theirs)),
+        np.float64,
     )
 
 
-def _members(owner: Owners) -> list[Owners]:
+def _mean_kernel(first: _Weighted, second: _Weighted) -> Doubles:
+    """The mean kernel of pairs of different true sounds in each draw [B]; nan where there is none."""
+    (x, x_weights, ours), (y, y_weights, theirs) = first, second
+    sums = _kernel_sums(x, y, x_weights, y_weights)
+    pairs = x_weights.sum(axis=1) * y_weights.sum(axis=1)
+    members, others = _members(ours), _members(theirs)
+    for owner in members.keys() & others.keys():
+        mine, other = members[owner], others[owner]
+        held, there = x_weights[:, mine], y_weights[:, other]
+        sums -= np.einsum("bi,ib->b", held, cubic_kernel(x[mine], y[other]) @ there.T)
+        pairs -= held.sum(axis=1) * there.sum(axis=1)
+    free = np.full(len(x_weights), np.nan)
+    return np.asarray(np.divide(sums, pairs, out=free, where=pairs > 0), np.float64)
+
+
+def _members(owner: Owners) -> dict[int, Owners]:
     """The rows of each owner."""
     order = np.argsort(owner, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(owner[order])) + 1)
+    names, starts = np.unique(owner[order], return_index=True)
+    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _kernel_sums(first: Doubles, second: Doubles, weights: Doubles, other: Doubles) -> Doubles:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.bench_files import check_comparable, check_shared, compare_reports, read_report, save_report
-from mfv2a.jobs.machine import describe_machine, describe_program, load_average, measure_peaks
+from mfv2a.jobs.machine import describe_machine, describe_program, higher_peaks, load_average, measure_peaks
 from mfv2a.jobs.memory import resident_memory_mib
 from mfv2a.jobs.presets import Setting, check_setting, setting_doubts, settings_of
 from mfv2a.jobs.quality import add_quality, check_measure, check_names, quality_doubts, read_quality, scene_quality
@@ -25,7 +25,7 @@ from mfv2a.jobs.seed import content_key
 from mfv2a.jobs.sheets import can_draw, draw_pareto
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.timing import STAGES as STAGES
-from mfv2a.jobs.timing import Bench, unsteady_stages
+from mfv2a.jobs.timing import Bench, beyond_peaks, unsteady_stages
 from mfv2a.jobs.timing import Stopwatch as Stopwatch
 from mfv2a.media.whole import check_apart, check_targets
 
@@ -145,12 +145,13 @@ def measure(
         if before is not None and options.against is not None:
             check_comparable(before, report, options.against)
         bench = Bench(pipeline, info, options, Path(folder), say)
-        report["peaks"] = measure_peaks(pipeline, bench.synchronize) if options.counted else None
-        report["entries"] = bench.measure_all(settings, report["peaks"], described)
+        report |= _measured(bench, settings, described)
     report["load_average"].append(load_average())
     report["unsteady"] = unsteady_stages(report["entries"])
     for stage, (least_s, most_s) in report["unsteady"].items():
         say(f"{stage} is the same work in every setting and took {least_s:.3f} to {most_s:.3f} s: this machine is busy")
+    for doubt in beyond_peaks(report["entries"]) if options.counted else ():
+        say(doubt)
     _add_ratios(report["entries"])
     if options.quality_scenes:
         say(f"quality on {options.quality_scenes} held-out scenes")
@@ -160,12 +161,24 @@ def measure(
         add_quality(report, figures, options.quality_measure)
     if before is not None:
         report["compared"] = compare_reports(before, report)
+        if before.get("unsteady"):
+            say(f"{options.against} was measured while its machine was busy: {', '.join(before['unsteady'])}")
     end(report)
     if options.save is not None:
         save_report(report, options.save)
     if options.plot is not None:
         draw_pareto(report, options.plot)
     return report
+
+
+def _measured(bench: Bench, settings: Sequence[Setting], described: Any) -> dict[str, Any]:
+    """The peaks of the machine, measured before the settings' runs and after them, and an entry a setting."""
+    counted, pipeline = bench.options.counted, bench.pipeline
+    peaks = measure_peaks(pipeline, bench.synchronize) if counted else None
+    runs = bench.run_all(settings, described)
+    if peaks is not None:
+        peaks = higher_peaks(peaks, measure_peaks(pipeline, bench.synchronize))
+    return {"peaks": peaks, "entries": [bench.entry(each, peaks) for each in runs]}
 
 
 def _facts(options: BenchOptions, described: Any, source: Path, info: VideoInfo) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Stopwatch:
 
 
 @dataclass(slots=True)
-class _Runs:
+class Runs:
     """What was measured of a setting: seconds by stage of each repeat, and the most memory."""
 
     setting: Setting
@@ -74,7 +74,7 @@ def unsteady_stages(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[floa
     """Stages that are the same work in every setting, and yet took longer in one of them.
 
     Args:
-        entries: of `Bench.measure_all`.
+        entries: of `Bench.entry`.
 
     Returns:
         by stage the smallest and the largest median in seconds, where they differ by more than 1.5 times.
@@ -87,6 +87,21 @@ def unsteady_stages(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[floa
     return found
 
 
+def beyond_peaks(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Stages that seem to do more than the machine does at most, in words: its peaks were measured too low.
+
+    Args:
+        entries: of a report, with their work.
+    """
+    kinds = ("share_of_compute", "share_of_memory")
+    return [
+        f"{stage}, {entry['setting']}: {max(told):.0%} of the peak measured here: this machine was busy then"
+        for entry in entries
+        for stage, row in entry["work"].items()
+        if max(told := [row[kind] or 0.0 for kind in kinds]) > 1
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What is measured: a clip and a loaded model."""
@@ -97,15 +112,13 @@ class Bench:
     folder: Path
     say: Callable[[str], None]
 
-    def measure_all(
-        self, settings: Sequence[Setting], peaks: dict[str, Any] | None, described: Any
-    ) -> list[dict[str, Any]]:
-        """Settings in turn: time, memory, throughput, cost, and what each computes.
+    def run_all(self, settings: Sequence[Setting], described: Any) -> list[Runs]:
+        """Settings in turn: seconds of the stages, and memory.
 
         The first repeat of each comes before the second of any: what else the machine does meets all of them.
         """
         options = self.options
-        found = [_Runs(setting) for setting in settings]
+        found = [Runs(setting) for setting in settings]
         for setting in settings:
             self.say(f"{setting.name}: {options.warmup} + {options.repeats} runs")
             for doubt in setting.sound(options.sound).doubts(described):
@@ -117,9 +130,9 @@ class Bench:
             for each in found:
                 seconds, each.reused = self._watched_run(each)
                 each.seconds.append(seconds)
-        return [self._entry(each, peaks) for each in found]
+        return found
 
-    def _watched_run(self, found: _Runs) -> tuple[dict[str, float], tuple[Reused, ...]]:
+    def _watched_run(self, found: Runs) -> tuple[dict[str, float], tuple[Reused, ...]]:
         """A run, and the most memory that any of its setting took."""
         import torch
 
@@ -133,7 +146,8 @@ class Bench:
             found.device_mib = most(found.device_mib, torch.cuda.max_memory_allocated(device) / 2**20)
         return told
 
-    def _entry(self, found: _Runs, peaks: dict[str, Any] | None) -> dict[str, Any]:
+    def entry(self, found: Runs, peaks: dict[str, Any] | None) -> dict[str, Any]:
+        """What was measured of a setting, throughput and cost, and what it computes, as a report has it."""
         options, pipeline, setting, runs = self.options, self.pipeline, found.setting, found.seconds
         seconds = {
             name: {

@@ -55,7 +55,8 @@ def read_audio(
         sample_rate_hz: rate to resample to; None keeps the file's.
         mono: average the channels.
         strict: samples that are no finite numbers are an error, and so is a WAV or FLAC file that ends before its
-            header says; else they become silence or full scale, and what is there is read.
+            header says, and what rises above full scale is kept as it is, to be measured; else numbers that are none
+            become silence or full scale, what is beyond it is cut there, and what is there is read.
 
     Returns:
         Samples [S], or [S, channels] when `mono` is false.
@@ -75,7 +76,8 @@ def read_audio(
         check_complete(path, len(samples))
     if strict and not np.isfinite(samples).all():
         raise MediaError(path, "holds samples that are no numbers")
-    samples = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+    if not strict:
+        samples = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
     if mono:
         samples = samples.mean(axis=1, keepdims=True)
     if sample_rate_hz is not None and sample_rate_hz != rate:

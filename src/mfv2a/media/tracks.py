@@ -143,7 +143,7 @@ def read_on_clock(path: Path, *, mono: bool = True) -> Audio:
         mono: average the channels.
 
     Returns:
-        samples [S], or [S, channels] when `mono` is false.
+        samples [S], or [S, channels] when `mono` is false; what rises above full scale is kept as it is.
 
     Raises:
         MediaError: no such file, no sound in it, damaged, cut off, or samples that are no numbers.
@@ -158,7 +158,7 @@ def read_on_clock(path: Path, *, mono: bool = True) -> Audio:
     index = audible_track(info)
     index = tracks[0] if index is None else index
     rate_hz = next(stream.rate_hz for stream in info.streams if stream.index == index) or FALLBACK_HZ
-    samples = np.clip(read_track(info, index, rate_hz, strict=True, mixed=mono), -1, 1)
+    samples = read_track(info, index, rate_hz, strict=True, mixed=mono)
     samples = samples.mean(axis=1) if mono else samples
     return Audio(samples=np.ascontiguousarray(samples, dtype=np.float32), sample_rate_hz=rate_hz)
 

@@ -18,15 +18,16 @@ from mfv2a.training.wrapping import Wrapped
 
 
 def kernel_distance(first: Tensor, second: Tensor) -> float:
-    """Squared maximum mean discrepancy of two sets of vectors, unbiased: around zero where they are alike.
+    """Squared maximum mean discrepancy of two sets of vectors in pairs, unbiased: around zero where they are alike.
 
-    The kernel is k(a, b) = (a . b / D + 1)^3.
+    The kernel is k(a, b) = (a . b / D + 1)^3. What was made of a row is nearer to that row than to others, so no row is
+    set against its own.
 
     Args:
         first: [K, D], K >= 2.
-        second: [K', D], K' >= 2.
+        second: [K, D], each row the true one of the first's.
 
-    Source: Binkowski et al., "Demystifying MMD GANs", arXiv 1801.01401, section 4; the estimator is equation (3) of
+    Source: Binkowski et al., "Demystifying MMD GANs", arXiv 1801.01401, section 4; the estimator is equation (4) of
     Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012.
     """
     a, b = first.double(), second.double()
@@ -34,11 +35,11 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
     def kernel(x: Tensor, y: Tensor) -> Tensor:
         return (x @ y.T / x.shape[1] + 1).pow(3)
 
-    def within(x: Tensor) -> Tensor:
-        values = kernel(x, x)
+    def of_others(x: Tensor, y: Tensor) -> Tensor:
+        values = kernel(x, y)
         return (values.sum() - values.diagonal().sum()) / (len(x) * (len(x) - 1))
 
-    return float(within(a) + within(b) - 2 * kernel(a, b).mean())
+    return float(of_others(a, a) + of_others(b, b) - 2 * of_others(a, b))
 
 
 def summarize(latent: Tensor) -> Tensor:
