@@ -22,7 +22,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
+_PORT = r"(?!\d+(?:[/?#\s'\"]|$))"
+_PASSWORD = re.compile(rf"(?<=://)([^/@:\s]*):(?:[^/\s]*|{_PORT}\S*?)@")  # a password may hold @, and by mistake /
 
 
 class Mfv2aError(Exception):

@@ -18,7 +18,8 @@ from mfv2a.cli import main
 from mfv2a.errors import MediaError, without_passwords
 from mfv2a.jobs import staging
 from mfv2a.jobs.mirror import Mirror
-from mfv2a.media import remote
+from mfv2a.jobs.reported import read_records
+from mfv2a.media import store
 from mfv2a.media.remote import Remote
 from mfv2a.media.standin import is_stand_in, stand_in
 
@@ -31,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     Path("temporary").mkdir()
-    monkeypatch.setattr(remote, "PAUSE_S", 0.0)
+    monkeypatch.setattr(store, "PAUSE_S", 0.0)
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
     yield tmp_path
@@ -90,10 +91,10 @@ def test_what_a_killed_run_has_delivered_is_done_and_what_it_was_at_is_made_agai
     put("b.mp4")
     upload = Remote.put
 
-    def dies(self: Remote, source: Path, relative: str) -> None:
+    def dies(self: Remote, source: Path, relative: str, **more: Any) -> None:
         if relative.endswith("b.mp4.json"):
             raise KeyboardInterrupt
-        upload(self, source, relative)
+        upload(self, source, relative, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Remote, "put", dies)
@@ -198,7 +199,9 @@ def test_a_disk_that_fills_up_while_videos_are_fetched_ends_the_run(
 
     monkeypatch.setattr(MemoryFileSystem, "get_file", full)
     assert main(DUB) == 4
-    assert b"the disk is full - free some space" in capsysbinary.readouterr().err.splitlines()[-1]
+    last = capsysbinary.readouterr().err.splitlines()[-1].decode()
+    assert last.startswith(f"error: the disk of temporary files ({tempfile.tempdir}) is full - ")
+    assert "TMPDIR" in last
 
 
 @pytest.mark.parametrize(
@@ -366,12 +369,13 @@ def test_a_name_with_brackets_means_the_file_of_that_name() -> None:
     assert [path.name for path in Path("out").rglob("*.mp4")] == ["a [1].mp4"]
 
 
-def test_a_name_that_no_disk_holds_is_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_name_that_no_disk_holds_is_that_videos_failure(capsys: pytest.CaptureFixture[str]) -> None:
     put("a.mp4")
     MemoryFileSystem().cp_file("/in/a.mp4", f"/in/{'x' * 300}.mp4")
-    assert main(["dub", "memory://in/", "--out", "out", *TINY]) == 0
+    assert main(["dub", "memory://in/", "--out", "out", *TINY]) == 3
     assert [path.name for path in Path("out").rglob("*.mp4")] == ["a.mp4"]
-    assert "is left out: it cannot be mirrored here" in caplog.text
+    assert "no file here can have its name: File name too long" in capsys.readouterr().err
+    assert len(list(read_records(Path("out/report.jsonl")))) == 2
 
 
 def test_a_stand_in_has_the_size_and_takes_no_room(tmp_path: Path) -> None:
@@ -383,10 +387,11 @@ def test_a_stand_in_has_the_size_and_takes_no_room(tmp_path: Path) -> None:
     assert not is_stand_in(tmp_path / "b")
 
 
-def test_names_that_would_leave_the_folder_are_left_out() -> None:
+def test_names_that_would_leave_the_folder_are_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
     for name in ("/in/../../etc/x.mp4", "/in/ok.mp4"):
         MemoryFileSystem.store[name] = MemoryFileSystem().open("/in/ok.mp4", "wb")
     assert [file.relative for file in Remote("memory://in").files()] == ["ok.mp4"]
+    assert "x.mp4 is left out" in caplog.text
 
 
 def test_what_was_made_from_one_address_is_not_replaced_by_anothers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.errors import StoreError
 from mfv2a.jobs.mirror import Mirror
-from mfv2a.media import remote
+from mfv2a.media import store
 from mfv2a.media.listed import RemoteFile, decoded
 from mfv2a.media.patience import OverdueError, Patience, done_aside, patient
 from mfv2a.media.remote import Remote
@@ -39,7 +39,7 @@ DUB = ["dub", "memory://in", "--out", "memory://out", *TINY]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(remote, "PAUSE_S", 0.0)
+    monkeypatch.setattr(store, "PAUSE_S", 0.0)
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
 
@@ -299,8 +299,8 @@ def test_a_server_that_falls_silent_costs_one_video_its_time(
     assert main(["dub", f"{server.url}/a.mp4", "here", "--out", "o", "--timeout", "5", *TINY]) == 3
     assert b"a.mp4: failed: took longer than --timeout 5 s allows" in capsysbinary.readouterr().err
     assert Path("o/c.mp4").exists()
-    monkeypatch.setattr(remote, "SILENT_S", 0.2)
-    monkeypatch.setattr(remote, "TRIES", 1)
+    monkeypatch.setattr(store, "SILENT_S", 0.2)
+    monkeypatch.setattr(store, "TRIES", 1)
     assert main(["dub", f"{server.url}/b.mp4", "--out", "o", *TINY]) == 3
     assert b"cannot be fetched" in capsysbinary.readouterr().err
 
@@ -407,7 +407,7 @@ class Buckets(MemoryFileSystem):
 
 def test_a_bucket_that_is_not_there_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
     system = Buckets()
-    monkeypatch.setattr(remote, "_open", lambda url, **_: (system, url.removeprefix("s3://")))
+    monkeypatch.setattr(store, "_connected", lambda url, _: (system, url.removeprefix("s3://")))
     assert Remote("s3://typo/x").why_no_folder() == "lies in typo, which is not there"
     system.pipe_file("/there/y", b"1")
     assert Remote("s3://there/x").why_no_folder() == ""

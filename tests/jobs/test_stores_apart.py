@@ -12,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from made_videos import make_video
 from mfv2a.cli import main
 from mfv2a.jobs.mirror import Mirror
-from mfv2a.media.remote import whereabouts
+from mfv2a.media.store import whereabouts
 
 TINY = ["--model", "tiny"]
 

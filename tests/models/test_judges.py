@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,10 +23,11 @@ from safetensors.torch import save_file
 from golden.fill import fill
 from mfv2a.errors import CheckpointError, ConfigError
 from mfv2a.evaluation.embeddings import PannsEmbedding, PasstEmbedding, VggishEmbedding
+from mfv2a.media.ffmpeg import find_ffmpeg
 from mfv2a.models.clap_score import build_clap, load_clap
 from mfv2a.models.cnn14 import Cnn14, Cnn14Config
 from mfv2a.models.desync import Desync, DesyncConfig, SpectrogramTransformer
-from mfv2a.models.imagebind import ImageBind, picture_stretches, sound_stretches, stretch_starts
+from mfv2a.models.imagebind import ImageBind, picture_pairs, picture_places, sound_stretches, stretch_starts
 from mfv2a.models.upstream import load_public
 from mfv2a.models.vggish import VGGish, VGGishConfig
 
@@ -182,15 +184,34 @@ def test_imagebind_cuts_clips_as_its_authors_do() -> None:
     assert stretch_starts(1.0, 3) == [0.0, 0.0, 0.0]
     sounds = sound_stretches(torch.from_numpy(np.resize(WAVE, 8 * 16000)))
     assert sounds.shape == (3, 1, 128, 204)
-    frames = torch.zeros(200, 240, 320, 3, dtype=torch.uint8)
+
+
+def test_imagebind_looks_at_each_picture_and_its_next_in_three_crops() -> None:
+    frames = torch.zeros(4, 240, 320, 3, dtype=torch.uint8)
     frames[:, :, :160] = 255  # left half white
-    pictures = picture_stretches(frames)
-    assert pictures.shape == (15, 3, 2, 224, 224)
-    left, middle, right = pictures[:3, 0, 0]
+    frames[2:] = 255
+    pictures = picture_pairs(frames)
+    assert pictures.shape == (9, 3, 2, 224, 224)
     white = (1 - 0.48145466) / 0.26862954
-    assert [float((crop > white / 2).float().mean()) for crop in (left, middle, right)] == pytest.approx(
-        [149 / 224, 0.5, 75 / 224], abs=0.01
-    )
+
+    def shares(pair: int, picture: int) -> list[float]:
+        crops = pictures[3 * pair : 3 * pair + 3, 0, picture]
+        return [float((crop > white / 2).float().mean()) for crop in crops]
+
+    half = pytest.approx([149 / 224, 0.5, 75 / 224], abs=0.01)
+    assert (shares(0, 0), shares(0, 1), shares(1, 0), shares(1, 1)) == (half, half, half, [1.0, 1.0, 1.0])
+    assert picture_pairs(frames[:1]).shape == (3, 3, 2, 224, 224)
+
+
+def test_imagebinds_pictures_are_those_of_ffmpegs_filter_of_frame_rates(tmp_path: Path) -> None:
+    numbers, out = "color=black:s=16x16:r=25:d=10.4,geq=lum='N':cb=128:cr=128,format=gray", tmp_path / "out.raw"
+    for more, path in ((",fps=0.5", out), ("", tmp_path / "all.raw")):
+        command = [find_ffmpeg(), "-v", "error", "-f", "lavfi", "-i", numbers + more, "-f", "rawvideo", path]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    shown, taken = (np.frombuffer(path.read_bytes(), np.uint8)[::256] for path in (tmp_path / "all.raw", out))
+    assert shown[picture_places(260)].tolist() == taken[:5].tolist()
+    assert picture_places(200) == [24, 74, 124, 174]
+    assert picture_places(10) == [9]
 
 
 def test_imagebind_is_asked_by_modality() -> None:

@@ -12,7 +12,7 @@ from mfv2a.jobs.discover import VIDEO_SUFFIXES
 from mfv2a.jobs.dub import DubOptions, dub_videos
 from mfv2a.jobs.reported import REPORT_NAME
 from mfv2a.jobs.telling import Listener, Summary
-from mfv2a.media.remote import is_url
+from mfv2a.media.store import is_url
 
 __all__ = ["Summary", "dub_anywhere", "is_url"]
 

@@ -19,7 +19,7 @@ from mfv2a.jobs.remake import remake_command, unsaid
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import read_reports
 from mfv2a.jobs.sketches import Sketch
-from mfv2a.media.remote import is_url
+from mfv2a.media.store import is_url
 from mfv2a.records import ModelInfo
 
 TOLERANCE_S = 0.1

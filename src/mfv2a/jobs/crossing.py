@@ -11,7 +11,7 @@ import torch
 
 from mfv2a.models.desync import SAMPLE_RATE_HZ as SYNC_HZ
 from mfv2a.models.desync import WINDOW_S, Desync
-from mfv2a.models.imagebind import FPS, SIDE_PX, ImageBind
+from mfv2a.models.imagebind import FPS, SIDE_PX, ImageBind, picture_places, shorter_side
 from mfv2a.models.imagebind import SAMPLE_RATE_HZ as PICTURE_HZ
 from mfv2a.models.preprocess import SYNC_FPS, SYNC_PX, shrink_sync
 from mfv2a.records import FrameRequest
@@ -82,39 +82,33 @@ def offsets_s(judge: Desync, frames: Any, generated: Sequence[Sound]) -> list[fl
 
 
 def _decode(pair: Pair, duration_s: float, names: set[str]) -> dict[str, Any]:
-    """Frames of the clip, shrunk as they come: "desync" for Synchformer, "imagebind" with the shorter side at 224.
+    """Frames of the clip, shrunk as they come: all for "desync", for "imagebind" those that it looks at.
 
     What the file has before and after the clip is neither shrunk nor kept; what comes after it is not decoded.
     """
     from mfv2a.media.video import decode_video
 
     requests = {name: request for name, request in (("imagebind", _PICTURES), ("desync", _SYNC)) if name in names}
-    shrink = {"desync": lambda frames: shrink_sync(torch.from_numpy(frames)).numpy(), "imagebind": _shorter}
-    first = {name: round(pair.picture_start_s * request.fps) for name, request in requests.items()}
-    last = {name: first[name] + max(1, round(duration_s * request.fps)) for name, request in requests.items()}
+    shrink = {"desync": shrink_sync, "imagebind": shorter_side}
+    places = {}
+    for name, request in requests.items():
+        count = max(1, round(duration_s * request.fps))
+        looked_at = picture_places(count) if name == "imagebind" else range(count)
+        places[name] = round(pair.picture_start_s * request.fps) + np.asarray(looked_at)
     kept: dict[str, list[Any]] = {name: [] for name in requests}
     passed = dict.fromkeys(requests, 0)
 
     def take(name: str, frames: Any) -> None:
-        begin = passed[name]
+        here = places[name] - passed[name]
         passed[name] += len(frames)
-        if len(wanted := frames[max(0, first[name] - begin) : max(0, last[name] - begin)]):
-            kept[name].append(shrink[name](wanted))
+        if len(wanted := frames[here[(here >= 0) & (here < len(frames))]]):
+            kept[name].append(shrink[name](torch.from_numpy(wanted)).numpy())
 
     assert pair.picture is not None
     sinks = {name: partial(take, name) for name in requests}
-    until_s = max(last[name] / request.fps for name, request in requests.items())
+    until_s = max((places[name][-1] + 1) / request.fps for name, request in requests.items())
     decode_video(pair.picture, requests, on_frames=sinks, until_s=until_s)
     return {name: np.concatenate(parts) if parts else np.zeros((0, 0, 0, 3), np.uint8) for name, parts in kept.items()}
-
-
-def _shorter(frames: Any) -> Any:
-    """[T, H, W, 3] uint8 with the shorter side at 224 px, bilinear."""
-    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
-    short = min(pixels.shape[2:])
-    size = tuple(SIDE_PX if side == short else int(side / short * SIDE_PX) for side in pixels.shape[2:])
-    small = torch.nn.functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
-    return small.round().byte().permute(0, 2, 3, 1).numpy()
 
 
 def _look(judge: ImageBind, frames: Any) -> torch.Tensor:

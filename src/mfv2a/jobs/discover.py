@@ -17,7 +17,7 @@ from typing import NamedTuple, overload
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import written_files
-from mfv2a.media.remote import ACCESS_HINT
+from mfv2a.media.store import ACCESS_HINT
 
 VIDEO_SUFFIXES = frozenset(
     {".3g2", ".3gp", ".amv", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265"}

@@ -199,16 +199,22 @@ def _take(folder: Path, name: str, busy: str, *, shared: bool = False, option: s
         file.close()  # the other run ended in between and took the file away
 
 
-def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
-    """Takes the system's lock on a file without waiting; False if another process has it."""
+def try_lock(file: IO[bytes], *, shared: bool = False, surely: bool = False) -> bool:
+    """Takes the system's lock on a file without waiting; False if another process has it.
+
+    Args:
+        file: whose lock it is.
+        shared: others that share it may have it, too.
+        surely: False, too, where there are no locks, so that another process may be at work.
+    """
     if fcntl is None:
-        return True
+        return not surely
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks: go on without
-        pass
+        return not surely
     return True
 
 

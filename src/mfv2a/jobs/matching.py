@@ -12,7 +12,7 @@ from mfv2a.errors import ConfigError, without_passwords
 from mfv2a.jobs.discover import Found
 from mfv2a.jobs.prompts import PromptTable, Row
 from mfv2a.jobs.report import absolute
-from mfv2a.media.remote import is_url
+from mfv2a.media.store import is_url
 
 _NAMED = 5  # so many rows are named one by one, the rest are counted
 _PATH_HINT = (

@@ -15,12 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mfv2a.errors import MediaError, StoreError
+from mfv2a.errors import MediaError, StartError, StoreError
 from mfv2a.jobs.report import absolute, encode_json, result_record
 from mfv2a.jobs.reported import REPORT_NAME, names_beside, parse_record
 from mfv2a.media.listed import RemoteFile
-from mfv2a.media.remote import AGAIN_HINT, Remote, whereabouts
+from mfv2a.media.remote import Remote
 from mfv2a.media.standin import UNTOLD_BYTES, is_stand_in, stand_in
+from mfv2a.media.store import AGAIN_HINT, whereabouts
 from mfv2a.records import ItemResult
 
 MARKERS, CLAIM, MARKER = ".mfv2a", ".claim", ".json"
@@ -78,6 +79,7 @@ class Mirror:
 
         Raises:
             MediaError: it cannot be written there; the output is gone here, too.
+            StartError: nothing may be written there.
         """
         if self.out is None or result.output is None:
             return
@@ -88,11 +90,11 @@ class Mirror:
         claims = [{"output": self.named(str(absolute(path))), "source": record["source"]} for path in made]
         try:
             self._check_apart(result)
-            _put_bytes(remote, b"".join(map(encode_json, claims)), marker + CLAIM, folder)
+            _put_bytes(remote, b"".join(map(encode_json, claims)), marker + CLAIM, result.output)
             for path in made:
                 remote.put(path, _place(path, folder))
-            _put_bytes(remote, encode_json(record), marker + MARKER, folder)
-        except MediaError:
+            _put_bytes(remote, encode_json(record), marker + MARKER, result.output)
+        except (MediaError, StartError):
             for path in made:
                 path.unlink(missing_ok=True)
             raise
@@ -136,7 +138,7 @@ class Mirror:
         self._add_others(folder / self.report, remote)
         try:
             remote.put(folder / self.report, self.report)
-        except MediaError as error:
+        except (MediaError, StartError) as error:
             told = f"{error}; what was told as dubbed is there, and the next run knows it"
             raise StoreError(told, hint=AGAIN_HINT) from error
         kept = {name for name in names if name.endswith(CLAIM) and name.removesuffix(CLAIM) + MARKER not in names}
@@ -177,11 +179,12 @@ class Mirror:
         return untold
 
 
-def _put_bytes(remote: Remote, data: bytes, relative: str, folder: Path) -> None:
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".mfv2a-") as file:
+def _put_bytes(remote: Remote, data: bytes, relative: str, output: Path) -> None:
+    """Uploads what is told of an output."""
+    with tempfile.NamedTemporaryFile(dir=output.parent, prefix=".mfv2a-") as file:
         file.write(data)
         file.flush()
-        remote.put(Path(file.name), relative)
+        remote.put(Path(file.name), relative, of=output)
 
 
 def _place(path: Path, folder: Path) -> str:

@@ -18,8 +18,8 @@ from mfv2a.jobs.reported import names_beside
 from mfv2a.jobs.seed import content_key, whole_digest
 from mfv2a.media.containers import CONTAINERS
 from mfv2a.media.mux import MuxPlan, plan_mux
-from mfv2a.media.remote import is_url
 from mfv2a.media.standin import is_stand_in
+from mfv2a.media.store import is_url
 from mfv2a.media.video import probe_video
 from mfv2a.records import ItemResult, VideoInfo
 

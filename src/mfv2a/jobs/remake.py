@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mfv2a.media.remote import is_url
+from mfv2a.media.store import is_url
 from mfv2a.records import ModelInfo
 from mfv2a.register import model_names
 

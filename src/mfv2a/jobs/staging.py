@@ -20,8 +20,9 @@ from mfv2a.jobs.lock import LOCK_NAME, try_lock
 from mfv2a.jobs.mirror import CLAIM, MARKERS, Mirror
 from mfv2a.jobs.reported import REPORT_NAME, shard_of
 from mfv2a.media.listed import RemoteFile, decoded
-from mfv2a.media.remote import WEB, Remote, is_url, whereabouts
+from mfv2a.media.remote import Remote
 from mfv2a.media.standin import stand_in
+from mfv2a.media.store import WEB, is_url, whereabouts
 
 log = logging.getLogger(__name__)
 _STAGE = "mfv2a-stage-"
@@ -116,6 +117,7 @@ class _Inputs:
         Raises:
             ConfigError: its protocol is unknown, or the package for it is not installed.
         """
+        url = url.partition("#")[0] if url.startswith(WEB) else url
         folder = self._folder / f"{len(self.inputs):06}"  # none begins as another: names are replaced in texts
         try:
             remote, files, named = _find_named(url, folder)
@@ -164,7 +166,7 @@ def _find_named(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[
 def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
     """What a URL names: the folder it is in, its files, and the words for them once they are mirrored in `folder`."""
     address, asks, query = url.partition("?")
-    if asks and url.startswith(WEB) and PurePosixPath(address).suffix.lower() in VIDEO_SUFFIXES:
+    if url.startswith(WEB) and asks and ("=" in query or _is_video(address)):
         parent, _, name = address.rpartition("/")  # a signed address: what is asked is no part of the name
         return Remote(parent, asks + query), [RemoteFile(name, None, 0)], [str(folder / name)]
     parts = url.rstrip("/").split("/")
@@ -184,6 +186,10 @@ def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
         files = files or remote.files("/".join(parts[wild:]))
         words = [str(folder / file.relative) for file in files]
         return remote, files, words or [str(folder / "/".join(parts[wild:]))]
+    if _is_video(url):
+        remote = Remote("/".join(parts[:-1]))
+        if (file := remote.file(parts[-1])) is not None:
+            return remote, [file], [str(folder / parts[-1])]
     remote = Remote("/".join(parts))
     files = remote.files(slash=url.endswith("/"))
     if files and any(file.relative for file in files):
@@ -192,22 +198,23 @@ def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
     return remote, remote.files(parts[-1]), [str(folder / parts[-1])]
 
 
+def _is_video(address: str) -> bool:
+    return PurePosixPath(address).suffix.lower() in VIDEO_SUFFIXES
+
+
 def _mirror_videos(
     remote: Remote, files: Sequence[RemoteFile], folder: Path, named: Sequence[str]
 ) -> tuple[Sequence[RemoteFile], dict[str, str]]:
     """Stand-ins for the videos among files and for those named outright; the prompts beside them are fetched.
 
     Returns:
-        The videos, and names here of those whose prompts cannot be had, with the reasons: these have no stand-ins.
+        The videos, and names here of those that have no stand-ins, with the reasons: their prompts cannot be had, or no
+        file of this disk can have their name.
     """
     folder.mkdir(parents=True)
     outright = {name for name in named if name != str(folder)}
     places = {file.relative: folder / file.relative for file in files}
-    videos = [
-        file
-        for file in files
-        if places[file.relative].suffix.lower() in VIDEO_SUFFIXES or str(places[file.relative]) in outright
-    ]
+    videos = [file for file in files if _is_video(file.relative) or str(places[file.relative]) in outright]
     texts, faults = {file.relative: file for file in files}, dict[str, str]()
     for file in videos:
         place, text = places[file.relative], str(PurePosixPath(file.relative).with_suffix(".txt"))
@@ -219,7 +226,8 @@ def _mirror_videos(
             reason = error.strerror if isinstance(error, OSError) else error
             faults[str(place)] = f"the text beside it cannot be had: {reason}"
         else:
-            _stand_in(remote, remote.look(file) if file.size_bytes is None else file, place)
+            if failed := _stand_in(remote.look(file) if file.size_bytes is None else file, place):
+                faults[str(place)] = f"no file here can have its name: {failed}"
     return videos, faults
 
 
@@ -238,8 +246,8 @@ def _mirror_outputs(remote: Remote, folder: Path) -> None:
     for file in (each for each in files if not each.relative.startswith(f"{MARKERS}/")):
         if shard_of(file.relative) or file.relative == REPORT_NAME:
             (folder / file.relative).write_bytes(remote.read(file.relative))
-        else:
-            _stand_in(remote, file, folder / file.relative)
+        elif failed := _stand_in(file, folder / file.relative):
+            log.warning("%s/%s is left out: no file here can have its name: %s", remote.name, file.relative, failed)
     for file in marked:
         is_claim = file.relative.endswith(CLAIM)
         with (folder / (LOCK_NAME if is_claim else file.relative.split("/")[1])).open("ab") as lines:
@@ -247,12 +255,13 @@ def _mirror_outputs(remote: Remote, folder: Path) -> None:
             lines.write(data.replace(remote.name.encode() + b"/", f"{folder}/".encode()) if is_claim else data)
 
 
-def _stand_in(remote: Remote, file: RemoteFile, place: Path) -> None:
-    """A stand-in for a file, unless no file on this disk can have its name."""
+def _stand_in(file: RemoteFile, place: Path) -> str:
+    """Makes a stand-in for a file; why not, where no file on this disk can have its name, else ""."""
     try:
         stand_in(place, file.size_bytes, file.mtime_ns)
     except OSError as error:
-        log.warning("%s/%s is left out: it cannot be mirrored here (%s)", remote.name, file.relative, error.strerror)
+        return error.strerror or type(error).__name__
+    return ""
 
 
 def _remove_stale() -> None:
@@ -263,5 +272,5 @@ def _remove_stale() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
             with (folder / "lock").open("rb") as lock:
-                if try_lock(lock):
+                if try_lock(lock, surely=True):
                     shutil.rmtree(folder, ignore_errors=True)

@@ -1,10 +1,12 @@
 """ImageBind, from a package that has `imagebind.models`: pictures and sounds as vectors of one space.
 
 The package is imported when a network is built, and fetches nothing so. A judge of the field's measures; how frames and
-waves are cut is here, as the authors' data loader does it. Knows arrays, not files' places.
+waves are cut is here: waves as the authors' data loader cuts them, frames as av-benchmark does, by which the field's
+tables are made. Knows arrays, not files' places.
 
-Source: Girdhar et al., "ImageBind: One Embedding Space To Bind Them All", arXiv 2305.05665; imagebind/data.py of its
-public code: sound in 3 stretches of 2 s, pictures in 5 of 2 s, two frames each, three crops.
+Sources: Girdhar et al., "ImageBind: One Embedding Space To Bind Them All", arXiv 2305.05665; imagebind/data.py of its
+public code: sound in 3 stretches of 2 s; three crops of a picture; av-benchmark (MMAudio, arXiv 2412.15322): a picture
+every 2 s, bicubic, each with the next.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from mfv2a.models.upstream import read_public
 SAMPLE_RATE_HZ = 16_000
 FPS = 25.0
 STRETCH_S = 2.0
-SOUND_STRETCHES, PICTURE_STRETCHES, CROPS = 3, 5, 3
+SOUND_STRETCHES, CROPS = 3, 3
+PICTURE_EVERY_S = 2.0
 SIDE_PX = 224
 HINT = "pip install imagebind-unofficial, or --no-deps with iopath ftfy einops timm (code and weights CC-BY-NC-4.0)"
 _MEL_BINS, _MEL_FRAMES = 128, 204
@@ -94,8 +97,8 @@ class ImageBind(nn.Module):
         return out
 
     def look(self, frames: Tensor) -> Tensor:
-        """The vector [D] of frames [T, H, W, 3] uint8 at 25 a second."""
-        out: Tensor = self.whole({"vision": picture_stretches(frames)[None]})["vision"][0]
+        """The vector [D] of the pictures [K, H, W, 3] uint8 at `picture_places` of a clip."""
+        out: Tensor = self.whole({"vision": picture_pairs(frames)[None]})["vision"][0]
         return out
 
 
@@ -124,26 +127,45 @@ def sound_stretches(wave: Tensor) -> Tensor:
     return torch.stack(parts)[:, None]
 
 
-def picture_stretches(frames: Tensor) -> Tensor:
-    """Normalised crops of the first and last frame of five stretches of [T, H, W, 3] uint8 at 25 a second.
+def picture_places(count: int) -> list[int]:
+    """Which of a clip's frames are looked at.
+
+    FFmpeg's filter of frame rates, by which av-benchmark takes one every 2 s, gives the last frame of which the time is
+    nearer to this moment than to the next: those just before 1 s, 3 s and so on.
+
+    Args:
+        count: frames of the clip, at 25 a second.
 
     Returns:
-        [15, 3, 2, 224, 224]: left, middle and right (or top to bottom) of each stretch.
+        Ascending places below `count`; one for each whole 2 s, at least one.
     """
-    count, parts = len(frames), []
-    for start_s in stretch_starts(count / FPS, PICTURE_STRETCHES):
-        first = min(round(start_s * FPS), count - 1)
-        last = min(first + round(STRETCH_S * FPS) - 1, count - 1)
-        pair = frames[[first, last]].permute(0, 3, 1, 2).float() / 255
-        height, width = pair.shape[2:]
-        short = min(height, width)
-        size = tuple(SIDE_PX if side == short else int(side / short * SIDE_PX) for side in (height, width))
-        pair = F.interpolate(pair, size=size, mode="bilinear", align_corners=False)
-        mean, scale = (
-            torch.tensor(values, device=pair.device)[:, None, None] for values in (_PIXEL_MEAN, _PIXEL_SCALE)
-        )
-        pair = (pair - mean) / scale
-        spare = [side - SIDE_PX for side in size]
+    step = round(PICTURE_EVERY_S * FPS)
+    return [min(step * k + step // 2 - 1, count - 1) for k in range(max(1, count // step))]
+
+
+def shorter_side(frames: Tensor) -> Tensor:
+    """[K, H, W, 3] uint8 with the shorter side at 224 px, bicubic with a filter against aliasing."""
+    pixels = frames.permute(0, 3, 1, 2)
+    short = min(pixels.shape[2:])
+    size = [SIDE_PX if side == short else int(SIDE_PX * side / short) for side in pixels.shape[2:]]
+    return F.interpolate(pixels, size=size, mode="bicubic", antialias=True).permute(0, 2, 3, 1)
+
+
+def picture_pairs(pictures: Tensor) -> Tensor:
+    """Normalised crops of each picture and the next.
+
+    Args:
+        pictures: [K, H, W, 3] uint8; one alone is its own next.
+
+    Returns:
+        [3 max(K - 1, 1), 3, 2, 224, 224]: left, middle and right (or top to bottom) of each pair.
+    """
+    parts, pixels = [], shorter_side(pictures).permute(0, 3, 1, 2).float() / 255
+    mean, scale = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (_PIXEL_MEAN, _PIXEL_SCALE))
+    pixels = (pixels - mean) / scale
+    spare = [side - SIDE_PX for side in pixels.shape[2:]]
+    for first in range(max(1, len(pixels) - 1)):
+        pair = pixels[[first, min(first + 1, len(pixels) - 1)]]
         for crop in range(CROPS):
             top, left = (_crop_start(each, crop, longest=each == max(spare)) for each in spare)
             parts.append(pair[:, :, top : top + SIDE_PX, left : left + SIDE_PX].transpose(0, 1))
