@@ -10,7 +10,7 @@ from mfv2a.evaluation.agreement import NEAREST, WordClasses, agreement, class_we
 from mfv2a.evaluation.listening import PATCH_SAMPLES, listen
 from mfv2a.evaluation.onsets import ENVELOPE, detect_onsets, spectral_flux
 from mfv2a.evaluation.synchrony import blurred_correlation, synchrony
-from mfv2a.evaluation.timbre import timbre, timbres
+from mfv2a.evaluation.timbre import COEFFICIENTS, timbre, timbres
 from mfv2a.evaluation.unwanted import CLASSES, THRESHOLDS, heard_of, is_heard
 from mfv2a.models.text import TextEncoder
 from mfv2a.models.yamnet import Tagger
@@ -140,3 +140,32 @@ def test_timbre_is_the_same_at_any_level_and_tells_sounds_apart() -> None:
     assert rows.shape == (3, 80)
     assert np.abs(rows[0] - rows[1]).sum() > 10 * np.abs(rows[0] - rows[2]).sum()
     assert np.isfinite(timbre(np.zeros(10, np.float32), RATE)).all()
+
+
+def test_hits_weigh_four_fifths_and_the_curves_the_rest() -> None:
+    curve, other = np.zeros(50, np.float32), np.zeros(50, np.float32)
+    curve[[10, 30]], other[[20, 40]] = 1, 1
+    struck = [0.4, 1.2]
+    assert synchrony([], struck, curve, curve) == pytest.approx(0.2)
+    assert synchrony(struck, struck, other, curve) == pytest.approx(0.8 + 0.2 * blurred_correlation(other, curve))
+
+
+def test_timbre_tells_how_fast_a_sound_changes() -> None:
+    samples = np.arange(2 * RATE)
+    tone, noise = np.sin(0.5 * samples), np.random.default_rng(0).standard_normal(len(samples))
+
+    def change(every: int) -> float:
+        """Of tone and noise in turn, each for so many samples."""
+        wave = np.where(samples // every % 2 == 0, tone, noise).astype(np.float32)
+        return float(timbre(wave, RATE)[2 * COEFFICIENTS : 3 * COEFFICIENTS].mean())
+
+    assert change(RATE // 10) > 1.5 * change(RATE) > 0.01
+
+
+def test_the_nearest_classes_speak_for_words_before_all_others() -> None:
+    cosines = np.zeros(521, np.float32)
+    cosines[:2] = 0.8, 0.6
+    weights = class_weights(cosines)
+    assert weights is not None
+    assert weights[1] / weights[0] == pytest.approx(np.exp(-12 * 0.2), rel=1e-4)
+    assert not weights[2:].any()

@@ -116,3 +116,10 @@ def test_a_kernel_needs_pairs_and_a_width():
         gaussian_kernel_distance(np.zeros((1, 4)), np.zeros((5, 4)))
     with pytest.raises(ConfigError, match="above zero"):
         gaussian_kernel_distance(np.zeros((3, 4)), np.zeros((5, 4)))
+
+
+def test_a_log_mel_distance_grows_with_the_difference_and_not_with_its_square():
+    wave = (0.1 * np.random.default_rng(0).standard_normal(64_000)).astype(np.float32)
+    louder = wave.copy()
+    louder[32_000:] *= np.float32(np.e**2)  # half of the frames are two away, the others are the same
+    assert log_mel_distance(wave, louder, 16_000) == pytest.approx(1.0, abs=0.03)

@@ -72,3 +72,20 @@ def test_stoi_is_one_for_itself_falls_with_noise_and_is_none_where_the_package_g
     short = wave[: RATE // 5]  # the package would say 1e-5
     assert intelligibility(short, short, RATE) is None
     assert intelligibility(wave[:100], wave[:100], RATE) is None
+
+
+def test_a_distortion_is_the_mean_of_its_frames_not_of_their_squares():
+    still = np.zeros((2, 13), np.float32)
+    moved = still.copy()
+    moved[1, 0] = 1.0
+    assert frame_distortion(still, moved) == pytest.approx(10 / np.log(10) * np.sqrt(2) / 2)
+
+
+def test_stoi_does_not_look_at_what_is_made_where_the_true_sound_is_silent():
+    pytest.importorskip("pystoi")
+    true = noise(3.0) * np.abs(np.sin(np.arange(3 * RATE) / 2000)).astype(np.float32)
+    true[RATE : 2 * RATE] = 0
+    filled = true.copy()
+    filled[RATE : 2 * RATE] = noise(1.0, seed=1)
+    assert intelligibility(filled, true, RATE) > 0.95
+    assert intelligibility(true, filled, RATE) < 0.7

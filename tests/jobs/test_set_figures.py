@@ -69,3 +69,20 @@ def test_of_few_clips_two_systems_are_told_apart_by_the_kernel_distance_alone(
         assert row["biased"] == without
         assert row["difference"] == first[name].value - second[name].value
         assert [row[key] is None for key in ("low", "high", "share_a_better")] == [without] * 3
+
+
+def test_two_systems_are_compared_over_the_clips_for_which_both_have_a_score() -> None:
+    columns = [0.9, 0.1, *[0.5] * 5], [0.9, None, *[0.5] * 5]  # the second has no score of the hard clip
+    systems = [System(scores=[{"stoi": value} for value in column]) for column in columns]
+    pairs = [Pair(key=str(k), reference=Path(), generated=()) for k in range(7)]
+    (first, second), _ = estimate_all(Scores(systems=systems, pairs=pairs), ("stoi",), draws=200, seed=0)
+    assert (first["stoi"].clips, second["stoi"].clips, first["stoi"].undefined) == (6, 6, 1)
+    assert compare(first, second)["stoi"]["difference"] == 0
+
+
+def test_a_draw_holds_the_same_clips_on_both_sides() -> None:
+    sounds = heard(12, 0)
+    pairs = [Pair(key=str(k), reference=Path(), generated=()) for k in range(12)]
+    copies = Scores(systems=[System(heard={"panns": sounds})], pairs=pairs, reference={"panns": sounds})
+    (figures,), _ = estimate_all(copies, ("frechet_panns",), draws=30, seed=0)
+    np.testing.assert_allclose(figures["frechet_panns"].drawn, 0, atol=1e-4)

@@ -75,3 +75,8 @@ def test_a_spool_is_as_long_as_what_was_added(tmp_path: Path) -> None:
         spool.append(noise(1, 4, 2))
         assert len(spool) == 7
         assert spool.array().shape == (7, 2)
+
+
+def test_stereo_is_averaged_where_the_result_is_mono() -> None:
+    stereo = np.array([[0.2, 0.4], [0.0, -1.0]], np.float32)
+    np.testing.assert_allclose(Blend((stereo, 1.0), channels=1)[:], [0.3, -0.5])

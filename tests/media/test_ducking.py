@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mfv2a.media.ducking import ATTACK_S, BLOCK_S, HOLD_S, RELEASE_S, THRESHOLD_DBFS, duck_gain, is_heard_in
+from mfv2a.media.ducking import (
+    ATTACK_S,
+    BLOCK_S,
+    HOLD_S,
+    PIECE_BLOCKS,
+    RELEASE_S,
+    THRESHOLD_DBFS,
+    duck_gain,
+    is_heard_in,
+)
 
 RATE = 8000
 
@@ -50,3 +59,12 @@ def test_a_hold_counts_blocks_and_odd_lengths_fit() -> None:
     assert is_heard_in(other, 1000).sum() == round(HOLD_S / BLOCK_S) + 1
     assert len(duck_gain(other, 1000, 6.0)) == 1001
     assert duck_gain(np.zeros(0, np.float32), 1000, 6.0).shape == (0,)
+
+
+def test_what_comes_late_in_a_long_sound_is_heard_at_its_place() -> None:
+    place = PIECE_BLOCKS + 1000  # beyond the first piece that is read at once
+    block = round(BLOCK_S * RATE)
+    other = np.zeros((place + 2000) * block, np.float32)
+    other[place * block] = 0.5
+    heard = np.flatnonzero(is_heard_in(other, RATE))
+    assert heard.tolist() == list(range(place, place + round(HOLD_S / BLOCK_S) + 1))

@@ -108,3 +108,8 @@ def test_features_are_those_of_the_definition() -> None:
         ]
         want = np.concatenate([np.sqrt(cells).ravel(), 2 * np.sqrt(absolute), np.cbrt(signed), overall])
         np.testing.assert_allclose(got[k], want, atol=2e-3)
+
+
+def test_a_repeated_picture_leaves_the_motion_after_it_as_it_was() -> None:
+    film = moving_patch(3, 0)[:3]
+    np.testing.assert_array_equal(motion_features(film[[0, 1, 1, 2]])[3], motion_features(film)[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -86,3 +87,25 @@ def test_corrections_of_one_item_equal_those_in_a_batch():
     vocoder, mel = ISTFTVocoder(replace(ISTFTConfig.tiny(), corrections=3)).eval(), torch.randn(3, 80, 9) - 2
     with torch.no_grad():
         assert torch.allclose(vocoder(mel)[1], vocoder(mel[1:2])[0], atol=1e-5)
+
+
+def test_the_vocoder_puts_a_frame_where_the_mel_has_it():
+    vocoder = ISTFTVocoder(ISTFTConfig.tiny()).eval()
+
+    def strike(network, inputs, out):
+        """A click in the middle of the tenth frame; the first is the one that is padded."""
+        magnitude, phase = torch.full((1, 22, 513), -30.0), math.pi * (torch.arange(513) % 2)
+        magnitude[:, 1 + 9] = 0
+        return torch.cat([magnitude, phase.expand(1, 22, 513)], 2)
+
+    vocoder.head.register_forward_hook(strike)
+    wave = vocoder(torch.zeros(1, 80, 20))[0]
+    assert int(wave.abs().argmax()) == 9 * 256 + 128  # where the mel's frames have their middle
+
+
+def test_the_vocoder_sees_usual_mels_around_zero():
+    vocoder, seen = ISTFTVocoder(ISTFTConfig.tiny()).eval(), []
+    vocoder.stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].unique().tolist()))
+    for level in (-4.0, -2.0, 0.0):
+        vocoder(torch.full((1, 80, 6), level))
+    assert seen == [[-1.0], [0.0], [1.0]]

@@ -176,3 +176,25 @@ def test_an_extension_without_a_vocoder_is_refused(tmp_path: Path, monkeypatch: 
     path.write_text(path.read_text().replace('vocoder = "embedded-vocoder"\n', ""))
     with pytest.raises(ConfigError, match="an extension and no vocoder"):
         load_pipeline("narrow", device="cpu")
+
+
+def test_what_is_told_hangs_on_the_upper_half_of_what_is_heard_around_it(network: BandwidthExtension) -> None:
+    torch.nn.init.zeros_(network.head.weight)
+    torch.nn.init.zeros_(network.head.bias)
+    levels = torch.linspace(-1, -5, 32)[None, :, None].repeat(1, 1, 20)
+    told = network.tell(levels)
+    assert torch.allclose(told, levels[:, 16:].mean(1, keepdim=True).expand(1, 16, 20), atol=1e-5)
+    levels[..., 10:] += 2
+    rise = (network.tell(levels) - told)[0, 0].tolist()
+    assert rise == pytest.approx([0] * 8 + [0.4, 0.8, 1.2, 1.6] + [2] * 8, abs=1e-4)
+
+
+def test_levels_go_evenly_from_band_to_band(network: BandwidthExtension) -> None:
+    wave = torch.zeros(1, 4096)
+    wave[0, 2048] = 0.5  # as much in each bin
+    spectrum = network.spectrum(wave)
+    levels = torch.linspace(0, -6, 16)[None, :, None].expand(1, 16, spectrum.shape[2])  # 4 dB from band to band
+    made = network.fill(spectrum, levels, 4096)
+    wide = torch.stft(made, 512, 128, window=network.wide_window, pad_mode="constant", return_complex=True)
+    bins = 20 * wide[0, 136:251, 32].abs().log10()
+    assert bins.diff().abs().max() < 1.5

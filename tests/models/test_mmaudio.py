@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from golden.fill import fill_keys, load_case, pick, read_keys
 from mfv2a.errors import ConfigError
+from mfv2a.flow.path import interpolate
+from mfv2a.models.blocks import linear_guess
 from mfv2a.models.mmaudio import MMAudio, MMAudioConfig
 
 
@@ -119,3 +124,32 @@ def test_an_instantaneous_network_refuses_a_second_time():
 def test_heads_must_divide_the_width():
     with pytest.raises(ConfigError, match="heads"):
         MMAudioConfig(latent_dim=20, dim=100, num_heads=3)
+
+
+def test_pictures_and_words_are_scaled_before_they_are_projected():
+    net, seen = MMAudio(replace(MMAudioConfig.tiny(), feature_scale=7.0)).eval(), []
+    for layer in (net.clip_input_proj, net.text_input_proj):
+        layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    (clip, sync, text), _ = features(net)
+    net.encode_conditions(clip, sync, text, 12)
+    assert torch.equal(seen[0], 7 * clip)
+    assert torch.equal(seen[1], 7 * text)
+
+
+def test_the_weight_of_guidance_enters_by_its_logarithm():
+    net, seen = MMAudio(replace(MMAudioConfig.tiny(), guided=True)).eval(), []
+    net.w_embed.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].tolist()))
+    inputs, z = features(net)
+    conditions = net.encode_conditions(*inputs, 12)
+    for weight in (torch.tensor([0.0, 4.5]), None):
+        net(z, t=torch.ones(2), guidance=weight, conditions=conditions)
+    assert seen == [pytest.approx([0, math.log(5.5)]), pytest.approx([math.log(2)] * 2)]
+
+
+@pytest.mark.parametrize("t", [0.1, 0.5, 0.9])
+def test_the_linear_guess_is_the_best_of_all_multiples_for_data_of_unit_variance(t):
+    generator = torch.Generator().manual_seed(0)
+    x, e = torch.randn(2, 1, 20_000, 4, generator=generator)
+    z, v = interpolate(x, e, torch.tensor([t]))
+    best = (z * v).sum() / z.square().sum()
+    assert torch.allclose(linear_guess(z, torch.tensor([t])), best * z, atol=0.08)

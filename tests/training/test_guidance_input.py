@@ -74,10 +74,12 @@ def batch():
             "has_text": ones}  # fmt: skip
 
 
-def test_the_loss_guides_each_row_by_the_weight_that_the_network_is_told():
+@pytest.mark.parametrize("kappa", [0.0, 0.3])
+def test_the_loss_guides_each_row_by_the_weight_that_the_network_is_told(kappa):
     objective = ObjectiveConfig(
-        name="meanflow", equal_share=1.0, power=0.0, guidance=(2.0, 6.0), drop_both=0.0, drop_video=0.0, drop_text=0.0
-    )
+        name="meanflow", equal_share=1.0, power=0.0, guidance=(2.0, 6.0), kappa=kappa, drop_both=0.0, drop_video=0.0,
+        drop_text=0.0,
+    )  # fmt: skip
     network, seen = guided_network(), []
     task = GeneratorTask(network, objective)
     network.register_forward_hook(lambda _, a, k, out: seen.append((a[0], k, out.detach())), with_kwargs=True)
@@ -85,11 +87,12 @@ def test_the_loss_guides_each_row_by_the_weight_that_the_network_is_told():
     weight = seen[0][1]["guidance"]
     assert len(set(weight.tolist())) == 3
     assert all(torch.equal(k["guidance"], weight) for _, k, _ in seen)
-    (z, k, unconditional), prediction = seen[1], seen[-1][2]
+    conditional, (z, k, unconditional), prediction = seen[0][2], seen[1], seen[-1][2]
     t = k["t"][:, None, None]
     x = batch()["latent"]
     v = (z - x) / t  # z = x + t (e - x)
-    target = weight[:, None, None] * v + (1 - weight[:, None, None]) * unconditional
+    field = weight[:, None, None] * v + (1 - weight[:, None, None]) * unconditional
+    target = (1 - kappa) * field + kappa * conditional  # whose fixed point is the field of this weight
     assert loss.item() == pytest.approx((prediction - target).square().mean().item(), rel=1e-4)
 
 

@@ -62,3 +62,13 @@ def test_held_out_rows_are_measured_with_the_average_and_leave_the_run_as_it_was
     with measured.ema.in_place_of(measured.task.network):
         again = measured.validate(measured.wrapped, Team())
     assert again == {key.split("/")[1]: value for key, value in told[-1].items() if key != "step"}
+
+
+def test_each_number_of_steps_begins_from_the_same_noise(tmp_path):
+    training = start(tmp_path, OBJECTIVES["meanflow"], Team())
+    layer = training.task.network.final_layer.conv
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.constant_(layer.bias, 0.5)
+    # a velocity that is the same everywhere makes the same of the same noise, in any number of steps
+    numbers = training.validate(training.wrapped, Team())
+    assert numbers["mse@1"] == pytest.approx(numbers["mse@2"], rel=1e-6)
