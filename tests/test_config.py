@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfv2a.config import ExtractConfig, ObjectiveConfig, RunConfig, load_toml
+from mfv2a.config import ExtractConfig, ObjectiveConfig, RunConfig, SourceConfig, load_toml
 from mfv2a.errors import ConfigError
 
 GOOD = 'task = "vae"\nout = "x"\nsteps = 3\n[[sources]]\ntype = "scenes"\n'
@@ -106,7 +106,7 @@ def test_a_key_of_the_run_that_cannot_be_is_named(write, key, told):
     ("task", "source", "told"),
     [
         ("vae", 'type = "scenes"\nvoices = "sfx"', "voices are not for task = 'vae' with a source of scenes"),
-        ("sync", 'type = "features"\nvoices = "sfx"', "voices are not for task = 'sync'"),
+        ("sync", 'type = "features"\npath = "x"\nvoices = "sfx"', "voices are not for task = 'sync'"),
         ("vae", 'type = "sounds"\nvoices = "sfx"', "voices are laid on scenes, not on sounds"),
         ("vae", 'type = "features"\nweight = nan', "weight must be a finite number"),
         ("vae", 'type = "features"\nfirst_seed = -1', "first_seed must be 0 or more"),
@@ -119,7 +119,7 @@ def test_what_a_source_would_not_read_is_refused(write, task, source, told):
 
 
 def test_voices_are_read_where_they_were_stored(write):
-    text = 'task = "vae"\nout = "x"\nsteps = 3\n[[sources]]\ntype = "features"\nvoices = "sfx"\n'
+    text = 'task = "vae"\nout = "x"\nsteps = 3\n[[sources]]\ntype = "features"\npath = "x"\nvoices = "sfx"\n'
     assert load_toml(write(text), RunConfig).sources[0].voices == "sfx"
 
 
@@ -127,7 +127,7 @@ def test_voices_are_read_where_they_were_stored(write):
     ("key", "source", "told"),
     [
         ('model = "mmaudio-small-16k"', 'type = "videos"\nsplit = "train"', "split chooses rows of a list"),
-        ('vae = "x"', 'type = "features"\nvoices = "sfx"', "voices are laid on scenes, not on features"),
+        ('vae = "x"', 'type = "features"\npath = "x"\nvoices = "sfx"', "voices are laid on scenes, not on features"),
         ("duration_s = inf", 'type = "scenes"', "duration_s must be a finite number"),
     ],
 )
@@ -156,3 +156,10 @@ def test_the_closest_key_is_offered(write):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nothere\.toml"):
         load_toml(tmp_path / "nothere.toml", RunConfig)
+
+
+@pytest.mark.parametrize("kind", ["sounds", "features", "videos", "recordings"])
+def test_a_source_without_the_folder_that_it_is_in_is_refused(kind):
+    with pytest.raises(ConfigError, match=f"a source of {kind} needs a path"):
+        SourceConfig(type=kind)
+    assert SourceConfig(type="scenes").path == ""

@@ -77,6 +77,8 @@ def check_source(source: SourceConfig) -> None:
         raise ConfigError(f"voices are laid on scenes, not on {source.type}")
     if source.split and not source.listing:
         raise ConfigError("split chooses rows of a list", hint="listing = ...")
+    if source.type != "scenes" and not source.path:
+        raise ConfigError(f"a source of {source.type} needs a path", hint='path = "FOLDER"')
 
 
 def check_objective(objective: ObjectiveConfig) -> None:

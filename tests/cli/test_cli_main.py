@@ -67,6 +67,15 @@ def test_options_are_grouped(capsys: pytest.CaptureFixture[str]) -> None:
         assert re.search(rf"─ {panel} ─", text)
 
 
+@pytest.mark.parametrize("encoding", ["cp437", "ascii"])
+def test_help_is_told_where_the_terminal_lacks_its_signs(encoding: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    words = [sys.executable, "-m", "mfv2a", "dub", "--help"]
+    run = subprocess.run(words, capture_output=True, env=environment, check=False)
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert b"--out" in run.stdout
+
+
 @pytest.mark.parametrize("words", [[], ["models"], ["report"]])
 def test_no_command_prints_the_help_and_is_no_fault(words: list[str]) -> None:
     result = run(*words)

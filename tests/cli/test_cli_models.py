@@ -135,13 +135,27 @@ def test_the_doctor_is_well_here_and_says_so_in_json(home, capsysbinary):
     assert main(["doctor", "--json"]) == 0
     told = json.loads(capsysbinary.readouterr().out)
     assert told["ok"]
-    assert [f["name"] for f in told["findings"]] == ["python", "torch", "ffmpeg", "hub", "cache", "embedded", "default"]
+    assert [f["name"] for f in told["findings"]] == [
+        "python", "torch", "decoder", "ffmpeg", "hub", "cache", "embedded", "default"
+    ]  # fmt: skip
 
 
 def test_the_doctor_exits_with_4_without_ffmpeg(home, capsysbinary, monkeypatch):
     monkeypatch.setenv("MFV2A_FFMPEG", str(home / "no-ffmpeg"))
     assert main(["doctor"]) == 4
     assert b"--  ffmpeg" in capsysbinary.readouterr().out
+
+
+def test_the_doctor_exits_with_4_where_ffmpeg_is_too_old_to_write_an_mp4(home, capsysbinary, monkeypatch):
+    monkeypatch.setattr("mfv2a.media.ffmpeg.has_option", lambda *_: False)
+    assert main(["doctor"]) == 4
+    assert b"does not know -movie_timescale - install ffmpeg 5 or newer" in capsysbinary.readouterr().out
+
+
+def test_the_doctor_exits_with_4_where_pyav_lacks_what_is_needed(home, capsysbinary, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mfv2a.media.mux", None)
+    assert main(["doctor"]) == 4
+    assert b"--  decoder" in capsysbinary.readouterr().out
 
 
 def test_info_tells_of_a_file_and_of_a_judge(home, capsysbinary):

@@ -135,6 +135,14 @@ def test_files_are_found_by_path_or_by_the_names_that_downloaders_write():
     assert missing == [items[-1]], "a path that is given is not guessed"
 
 
+def test_files_are_found_however_their_accents_are_written():
+    nfc, nfd = "caf\u00e9", "cafe\u0301"
+    items = [MediaItem(id=nfc, source_s=3), MediaItem(id="x", file=f"in/{nfd}.wav")]
+    found, missing = match_files(items, [f"{nfd}_3.mp4", f"in/{nfc}.wav"])
+    assert [name for _, name in found] == [f"{nfd}_3.mp4", f"in/{nfc}.wav"]
+    assert not missing
+
+
 def test_a_clip_of_the_same_video_at_another_time_is_another_item():
     items = [MediaItem(id="abc", source_s=12), MediaItem(id="abc", source_s=40)]
     found, missing = match_files(items, ["abc_000040.mp4"])

@@ -28,6 +28,15 @@ def test_files_pair_by_their_place_up_to_the_suffix_and_the_rest_is_told(tmp_pat
     assert found.alone == {"generated": ("b", "c"), "reference": ("d",)}
 
 
+def test_accents_may_be_written_in_two_ways(tmp_path: Path) -> None:
+    nfc, nfd = "caf\u00e9", "cafe\u0301"
+    made, true = lay(tmp_path / "made", f"{nfd}.wav"), lay(tmp_path / "true", f"{nfc}.wav")
+    assert [pair.generated for pair in pair_folders([made], true).pairs] == [(made / f"{nfd}.wav",)]
+    for name in (nfc, f"{nfd}.wav"):
+        (tmp_path / "list.csv").write_text(f"file,caption\n{name},rain\n", encoding="utf-8")
+        assert len(pair_folders([made], true, listing=tmp_path / "list.csv").pairs) == 1
+
+
 def test_the_sound_is_taken_from_the_sound_file_and_two_of_them_are_unclear(tmp_path: Path) -> None:
     made = lay(tmp_path / "made", "a.mp4", "a.wav", "b.wav", "b.flac")
     found = pair_folders([made], lay(tmp_path / "true", "a.wav", "b.wav"))

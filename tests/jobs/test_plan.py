@@ -100,6 +100,18 @@ def test_two_sources_of_one_output_are_refused_and_both_named(here: Path) -> Non
         plan("x", "y")
 
 
+@pytest.mark.parametrize(("one", "two"), [("Clip", "clip"), ("caf\u00e9", "cafe\u0301")])
+def test_outputs_that_differ_in_spelling_are_refused_where_that_does_not_count(
+    here: Path, monkeypatch: pytest.MonkeyPatch, one: str, two: str
+) -> None:
+    make_video(Path(f"x/{one}.mp4"), seconds=0.1)
+    make_video(Path(f"y/{two}.mp4"), seconds=0.1)
+    assert len(plan("x", "y").items) == 2
+    monkeypatch.setattr("mfv2a.jobs.clashes.ignores_spelling", lambda folder: folder == here)
+    with pytest.raises(ConfigError, match=f"x/{one}.mp4 and y/{two}.mp4 would both become"):
+        plan("x", "y")
+
+
 def test_all_sources_that_share_outputs_are_named_or_counted(here: Path) -> None:
     for number in range(7):
         make_video(Path(f"x/{number}.mp4"), seconds=0.1)

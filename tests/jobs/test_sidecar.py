@@ -26,6 +26,11 @@ def test_the_text_beside_the_clip_is_its_prompt(tmp_path: Path, data: bytes, pro
     assert read_sidecar(tmp_path / "clip.mp4") == prompt
 
 
+def test_the_text_may_have_its_accents_written_in_another_way(tmp_path: Path) -> None:
+    (tmp_path / "caf\u00e9.txt").write_text("rain")
+    assert read_sidecar(tmp_path / "cafe\u0301.mp4") == "rain"
+
+
 def test_no_text_is_no_prompt(tmp_path: Path) -> None:
     assert read_sidecar(tmp_path / "clip.mp4") == ""
     assert read_sidecar(tmp_path / "clip.txt") == ""

@@ -83,7 +83,8 @@ def start(
     held = ValidationConfig(every=1, rows=4, steps=(1, 2), sources=(SourceConfig(type="features", path="held"),))
     values: dict[str, Any] = {"steps": STEPS, "log_every": 1, "workers": 0, **changes}
     config = RunConfig(
-        task="generator", out=str(out), batch_size=ROWS, sources=(SourceConfig(type="features"),), parallel=parallel,
+        task="generator", out=str(out), batch_size=ROWS, parallel=parallel,
+        sources=(SourceConfig(type="features", path="features"),),
         objective=objective, optimizer=OptimizerConfig(warmup_steps=1, ema=0.5, learning_rate=1e-3, eps=1e-3),
         validation=held, **values,
     )  # fmt: skip

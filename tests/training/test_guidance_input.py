@@ -150,6 +150,12 @@ def test_network_and_objective_must_agree():
     with pytest.raises(ConfigError, match="takes its weight"):
         GeneratorTask(tiny_network(), ObjectiveConfig(guidance=(1.0, 7.0)))
     with pytest.raises(ConfigError, match="learns it from a range"):
-        RunConfig(task="generator", out="x", steps=1, sources=(SourceConfig(type="features"),), model={"guided": True})
+        RunConfig(
+            task="generator",
+            out="x",
+            steps=1,
+            sources=(SourceConfig(type="features", path="features"),),
+            model={"guided": True},
+        )
     with pytest.raises(ConfigError, match="goes with an average"):
         replace(TINY, average=False, guided=True)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import os
 import signal
 import sys
@@ -160,6 +162,8 @@ def run() -> None:
     itself apart: then the system ends it at once. All files are closed by then.
     """
     console.fill_standard_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a sign that this terminal lacks is no reason to end
     code = main()
     if any(thread.name.startswith(THREADS) and _hangs(thread) for thread in threading.enumerate()):
         sys.stdout.flush()
@@ -198,18 +202,26 @@ def name_line(error: Exception) -> str | None:
     """The line of a file name that this system cannot take; None if this is another error."""
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return console.printable(f"error: {error.filename}: the name is too long - use a shorter one")
-    if isinstance(error, UnicodeEncodeError) and error.encoding.lower().replace("-", "") != "utf8":
+    if isinstance(error, UnicodeEncodeError) and _is_of_files(error.encoding):
         name = error.object[:60]
         return console.printable(f"error: {name}: file names are {error.encoding} here - set PYTHONUTF8=1")
     return None
+
+
+def _is_of_files(encoding: str) -> bool:
+    """Whether it is the one of file names here, and one that lacks signs."""
+    known = codecs.lookup(encoding).name
+    return known != "utf-8" and known == codecs.lookup(sys.getfilesystemencoding()).name
 
 
 def _tell_machine(error: Exception, words: Sequence[str], talk: console.Talk) -> int:
     """Memory that ran out, or a GPU that failed: told as any error of the machine; 0 if it is something else."""
     if "torch" not in sys.modules:
         return 0
-    from mfv2a.jobs.faults import of_the_machine
-
+    try:
+        from mfv2a.jobs.faults import of_the_machine
+    except ImportError:  # what is told is then rather this
+        return 0
     known = of_the_machine(error, next((word for word in words if not word.startswith("-")), ""))
     if known is None:
         return 0

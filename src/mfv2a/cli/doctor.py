@@ -21,7 +21,7 @@ Exit codes: 0 dubbing can work, 4 it cannot.
 
 
 def doctor(as_json: options.JsonOption = False) -> None:
-    """Look at Python, torch, ffmpeg, hub, cache and models, and say whether dubbing can work."""
+    """Look at Python, torch, PyAV, ffmpeg, hub, cache and models, and say whether dubbing can work."""
     from mfv2a.jobs.doctor import can_dub, examine
 
     findings = examine()

@@ -15,8 +15,10 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import normalize
 
 from mfv2a.errors import ConfigError
 
@@ -99,14 +101,15 @@ def match_files(
     Returns:
         items with their files' names, and those that have none.
     """
-    exact = set(names)
+    composed = partial(normalize, "NFC")  # names that come from a Mac may write accents in another way
+    exact = {composed(name): name for name in names}
     stems: dict[str, str] = {}
     for name in sorted(names, key=lambda name: (name.count("/"), name), reverse=True):  # the last stays
-        stems[PurePosixPath(name).stem] = name
+        stems[composed(PurePosixPath(name).stem)] = name
     found, missing = [], []
     for item in items:
-        own = item.file or item.id
-        name = own if own in exact else next((stems[s] for s in _stems(item) if s in stems), "")
+        own = composed(item.file or item.id)
+        name = exact.get(own) or next((stems[s] for s in map(composed, _stems(item)) if s in stems), "")
         if name:
             found.append((item, name))
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from mfv2a.jobs.heartbeat import is_heartbeat
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import REPORT_NAME, shard_of
 from mfv2a.media.containers import CONTAINERS
+from mfv2a.media.spelling import ignores_spelling
 from mfv2a.media.whole import check_apart, check_targets, find_place
 
 if TYPE_CHECKING:
@@ -72,20 +74,22 @@ def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[Path, Path]], 
     Raises:
         ConfigError: there are such.
     """
-    inputs = {_key(str(absolute(each.source))): each.source for each in found}
+    inputs: dict[str, list[Path]] = {}
+    for each in found:
+        inputs.setdefault(_key(str(absolute(each.source))), []).append(each.source)
     made = ((path, item.source) for item in items for path in item.files)
-    taken: dict[str, Path] = {}
+    taken: dict[str, list[tuple[Path, Path]]] = {}
     shared: list[str] = []
     for output, source in itertools.chain(made, done):
         key = _key(str(absolute(output)))
-        if key in inputs:
+        if (over := next((each for each in inputs.get(key, ()) if _are_one(output, each)), None)) is not None:
             raise ConfigError(
-                f"{source} would be written over the input {inputs[key]}",
+                f"{source} would be written over the input {over}",
                 hint="choose another --out; a source is never touched",
             )
-        if key in taken:
-            shared.append(f"{taken[key]} and {source} would both become {output}")
-        taken[key] = source
+        others = taken.setdefault(key, [])
+        shared += [f"{theirs} and {source} would both become {output}" for at, theirs in others if _are_one(output, at)]
+        others.append((output, source))
     if shared:
         more = f"; and {len(shared) - TOLD} more such pairs" if len(shared) > TOLD else ""
         raise ConfigError(
@@ -185,4 +189,13 @@ def _bare_outputs(relative: str, options: PlanOptions | DubOptions) -> Iterator[
 
 
 def _key(name: str) -> str:
-    return os.path.normcase(name)
+    """A spelling that all names share which some file system takes for one."""
+    return unicodedata.normalize("NFC", os.path.normcase(name)).casefold()
+
+
+def _are_one(first: Path, second: Path) -> bool:
+    """Whether two names of one `_key` mean one file where they are."""
+    if os.path.normcase(absolute(first)) == os.path.normcase(absolute(second)):
+        return True
+    there = next((folder for folder in absolute(first).parents if folder.is_dir()), None)
+    return there is not None and ignores_spelling(there)

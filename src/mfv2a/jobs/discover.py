@@ -17,6 +17,7 @@ from typing import NamedTuple, overload
 from mfv2a.errors import ConfigError, StartError
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import written_files
+from mfv2a.media.spelling import Listings, same_file
 from mfv2a.media.store import ACCESS_HINT
 
 VIDEO_SUFFIXES = frozenset(
@@ -144,6 +145,7 @@ class _Finder:
         self._out_real = _real(out)
         self._written: set[str] = set()
         self._reports_read: set[Path] = set()
+        self._listings = Listings()
 
     def add(self, argument: str) -> None:
         """Takes one argument: a path that exists, else a glob."""
@@ -182,10 +184,11 @@ class _Finder:
                 self._add_path(match)
 
     def _add_file(self, path: Path) -> None:
+        path = self._listings.spelled(path)
         whole = absolute(path)
         holders = (each for each in (*self._roots, Path.cwd()) if whole.is_relative_to(each))
         relative = whole.relative_to(next(holders, whole.parent))
-        if _same(whole, absolute(self._out / relative)):
+        if same_file(whole, absolute(self._out / relative)):
             raise ConfigError(
                 f"{path} would be overwritten: its output is the file itself",
                 hint="choose another --out; the source is never touched",
@@ -287,13 +290,3 @@ def _leads(asked: Callable[[], bool]) -> bool:
 def _real(path: Path) -> Path:
     """The path with all symlinks followed as far as they lead; a loop is left as it is."""
     return Path(os.path.realpath(path))
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether two names are one file, by name or through links."""
-    if os.path.normcase(one) == os.path.normcase(other):
-        return True
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import shutil
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from mfv2a import hub
@@ -17,6 +19,7 @@ from mfv2a.errors import Mfv2aError
 from mfv2a.register import files_of, find_model
 from mfv2a.surroundings import cache_folder, endpoint_name, is_offline, offline_variable
 
+NEEDED_OPTION = "movie_timescale"  # of what writes MP4; FFmpeg 5 brought it
 ENCODERS = ("aac", "libopus", "flac", "pcm_s16le", "libmp3lame")
 
 
@@ -37,7 +40,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at Python, torch, device, ffmpeg, hub, cache and models, in this order."""
+    """Look at Python, torch, device, PyAV, ffmpeg, hub, cache and models, in this order."""
     return [_examined(look) for look in LOOKS]
 
 
@@ -70,12 +73,21 @@ def _look_at_torch() -> Finding:
     return Finding(name="torch", state=f"{torch.__version__} on {device} ({name})", needed=True)
 
 
+def _look_at_decoder() -> Finding:
+    importlib.import_module("mfv2a.media.mux")  # which needs all that this PyAV has to have
+    return Finding(name="decoder", state=f"PyAV {version('av')}", needed=True)
+
+
 def _look_at_ffmpeg() -> Finding:
-    from mfv2a.media.ffmpeg import ffmpeg_version, find_ffmpeg, has_encoder
+    from mfv2a.media.ffmpeg import ffmpeg_version, find_ffmpeg, has_encoder, has_option
 
     program = find_ffmpeg()
     there = [name for name in ENCODERS if has_encoder(program, name)]
     words = f"{ffmpeg_version(program)} at {program}, encodes {', '.join(there)}"
+    if not has_option(program, "mov", NEEDED_OPTION):
+        words += f", does not know -{NEEDED_OPTION}"
+        hint = "install ffmpeg 5 or newer, or unset MFV2A_FFMPEG and pip install -U imageio-ffmpeg"
+        return Finding(name="ffmpeg", state=words, ok=False, needed=True, hint=hint)
     return Finding(
         name="ffmpeg", state=words, ok="aac" in there, needed=True, hint="install an ffmpeg that encodes aac"
     )
@@ -128,6 +140,7 @@ def _look_at_default() -> Finding:
 LOOKS = (
     _look_at_python,
     _look_at_torch,
+    _look_at_decoder,
     _look_at_ffmpeg,
     _look_at_hub,
     _look_at_cache,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,6 +11,7 @@ from mfv2a.errors import ConfigError, without_passwords
 from mfv2a.jobs.discover import Found
 from mfv2a.jobs.prompts import PromptTable, Row
 from mfv2a.jobs.report import absolute
+from mfv2a.media.spelling import composed
 from mfv2a.media.store import is_url
 
 _NAMED = 5  # so many rows are named one by one, the rest are counted
@@ -39,7 +39,7 @@ def match_rows(
     by_path = {_key(absolute(each.source)): each.source for each in found}
     by_place = {_key(each.relative): each.source for each in found}
     has_urls = any(is_url(row.path) for row in table.rows)
-    by_url = {_spelled(named(str(absolute(each.source)))): each.source for each in found} if has_urls else {}
+    by_url = {composed(named(str(absolute(each.source)))): each.source for each in found} if has_urls else {}
     rows: dict[Path, Row] = {}
     unmatched: list[Row] = []
     for row in table.rows:
@@ -68,14 +68,9 @@ def match_rows(
 
 def _address(url: str) -> str:
     """An address as addresses are compared: what is asked of the server, passwords and the way of writing left out."""
-    return _spelled(unquote(without_passwords(url.partition("?")[0])))
+    return composed(unquote(without_passwords(url.partition("?")[0])))
 
 
 def _key(path: Path) -> str:
     """One spelling of a path."""
-    return _spelled(os.path.normcase(path))
-
-
-def _spelled(name: str) -> str:
-    """One spelling of a name: tables made on a Mac may write accents in another way."""
-    return unicodedata.normalize("NFC", name)
+    return composed(os.path.normcase(path))

@@ -18,6 +18,7 @@ from mfv2a.data.listing import MediaItem, match_files, read_listing
 from mfv2a.errors import ConfigError, MediaError
 from mfv2a.jobs.discover import VIDEO_SUFFIXES
 from mfv2a.jobs.sidecar import read_sidecar
+from mfv2a.media.spelling import composed
 
 SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mka"})
 
@@ -149,7 +150,7 @@ def _clips(folder: Path, others: Set[Path]) -> dict[str, _Clip]:
     for path in sorted(_walk(folder, others)):
         suffix = path.suffix.lower()
         if suffix in SOUND_SUFFIXES or suffix in VIDEO_SUFFIXES:
-            clip = found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), _Clip())
+            clip = found.setdefault(composed(path.relative_to(folder).with_suffix("").as_posix()), _Clip())
             (clip.sounds if suffix in SOUND_SUFFIXES else clip.videos).append(path)
     return found
 
@@ -239,7 +240,7 @@ def _can_be_file(name: str) -> bool:
 
 def _key(name: str, clips: Mapping[str, _Clip]) -> str:
     """What a folder knows a file of a list by: its name as it stands, else without the suffix of a sound or video."""
-    path = PurePosixPath(name)
+    path = PurePosixPath(composed(name))
     if not _can_be_file(name):
         raise ConfigError(f"the list names a file {name!r}, which can be none", hint="mend that row of the list")
     place = path.as_posix()

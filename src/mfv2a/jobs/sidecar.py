@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from mfv2a.errors import MediaError
+from mfv2a.media.spelling import spelled_here
 
 LIMIT_BYTES = 1 << 18
 
@@ -22,7 +23,7 @@ def read_sidecar(source: Path) -> str:
     Raises:
         MediaError: there is one, and it cannot be read as UTF-8 text.
     """
-    sidecar = source.with_suffix(".txt")
+    sidecar = spelled_here(source.with_suffix(".txt"))
     if sidecar == source or not os.path.lexists(sidecar):
         return ""
     if sidecar.exists() and not sidecar.is_file() and not sidecar.is_dir():  # opening a pipe would wait for ever

@@ -99,6 +99,15 @@ def has_encoder(ffmpeg: Path, name: str) -> bool:
     return name in _encoders(ffmpeg)
 
 
+def has_option(ffmpeg: Path, muxer: str, name: str) -> bool:
+    """Tell whether a muxer of this ffmpeg (such as "mov") has an option.
+
+    Raises:
+        FfmpegMissingError: the program cannot be run.
+    """
+    return f"-{name} " in ask_ffmpeg(ffmpeg, "-help", f"muxer={muxer}").decode("utf-8", "replace")
+
+
 @lru_cache(maxsize=16)
 def _encoders(ffmpeg: Path) -> frozenset[str]:
     table = ask_ffmpeg(ffmpeg, "-encoders").decode("utf-8", "replace")
