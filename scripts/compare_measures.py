@@ -125,7 +125,7 @@ def measure(pipeline: Pipeline, setting: Setting, plan: Plan, base: Pipeline) ->
     folder.mkdir(parents=True, exist_ok=True)
     words = (pipeline.info.name, setting.clips, setting.steps, setting.by, setting.weight)
     np.save(folder / ("_".join(map(str, words)) + ".npy"), rows.astype(np.float16))
-    return figures(clips, waves, rows, plan, base)
+    return figures(clips, EVERY[name], waves, rows, plan, base)
 
 
 def base_work(work: Any) -> Any:
@@ -135,10 +135,12 @@ def base_work(work: Any) -> Any:
     return replace(work, text=None)
 
 
-def figures(clips: HeldOut, waves: Sequence[Rows], rows: Rows, plan: Plan, base: Pipeline) -> dict[str, Any]:
-    """Distances of made sounds and, of scenes, onsets, classes and log-mel."""
+def figures(
+    clips: HeldOut, every: int, waves: Sequence[Rows], rows: Rows, plan: Plan, base: Pipeline
+) -> dict[str, Any]:
+    """Distances of sounds made of every so-manieth true one and, of scenes, onsets, classes and log-mel."""
     true, coded, made = clips.true[:, :MEANS], clips.coded[:, :MEANS], rows[:, :MEANS]
-    width, own = median_distance(true), np.arange(len(made)) * -(-len(true) // len(made))  # those that were thinned
+    width, own = median_distance(true), np.arange(len(made)) * every
     numbers: dict[str, Any] = {
         "clips": len(rows),
         "kernel": gaussian_kernel_distance(made, true, bandwidth=width, own=own),
@@ -184,7 +186,7 @@ def measure_reference(plan: Plan, records: Path) -> None:
         }
         if name == "scenes":
             for who, waves, rows in (("true", clips.waves, clips.true), ("codec", clips.coded_waves, clips.coded)):
-                told = figures(clips, waves, rows, plan, base)
+                told = figures(clips, EVERY[name], waves, rows, plan, base)
                 numbers |= {f"{who}_{key}": told[key] for key in ("onset_f1", "class_agreement", "log_mel")}
         add_record(records, {"kind": "reference", "clips": name, **numbers})
 

@@ -22,8 +22,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-_PORT = r"(?!\d+(?:[/?#\s'\"]|$))"
-_PASSWORD = re.compile(rf"(?<=://)([^/@:\s]*):(?:[^/\s]*|{_PORT}\S*?)@")  # a password may hold @, and by mistake /
+_PORT = r"(?!\d+(?:[/?#\s'\",;<>{}]|$))"
+_PASSWORD = re.compile(rf"(?<=://)([^/:\s\[]*):(?:[^/\s\",<>{{}}]*|{_PORT}[^\s'\",<>{{}}]*?)@")
+"""A password may hold @, and by mistake /; a user's name may hold @."""
 
 
 class Mfv2aError(Exception):

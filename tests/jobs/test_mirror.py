@@ -6,7 +6,6 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,12 @@ from mfv2a.errors import MediaError, without_passwords
 from mfv2a.jobs import staging
 from mfv2a.jobs.mirror import Mirror
 from mfv2a.jobs.reported import read_records
-from mfv2a.media import store
 from mfv2a.media.remote import Remote
 from mfv2a.media.standin import is_stand_in, stand_in
 
+pytestmark = pytest.mark.usefixtures("empty_stores")
 TINY = ["--model", "tiny"]
 DUB = ["dub", "memory://in", "--out", "memory://out", *TINY]
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    Path("temporary").mkdir()
-    monkeypatch.setattr(store, "PAUSE_S", 0.0)
-    MemoryFileSystem.store.clear()
-    MemoryFileSystem.pseudo_dirs[:] = [""]
-    yield tmp_path
-    assert not list(Path("temporary").iterdir())  # whatever happened, nothing is left on the disk
 
 
 def put(name: str, *, seconds: float = 0.3, text: str | None = None) -> None:

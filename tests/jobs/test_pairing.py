@@ -37,6 +37,12 @@ def test_accents_may_be_written_in_two_ways(tmp_path: Path) -> None:
         assert len(pair_folders([made], true, listing=tmp_path / "list.csv").pairs) == 1
 
 
+def test_two_clips_that_differ_in_their_accents_spelling_are_two(tmp_path: Path) -> None:
+    names = ("caf\u00e9.wav", "cafe\u0301.wav")
+    made, true = lay(tmp_path / "made", *names), lay(tmp_path / "true", *names)
+    assert len(pair_folders([made], true).pairs) == 2
+
+
 def test_the_sound_is_taken_from_the_sound_file_and_two_of_them_are_unclear(tmp_path: Path) -> None:
     made = lay(tmp_path / "made", "a.mp4", "a.wav", "b.wav", "b.flac")
     found = pair_folders([made], lay(tmp_path / "true", "a.wav", "b.wav"))

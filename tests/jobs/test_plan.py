@@ -107,7 +107,7 @@ def test_outputs_that_differ_in_spelling_are_refused_where_that_does_not_count(
     make_video(Path(f"x/{one}.mp4"), seconds=0.1)
     make_video(Path(f"y/{two}.mp4"), seconds=0.1)
     assert len(plan("x", "y").items) == 2
-    monkeypatch.setattr("mfv2a.jobs.clashes.ignores_spelling", lambda folder: folder == here)
+    monkeypatch.setattr("mfv2a.media.spelling.ignored_in", lambda folder: (folder == here, folder == here))
     with pytest.raises(ConfigError, match=f"x/{one}.mp4 and y/{two}.mp4 would both become"):
         plan("x", "y")
 

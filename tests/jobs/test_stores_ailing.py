@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import tempfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,18 +23,8 @@ from mfv2a.media.listed import RemoteFile
 from mfv2a.media.remote import Remote
 from mfv2a.media.store import whereabouts
 
+pytestmark = pytest.mark.usefixtures("empty_stores")
 TINY = ["--model", "tiny"]
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    Path("temporary").mkdir()
-    monkeypatch.setattr(store, "PAUSE_S", 0.0)
-    MemoryFileSystem.store.clear()
-    MemoryFileSystem.pseudo_dirs[:] = [""]
-    return tmp_path
 
 
 class Lines(MemoryFileSystem):
@@ -149,6 +138,10 @@ def test_what_to_do_about_a_refusal_is_not_to_try_again(monkeypatch: pytest.Monk
         ("sftp://me:12/SECRET@host/a.mp4", "sftp://me:12/SECRET@host/a.mp4"),  # which is a port
         ("http://host:8080/a@b.mp4", "http://host:8080/a@b.mp4"),
         ("https://host/a:b@c.mp4", "https://host/a:b@c.mp4"),
+        ("sftp://me@corp.com:SECRET@host/x", "sftp://me@corp.com@host/x"),
+        ("http://[::1]:8000/a@b.mp4", "http://[::1]:8000/a@b.mp4"),
+        ("http://h:80,http://g:90/a@b", "http://h:80,http://g:90/a@b"),
+        ('{"url":"http://h:8000"},{"mail":"x@y"}', '{"url":"http://h:8000"},{"mail":"x@y"}'),
         ("s3://key:secret@bucket/a.mp4 and ftp://u:v@h/b", "s3://key@bucket/a.mp4 and ftp://u@h/b"),
     ],
 )
@@ -166,7 +159,7 @@ def test_servers_are_told_apart_and_users_and_usual_ports_are_not(monkeypatch: p
     assert whereabouts("sftp://nas1:2222/videos") != whereabouts("sftp://nas1/videos")
 
 
-def test_what_is_not_surely_left_behind_stays(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+def test_what_is_not_surely_left_behind_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     class NoLocks:
         LOCK_SH = LOCK_EX = LOCK_NB = 0
 
@@ -215,25 +208,52 @@ class Downloads(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.mark.parametrize("name", ["download", "clip.MP4;v=1", "clip.mp4"])
-def test_what_is_asked_of_a_server_is_in_no_name_message_or_report(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def downloads() -> Iterator[str]:
+    """The address of a server of downloads."""
     Downloads.clip = make_video(Path("made.mp4"), seconds=0.2).read_bytes()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Downloads)
     Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}/{name}"
-        assert main(["dub", f"{url}?id=7&token=SECRET2", "--out", "out", *TINY]) == 0
-        assert main(["dub", f"{url}?id=7#t=SECRET3", f"{url}#t=SECRET4", "--out", "other", *TINY]) in (3, 4)
-    finally:
-        server.shutdown()
-        server.server_close()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ["download", "clip.MP4;v=1", "clip.mp4"])
+def test_what_is_asked_of_a_server_is_in_no_name_message_or_report(
+    downloads: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"{downloads}/{name}"
+    assert main(["dub", f"{url}?id=7&token=SECRET2", "--out", "out", *TINY]) == 0
+    wrong = [f"{url}?id=7#t=SECRET3", f"{url}#t=SECRET4", f"{downloads}/clip?SECRET5"]
+    assert main(["dub", *wrong, "--out", "other", *TINY]) in (3, 4)
     told = capsys.readouterr()
     report = Path("out/report.jsonl").read_text()
     names = [str(path) for path in (*Path("out").rglob("*"), *Path("other").rglob("*"))]
     assert "SECRET" not in told.out + told.err + report + "".join(names)
     assert json.loads(report)["status"] == "ok"
+
+
+def test_two_things_that_are_asked_of_one_address_are_two_videos(downloads: str) -> None:
+    asked = [f"{downloads}/get?id={number}&token=SECRET" for number in (1, 2)]
+    assert main(["dub", *asked, "--out", "out", *TINY]) == 0
+    made = sorted(path.name for path in Path("out").glob("get-*.mp4"))
+    assert len(made) == 2
+    assert main(["dub", asked[0].replace("http", "HTTP", 1), "--out", "out", *TINY]) == 0
+    assert sorted(path.name for path in Path("out").glob("*.mp4")) == made
+
+
+def test_what_a_server_says_of_what_it_was_asked_is_not_repeated() -> None:
+    remote = Remote("http://h/x", "?id=a%20b&token=SECRET")
+    for said in ("403, no /get?id=a%20b&token=SECRET", "no /get?id=a b&token=SECRET", "HTTP://h/get?it's=SECRET"):
+        assert "SECRET" not in remote._why(OSError(said))
+
+
+def test_tables_of_prompts_show_no_password_and_nothing_that_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    make_video(Path("in/a.mp4"), seconds=0.2)
+    Path("t.csv").write_text("path,prompt\nhttp://u:SECRET@127.0.0.1:1/x.mp4?sig=SECRET,rain\n")
+    assert main(["dub", "in", "--out", "out", "--prompts", "t.csv", *TINY]) == 2
+    assert "SECRET" not in capsys.readouterr().err
 
 
 def test_a_store_that_refuses_a_connection_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:

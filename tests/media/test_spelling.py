@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mfv2a.media.spelling import Listings, composed, ignores_spelling, same_file, spelled_here
+import pytest
+
+from mfv2a.media import spelling
+from mfv2a.media.spelling import Listings, are_spelled_alike, composed, ignored_in, same_file, spelled_here
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 
@@ -23,11 +26,27 @@ def test_a_name_in_the_other_spelling_finds_its_file_and_its_own_comes_first(tmp
     assert spelled_here(tmp_path / "none.txt") == tmp_path / "none.txt"
 
 
-def test_a_folder_tells_whether_case_counts_and_keeps_nothing_of_the_trial(tmp_path: Path) -> None:
+def test_a_folder_tells_what_does_not_count_and_keeps_nothing_of_the_trial(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
-    assert ignores_spelling(tmp_path) == (tmp_path / "A").exists()
+    assert ignored_in(tmp_path)[0] == (tmp_path / "A").exists()
     assert os.listdir(tmp_path) == ["a"]  # noqa: PTH208
-    assert not ignores_spelling(tmp_path / "gone")
+    assert ignored_in(tmp_path / "gone") == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "alike"),
+    [
+        ((False, False), set()),
+        ((True, False), {"Caf\u00e9"}),
+        ((False, True), {NFD}),
+        ((True, True), {"Caf\u00e9", NFD}),
+    ],
+)
+def test_names_are_alike_by_what_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ignored: tuple[bool, bool], alike: set[str]
+) -> None:
+    monkeypatch.setattr(spelling, "ignored_in", lambda folder: ignored)
+    assert {name for name in ("Caf\u00e9", NFD, "cafe") if are_spelled_alike(NFC, name, tmp_path)} == alike
 
 
 def test_a_file_is_spelled_as_its_folder_lists_it(tmp_path: Path) -> None:

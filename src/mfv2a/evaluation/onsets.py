@@ -78,7 +78,7 @@ def detect_onsets(wave: Floats, sample_rate_hz: int, config: OnsetConfig | None 
         config: how to listen.
 
     Returns:
-        Ascending times in seconds [K].
+        Ascending times in seconds [K]; what begins within the first half window is told as beginning at once.
     """
     config = config or OnsetConfig()
     return pick_onsets(spectral_flux(wave, sample_rate_hz, config), config) * (whole_hop_s(sample_rate_hz) / HOP_S)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from mfv2a.jobs.heartbeat import is_heartbeat
 from mfv2a.jobs.report import absolute
 from mfv2a.jobs.reported import REPORT_NAME, shard_of
 from mfv2a.media.containers import CONTAINERS
-from mfv2a.media.spelling import ignores_spelling
+from mfv2a.media.spelling import are_spelled_alike, composed
 from mfv2a.media.whole import check_apart, check_targets, find_place
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[Path, Path]], 
         inputs.setdefault(_key(str(absolute(each.source))), []).append(each.source)
     made = ((path, item.source) for item in items for path in item.files)
     taken: dict[str, list[tuple[Path, Path]]] = {}
-    shared: list[str] = []
+    shared, count = list[str](), 0
     for output, source in itertools.chain(made, done):
         key = _key(str(absolute(output)))
         if (over := next((each for each in inputs.get(key, ()) if _are_one(output, each)), None)) is not None:
@@ -88,12 +87,17 @@ def refuse_collisions(items: Sequence[Item], done: Iterable[tuple[Path, Path]], 
                 hint="choose another --out; a source is never touched",
             )
         others = taken.setdefault(key, [])
-        shared += [f"{theirs} and {source} would both become {output}" for at, theirs in others if _are_one(output, at)]
-        others.append((output, source))
+        theirs = next((other for at, other in others if _are_one(output, at)), None)
+        if theirs is None:
+            others.append((output, source))
+            continue
+        count += 1
+        if count <= TOLD:
+            shared.append(f"{theirs} and {source} would both become {output}")
     if shared:
-        more = f"; and {len(shared) - TOLD} more such pairs" if len(shared) > TOLD else ""
+        more = f"; and {count - TOLD} more such pairs" if count > TOLD else ""
         raise ConfigError(
-            "; ".join(shared[:TOLD]) + more, hint="dub them in two runs with different --out, or rename one of each"
+            "; ".join(shared) + more, hint="dub them in two runs with different --out, or rename one of each"
         )
 
 
@@ -190,12 +194,13 @@ def _bare_outputs(relative: str, options: PlanOptions | DubOptions) -> Iterator[
 
 def _key(name: str) -> str:
     """A spelling that all names share which some file system takes for one."""
-    return unicodedata.normalize("NFC", os.path.normcase(name)).casefold()
+    return composed(os.path.normcase(name)).lower()
 
 
 def _are_one(first: Path, second: Path) -> bool:
     """Whether two names of one `_key` mean one file where they are."""
-    if os.path.normcase(absolute(first)) == os.path.normcase(absolute(second)):
+    one, other = (os.path.normcase(absolute(path)) for path in (first, second))
+    if one == other:
         return True
     there = next((folder for folder in absolute(first).parents if folder.is_dir()), None)
-    return there is not None and ignores_spelling(there)
+    return there is not None and are_spelled_alike(one, other, there)

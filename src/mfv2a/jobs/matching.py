@@ -58,12 +58,18 @@ def match_rows(
     if not rows:
         first = table.rows[0]
         raise ConfigError(
-            f"--prompts {table.path}: no row names one of the videos (line {first.line}: {first.path})", hint=_PATH_HINT
+            f"--prompts {table.path}: no row names one of the videos (line {first.line}: {_shown(first.path)})",
+            hint=_PATH_HINT,
         )
-    notes = [f"{table.path}, line {row.line}: not among the videos: {row.path}" for row in unmatched[:_NAMED]]
+    notes = [f"{table.path}, line {row.line}: not among the videos: {_shown(row.path)}" for row in unmatched[:_NAMED]]
     if len(unmatched) > _NAMED:
         notes.append(f"{table.path}: {len(unmatched) - _NAMED} more rows are not among the videos")
     return rows, notes
+
+
+def _shown(path: str) -> str:
+    """What a row names, without passwords and what a server is asked."""
+    return without_passwords(path.partition("?")[0]) if is_url(path) else path
 
 
 def _address(url: str) -> str:

@@ -150,9 +150,9 @@ def _clips(folder: Path, others: Set[Path]) -> dict[str, _Clip]:
     for path in sorted(_walk(folder, others)):
         suffix = path.suffix.lower()
         if suffix in SOUND_SUFFIXES or suffix in VIDEO_SUFFIXES:
-            clip = found.setdefault(composed(path.relative_to(folder).with_suffix("").as_posix()), _Clip())
+            clip = found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), _Clip())
             (clip.sounds if suffix in SOUND_SUFFIXES else clip.videos).append(path)
-    return found
+    return {key if (name := composed(key)) in found else name: clip for key, clip in found.items()}
 
 
 def _walk(folder: Path, others: Set[Path]) -> Iterator[Path]:

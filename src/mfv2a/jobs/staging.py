@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -117,6 +118,8 @@ class _Inputs:
         Raises:
             ConfigError: its protocol is unknown, or the package for it is not installed.
         """
+        scheme, _, rest = url.partition("://")
+        url = f"{scheme.lower()}://{rest}"
         url = url.partition("#")[0] if url.startswith(WEB) else url
         folder = self._folder / f"{len(self.inputs):06}"  # none begins as another: names are replaced in texts
         try:
@@ -139,8 +142,7 @@ class _Inputs:
 
     def _add_fault(self, url: str, folder: Path, error: StartError) -> None:
         """A word for what could not be asked for: it fails like a file that is not there, and the others go on."""
-        address, _, asked = url.partition("?")
-        parent, _, name = (address if "=" in asked else url).rstrip("/").rpartition("/")
+        parent, _, name = (_signed(url)[0] or url).rstrip("/").rpartition("/")
         remote, word = Remote(parent), str(folder / name)
         self.inputs.append((folder, remote))
         self.words.append(word)
@@ -158,17 +160,20 @@ def _find_named(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[
     remote, files, named = _find(url, folder)
     if not url.startswith(WEB):
         return remote, files, named
-    files, raw = decoded(files)
-    words = {str(folder / address): str(folder / place) for place, address in raw.items()}
+    files, changed = decoded(files)
+    raw = {**remote.raw, **{place: remote.raw.get(address, address) for place, address in changed.items()}}
+    words = {str(folder / address): str(folder / place) for place, address in changed.items()}
     return replace(remote, raw=raw), files, [words.get(word, word) for word in named]
 
 
 def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
     """What a URL names: the folder it is in, its files, and the words for them once they are mirrored in `folder`."""
-    address, asks, query = url.partition("?")
-    if url.startswith(WEB) and asks and ("=" in query or _is_video(address)):
-        parent, _, name = address.rpartition("/")  # a signed address: what is asked is no part of the name
-        return Remote(parent, asks + query), [RemoteFile(name, None, 0)], [str(folder / name)]
+    address, query = _signed(url)
+    if query and not address.endswith("/"):
+        parent, _, name = address.rpartition("/")  # what is asked is no part of the name
+        place = name if _is_video(name) else f"{name}-{sha256(query.encode()).hexdigest()[:8]}"  # but tells two apart
+        return Remote(parent, query, {place: name}), [RemoteFile(place, None, 0)], [str(folder / place)]
+    url = address or url  # a folder is listed, in whichever order
     parts = url.rstrip("/").split("/")
     wild = next((number for number, part in enumerate(parts) if any(sign in part for sign in "*?[")), None)
     plain = wild is not None and not any(sign in url for sign in "*?")  # a bracket is rather a name's than a glob's
@@ -196,6 +201,13 @@ def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
         return remote, files, [str(folder)]
     remote = Remote("/".join(parts[:-1]))  # a file, or nothing
     return remote, remote.files(parts[-1]), [str(folder / parts[-1])]
+
+
+def _signed(url: str) -> tuple[str, str]:
+    """The address of a web server that is asked something, and what it is asked; both "" where "?" is a glob's sign."""
+    address, asks, query = url.partition("?")
+    is_asked = asks and url.startswith(WEB) and ("=" in query or _is_video(address) or not _is_video(url))
+    return (address, asks + query) if is_asked else ("", "")
 
 
 def _is_video(address: str) -> bool:

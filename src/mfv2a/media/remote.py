@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from mfv2a.disk import is_disk_full
 from mfv2a.errors import ConfigError, MediaError, StartError, without_passwords
@@ -66,6 +67,13 @@ class Remote:
     def _address(self, root: str, relative: str) -> str:
         """With what a file in it is asked for."""
         return f"{root}/{self.raw.get(relative, relative)}{self.query}"
+
+    def _why(self, error: BaseException) -> str:
+        """What the store says, without what it was asked."""
+        said = reason(error)
+        for asked_for in (self.query, unquote(self.query)):
+            said = said.replace(asked_for, "?...") if asked_for else said
+        return said
 
     def files(self, pattern: str = "", *, slash: bool = False) -> list[RemoteFile]:
         """All files below it, by name, or those that a glob names.
@@ -126,9 +134,9 @@ class Remote:
         except FileNotFoundError as error:
             if (cause := lost(error)) is None:
                 return None
-            raise StartError(f"{name} cannot be reached: {reason(cause)}", hint=ACCESS_HINT) from error
+            raise StartError(f"{name} cannot be reached: {self._why(cause)}", hint=ACCESS_HINT) from error
         except Exception as error:  # every store has errors of its own
-            raise StartError(f"{name} cannot be listed: {reason(error)}", hint=ACCESS_HINT) from error
+            raise StartError(f"{name} cannot be listed: {self._why(error)}", hint=ACCESS_HINT) from error
 
     def why_no_folder(self) -> str:
         """Why files cannot lie here, though nothing does so far; "" where they can, or where nobody can tell."""
@@ -184,7 +192,7 @@ class Remote:
                 raise StartError(full, hint="free some space there, or name a larger one with TMPDIR") from error
             if isinstance(error, OSError) and error.filename == str(part):
                 raise
-            raise MediaError(target, f"cannot be fetched: {reason(error)}", hint=hint_of(error)) from error
+            raise MediaError(target, f"cannot be fetched: {self._why(error)}", hint=hint_of(error)) from error
         finally:
             part.unlink(missing_ok=True)
 
@@ -221,7 +229,7 @@ class Remote:
         except (ConfigError, StartError):
             raise
         except Exception as error:
-            failed = f"cannot be written to {self.name}/{relative}: {reason(error)}"
+            failed = f"cannot be written to {self.name}/{relative}: {self._why(error)}"
             if isinstance(error, PermissionError) and not protocols(open_store(self.url)[0]).isdisjoint(BUCKETS):
                 raise StartError(f"an output {failed}", hint=ACCESS_HINT) from error
             raise MediaError(of or source, failed, hint=hint_of(error)) from error
@@ -239,7 +247,7 @@ class Remote:
         except (ConfigError, StartError):
             raise
         except Exception as error:
-            raise StartError(f"{self.name}/{relative} cannot be read: {reason(error)}", hint=ACCESS_HINT) from error
+            raise StartError(f"{self.name}/{relative} cannot be read: {self._why(error)}", hint=ACCESS_HINT) from error
 
     def remove(self, relatives: Iterable[str]) -> None:
         """Removes files; one that stays does no harm."""

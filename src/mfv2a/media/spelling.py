@@ -35,13 +35,25 @@ def spelled_here(path: Path) -> Path:
     return path
 
 
+def are_spelled_alike(first: str, second: str, folder: Path) -> bool:
+    """Whether two names mean one file in a folder that is there: it may not care for case, or for accents' spelling."""
+    no_case, no_accents = ignored_in(folder)
+    if no_accents:
+        first, second = composed(first), composed(second)
+    if no_case:
+        first, second = first.lower(), second.lower()
+    return first == second
+
+
 @cache
-def ignores_spelling(folder: Path) -> bool:
-    """Whether names in a folder that differ in case alone mean one file; False where that cannot be tried."""
-    with suppress(OSError), tempfile.NamedTemporaryFile(dir=folder, prefix=".mfv2a-Case-") as file:
+def ignored_in(folder: Path) -> tuple[bool, bool]:
+    """Whether case, and whether the spelling of accents, does not count in a folder; not where that cannot be tried."""
+    with suppress(OSError), tempfile.NamedTemporaryFile(dir=folder, prefix=".mfv2a-Caf\u00e9-") as file:
         here = Path(file.name)
-        return os.path.lexists(here.with_name(here.name.swapcase()))
-    return False
+        others = here.name.swapcase(), unicodedata.normalize("NFD", here.name)
+        no_case, no_accents = (os.path.lexists(here.with_name(name)) for name in others)
+        return no_case, no_accents
+    return False, False
 
 
 class Listings:
@@ -49,6 +61,7 @@ class Listings:
 
     def __init__(self) -> None:
         self._names: dict[Path, frozenset[str]] = {}
+        self._alike: dict[Path, dict[str, list[str]]] = {}
 
     def spelled(self, path: Path) -> Path:
         """A path that is there, its last part as its folder lists it; the path itself where that cannot be told."""
@@ -57,12 +70,14 @@ class Listings:
             self._names[folder] = frozenset()
             with suppress(OSError):
                 self._names[folder] = frozenset(entry.name for entry in folder.iterdir())
-        names = self._names[folder]
-        if path.name in names or not names:
+        if path.name in self._names[folder]:
             return path
-        folded = composed(path.name).casefold()
-        alike = (path.with_name(name) for name in names if composed(name).casefold() == folded)
-        return next((other for other in alike if same_file(other, path)), path)
+        if folder not in self._alike:
+            self._alike[folder] = {}
+            for name in self._names[folder]:
+                self._alike[folder].setdefault(composed(name).lower(), []).append(name)
+        others = map(path.with_name, self._alike[folder].get(composed(path.name).lower(), ()))
+        return next((other for other in others if same_file(other, path)), path)
 
 
 def same_file(first: Path, second: Path) -> bool:

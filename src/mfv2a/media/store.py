@@ -17,7 +17,7 @@ from mfv2a.disk import is_disk_full
 from mfv2a.errors import ConfigError, StartError, without_passwords
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
-_QUERY = re.compile(r"(https?://[^\s?#'\"]*)[?#][^\s'\"]+")
+_QUERY = re.compile(r"(https?://[^\s?#'\"]*)[?#][^\s\"]+", re.IGNORECASE)
 RENAMING = frozenset({"file", "local", "sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs"})
 """Protocols whose rename is one step. Elsewhere - object stores - a file is there once its upload is complete."""
 BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "adl", "oss", "oci"})
@@ -58,7 +58,7 @@ def open_store(url: str, *, encoded: bool = False) -> Opened:
         hint = "pip install 'mfv2a[remote]', or the package named"
         raise ConfigError(f"{shown}: {reason(error)}", hint=hint) from error
     except ValueError as error:
-        hint = "use a protocol that fsspec knows, such as s3://; write / in a password as %2F"
+        hint = "write / in a password as %2F" if "@" in url else "use a protocol that fsspec knows, such as s3://"
         raise ConfigError(f"{shown}: {reason(error)}", hint=hint) from error
     except Exception as error:  # every store has errors of its own
         raise StartError(f"{shown} cannot be reached: {reason(error)}", hint=ACCESS_HINT) from error

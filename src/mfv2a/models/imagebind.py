@@ -147,6 +147,8 @@ def shorter_side(frames: Tensor) -> Tensor:
     """[K, H, W, 3] uint8 with the shorter side at 224 px, bicubic with a filter against aliasing."""
     pixels = frames.permute(0, 3, 1, 2)
     short = min(pixels.shape[2:])
+    if short == SIDE_PX:  # a GPU cannot scale bytes: they come to it as they are to be
+        return frames
     size = [SIDE_PX if side == short else int(SIDE_PX * side / short) for side in pixels.shape[2:]]
     return F.interpolate(pixels, size=size, mode="bicubic", antialias=True).permute(0, 2, 3, 1)
 
