@@ -225,7 +225,7 @@ def test_what_is_asked_of_a_server_is_in_no_name_message_or_report(
 ) -> None:
     url = f"{downloads}/{name}"
     assert main(["dub", f"{url}?id=7&token=SECRET2", "--out", "out", *TINY]) == 0
-    wrong = [f"{url}?id=7#t=SECRET3", f"{url}#t=SECRET4", f"{downloads}/clip?SECRET5"]
+    wrong = [f"{url}?id=7#t=SECRET3", f"{url}#t=SECRET4", f"{downloads}/clip?SECRET5678"]
     assert main(["dub", *wrong, "--out", "other", *TINY]) in (3, 4)
     told = capsys.readouterr()
     report = Path("out/report.jsonl").read_text()
@@ -241,6 +241,22 @@ def test_two_things_that_are_asked_of_one_address_are_two_videos(downloads: str)
     assert len(made) == 2
     assert main(["dub", asked[0].replace("http", "HTTP", 1), "--out", "out", *TINY]) == 0
     assert sorted(path.name for path in Path("out").glob("*.mp4")) == made
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://h/get?id=7", "http://h/get"),
+        ("http://h/a.mp4?x", "http://h/a.mp4"),
+        ("http://h/get?SECRETTOKEN", "http://h/get"),
+        ("http://h/clip?.mp4", ""),
+        ("http://h/cam?/a.mp4", ""),
+        ("http://h/cam?/", ""),
+        ("s3://h/get?id=7", ""),
+    ],
+)
+def test_a_question_mark_asks_a_server_or_stands_for_a_sign(url: str, address: str) -> None:
+    assert staging._signed(url)[0] == address
 
 
 def test_what_a_server_says_of_what_it_was_asked_is_not_repeated() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import re
 import shutil
 import tempfile
 import time
@@ -27,6 +28,7 @@ from mfv2a.media.store import WEB, is_url, whereabouts
 
 log = logging.getLogger(__name__)
 _STAGE = "mfv2a-stage-"
+_TOKEN = re.compile(r"[\w%~+-]{8,}")  # what is asked without a name for it; a glob goes on otherwise after its "?"
 _LEFT_S = 3600.0  # a folder without a lock that is older than this was left, and is not being made
 
 
@@ -206,7 +208,7 @@ def _find(url: str, folder: Path) -> tuple[Remote, list[RemoteFile], list[str]]:
 def _signed(url: str) -> tuple[str, str]:
     """The address of a web server that is asked something, and what it is asked; both "" where "?" is a glob's sign."""
     address, asks, query = url.partition("?")
-    is_asked = asks and url.startswith(WEB) and ("=" in query or _is_video(address) or not _is_video(url))
+    is_asked = asks and url.startswith(WEB) and ("=" in query or _is_video(address) or _TOKEN.fullmatch(query))
     return (address, asks + query) if is_asked else ("", "")
 
 
