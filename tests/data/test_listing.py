@@ -141,6 +141,8 @@ def test_files_are_found_however_their_accents_are_written():
     found, missing = match_files(items, [f"{nfd}_3.mp4", f"in/{nfc}.wav"])
     assert [name for _, name in found] == [f"{nfd}_3.mp4", f"in/{nfc}.wav"]
     assert not missing
+    twins = [MediaItem(id="a", file=f"{nfc}.wav"), MediaItem(id="b", file=f"{nfd}.wav")]
+    assert [name for _, name in match_files(twins, [f"{nfc}.wav", f"{nfd}.wav"])[0]] == [f"{nfc}.wav", f"{nfd}.wav"]
 
 
 def test_a_clip_of_the_same_video_at_another_time_is_another_item():

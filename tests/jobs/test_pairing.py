@@ -41,6 +41,10 @@ def test_two_clips_that_differ_in_their_accents_spelling_are_two(tmp_path: Path)
     names = ("caf\u00e9.wav", "cafe\u0301.wav")
     made, true = lay(tmp_path / "made", *names), lay(tmp_path / "true", *names)
     assert len(pair_folders([made], true).pairs) == 2
+    for name in names:
+        (tmp_path / "list.csv").write_text(f"file,caption\n{name},rain\n", encoding="utf-8")
+        (pair,) = pair_folders([made], true, listing=tmp_path / "list.csv").pairs
+        assert pair.reference == true / name
 
 
 def test_the_sound_is_taken_from_the_sound_file_and_two_of_them_are_unclear(tmp_path: Path) -> None:

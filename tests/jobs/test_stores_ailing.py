@@ -272,6 +272,20 @@ def test_tables_of_prompts_show_no_password_and_nothing_that_is_asked(capsys: py
     assert "SECRET" not in capsys.readouterr().err
 
 
+def test_a_store_that_is_gone_for_a_while_fails_what_is_asked_for_then_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError("timed out")
+
+    monkeypatch.setattr(store, "_connected", refuse)
+    Path("a.mp4").write_bytes(b"1")
+    with pytest.raises(MediaError, match="cannot be fetched: sftp://me@host/in cannot be reached: timed out"):
+        Remote("sftp://me:secret@host/in").fetch(RemoteFile("a.mp4", 1, 0), Path("b.mp4"))
+    with pytest.raises(MediaError, match=r"cannot be written to sftp://me@host/in/a\.mp4: sftp://me@host/in cannot be"):
+        Remote("sftp://me:secret@host/in").put(Path("a.mp4"), "a.mp4")
+
+
 def test_a_store_that_refuses_a_connection_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise OSError("timed out")

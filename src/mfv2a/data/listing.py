@@ -102,14 +102,18 @@ def match_files(
         items with their files' names, and those that have none.
     """
     composed = partial(normalize, "NFC")  # names that come from a Mac may write accents in another way
-    exact = {composed(name): name for name in names}
+    exact = {composed(name): name for name in names} | {name: name for name in names}
     stems: dict[str, str] = {}
     for name in sorted(names, key=lambda name: (name.count("/"), name), reverse=True):  # the last stays
         stems[composed(PurePosixPath(name).stem)] = name
     found, missing = [], []
     for item in items:
-        own = composed(item.file or item.id)
-        name = exact.get(own) or next((stems[s] for s in map(composed, _stems(item)) if s in stems), "")
+        own = item.file or item.id
+        name = (
+            exact.get(own)
+            or exact.get(composed(own))
+            or next((stems[s] for s in map(composed, _stems(item)) if s in stems), "")
+        )
         if name:
             found.append((item, name))
         else:

@@ -240,12 +240,13 @@ def _can_be_file(name: str) -> bool:
 
 def _key(name: str, clips: Mapping[str, _Clip]) -> str:
     """What a folder knows a file of a list by: its name as it stands, else without the suffix of a sound or video."""
-    path = PurePosixPath(composed(name))
+    path = PurePosixPath(name)
     if not _can_be_file(name):
         raise ConfigError(f"the list names a file {name!r}, which can be none", hint="mend that row of the list")
     place = path.as_posix()
     is_known = path.suffix.lower() in SOUND_SUFFIXES or path.suffix.lower() in VIDEO_SUFFIXES
-    return path.with_suffix("").as_posix() if place not in clips and is_known else place
+    ways = (place, path.with_suffix("").as_posix()) if is_known else (place,)
+    return next((way for way in (*ways, *map(composed, ways)) if way in clips), place)
 
 
 def _title(item: MediaItem) -> str:

@@ -170,7 +170,10 @@ class Remote:
             OSError: it cannot be written.
         """
         part, encoded = part_path(target), bool(self.query)
-        opened = open_store(self.url, encoded=encoded)  # a thread of its own would have a connection of its own
+        try:
+            opened = open_store(self.url, encoded=encoded)  # a thread of its own would have a connection of its own
+        except StartError as error:  # it may be there again for the next
+            raise MediaError(target, f"cannot be fetched: {error}", hint=AGAIN_HINT) from error
 
         def get(system: Any, root: str) -> None:
             system.get_file(self._address(root, file.relative), str(part))
@@ -226,11 +229,11 @@ class Remote:
 
         try:
             asked(self.url, upload)
-        except (ConfigError, StartError):
+        except ConfigError:
             raise
         except Exception as error:
             failed = f"cannot be written to {self.name}/{relative}: {self._why(error)}"
-            if isinstance(error, PermissionError) and not protocols(open_store(self.url)[0]).isdisjoint(BUCKETS):
+            if isinstance(error, PermissionError) and self.url.partition("://")[0].lower() in BUCKETS:
                 raise StartError(f"an output {failed}", hint=ACCESS_HINT) from error
             raise MediaError(of or source, failed, hint=hint_of(error)) from error
 
