@@ -18,7 +18,6 @@ Record = Mapping[str, Any]
 Numbers = dict[int, float]
 NAMES = {"flow-matching": "flow matching", "meanflow": "MeanFlow", "alphaflow": "alpha-Flow", "guided": "baked in"}
 STEPS = (1, 2, 4, 25)
-FIGURES = ("kernel", "frechet", "kernel_coded", "frechet_coded", "log_mel", "onset_f1", "class_agreement")
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

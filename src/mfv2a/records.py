@@ -76,7 +76,6 @@ class VideoInfo:
         container: FFmpeg's demuxer names, comma separated ("mov,mp4,m4a,3gp,3g2,mj2").
         duration_s: length of the picture: from its first to the end of its last frame.
         start_s: presentation time of the first picture frame on the file's own clock.
-        file_start_s: earliest start of any stream on that clock.
         fps: average frame rate, 0 when unknown.
         width_px, height_px: size as shown, after rotation.
         rotation_deg: clockwise turn needed to show the picture upright: 0, 90, 180 or 270.
@@ -89,7 +88,6 @@ class VideoInfo:
     container: str
     duration_s: float
     start_s: float
-    file_start_s: float
     fps: float
     width_px: int
     height_px: int

@@ -202,8 +202,16 @@ def test_like_envelopes_correlate_and_shifted_ones_do_not():
     assert abs(null.mean()) < 0.15
 
 
+@pytest.mark.parametrize("frames", [11, 40])
+def test_the_null_is_the_correlation_with_each_turned_envelope(frames):
+    ours, theirs = np.random.default_rng(3).uniform(0, 1, (2, frames)).astype(np.float32)
+    wanted = [np.corrcoef(ours, np.roll(theirs, turn))[0, 1] for turn in range(5, frames - 4)]
+    np.testing.assert_allclose(shifted_correlations(ours, theirs), wanted, atol=1e-6)
+
+
 def test_a_constant_envelope_correlates_with_nothing():
     assert envelope_correlation(np.ones(10, np.float32), np.arange(10, dtype=np.float32)) == 0.0
+    assert not shifted_correlations(np.ones(20, np.float32), np.arange(20, dtype=np.float32)).any()
     assert len(shifted_correlations(np.ones(4, np.float32), np.ones(4, np.float32))) == 0
 
 

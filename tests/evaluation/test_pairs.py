@@ -57,9 +57,28 @@ def test_onsets_of_the_sound_itself_agree_and_those_of_another_do_not():
 
 def test_envelopes_agree_with_themselves_and_are_undefined_for_silence_alone():
     true = clicks(0.3, 0.9, 1.5)
-    assert envelope_agreement(true, true, RATE) == pytest.approx(1.0)
-    assert envelope_agreement(np.zeros_like(true), true, RATE) == 0.0
-    assert envelope_agreement(true, np.zeros_like(true), RATE) is None
+    same = envelope_agreement(true, true, RATE)
+    assert same.correlation == pytest.approx(1.0)
+    assert same.above_chance is not None
+    assert same.above_chance > 0.9
+    assert envelope_agreement(np.zeros_like(true), true, RATE) == (0.0, 0.0)
+    assert envelope_agreement(true, np.zeros_like(true), RATE) == (None, None)
+
+
+def test_what_strikes_at_other_times_is_not_above_chance():
+    true, often = clicks(0.3, 0.9, 1.5), clicks(*np.arange(0.05, 1.95, 0.1))
+    other, steady = envelope_agreement(clicks(0.6, 1.2, 1.8), true, RATE), envelope_agreement(often, true, RATE)
+    assert other.above_chance is not None
+    assert other.above_chance < 0.05
+    assert steady.above_chance is not None
+    assert abs(steady.above_chance) < 0.2
+
+
+def test_sounds_too_short_to_be_turned_round_have_no_chance_to_compare_with():
+    true = clicks(0.1)[: RATE // 4]
+    match = envelope_agreement(true, true, RATE)
+    assert match.correlation == pytest.approx(1.0)
+    assert match.above_chance is None
 
 
 def test_stoi_is_one_for_itself_falls_with_noise_and_is_none_where_the_package_gives_up():

@@ -33,7 +33,6 @@ def make_item(name: str) -> Item:
         container="mp4",
         duration_s=1.0,
         start_s=0.0,
-        file_start_s=0.0,
         fps=25.0,
         width_px=8,
         height_px=8,

@@ -55,7 +55,7 @@ def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
 
 def made_info(path: Path, container: str, brand: str) -> VideoInfo:
     return VideoInfo(
-        path=path, container=container, duration_s=1, start_s=0, file_start_s=0, fps=25, width_px=2, height_px=2,
+        path=path, container=container, duration_s=1, start_s=0, fps=25, width_px=2, height_px=2,
         rotation_deg=0, picture_index=0, streams=(StreamInfo(index=0, kind="video", codec="h264"),),
         tags={"major_brand": brand},
     )  # fmt: skip

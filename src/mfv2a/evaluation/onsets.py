@@ -263,8 +263,11 @@ def shifted_correlations(first: Floats, second: Floats, *, shortest: int = 5) ->
         shortest: smallest turn in frames, both ways; smaller ones still overlap the true hits.
 
     Returns:
-        One correlation a turn [T - 2 * shortest + 1], empty for shorter clips.
+        One correlation a turn [T - 2 * shortest + 1], empty for shorter clips; zeros where one is constant.
     """
     length = min(len(first), len(second))
-    turned = (np.roll(second[:length], turn) for turn in range(shortest, length - shortest + 1))
-    return np.array([envelope_correlation(first, other) for other in turned])
+    a, b = (np.asarray(x[:length], np.float64) - np.mean(x[:length]) for x in (first, second))
+    turned = np.fft.irfft(np.fft.rfft(a) * np.fft.rfft(b).conj(), length)
+    norm = float(np.sqrt((a @ a) * (b @ b)))
+    null = turned[shortest : length - shortest + 1]
+    return null / norm if norm > 1e-12 else np.zeros_like(null)

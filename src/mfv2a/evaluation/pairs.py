@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from mfv2a.evaluation.onsets import (
     envelope_correlation,
     match_onsets,
     onset_envelope,
+    shifted_correlations,
 )
 from mfv2a.evaluation.spectrum import Floats, log_mel
 
@@ -45,19 +47,34 @@ def onset_agreement(generated: Floats, reference: Floats, sample_rate_hz: int) -
     return match_onsets(detect_onsets(generated, sample_rate_hz), detect_onsets(reference, sample_rate_hz))
 
 
-def envelope_agreement(generated: Floats, reference: Floats, sample_rate_hz: int) -> float | None:
+class EnvelopeMatch(NamedTuple):
+    """How far two sounds strike at the same times.
+
+    Attributes:
+        correlation: Pearson's r of both envelopes; None where the true one is constant, as in silence.
+        above_chance: the same less its mean over the true envelope turned round in time by 0.2 s or more; None where
+            that cannot be, too, as in sounds under 0.4 s.
+    """
+
+    correlation: float | None = None
+    above_chance: float | None = None
+
+
+def envelope_agreement(generated: Floats, reference: Floats, sample_rate_hz: int) -> EnvelopeMatch:
     """Correlation of how hard both strike, 25 times a second; 0 where the generated sound never changes.
+
+    The mean over all turns is 0, so what is above chance differs little from the correlation: by the turns left out.
 
     Args:
         generated: mono [S].
         reference: mono [S].
         sample_rate_hz: of both.
-
-    Returns:
-        Pearson's r; None where the true sound's envelope is constant, as in silence.
     """
     ours, theirs = (onset_envelope(wave, sample_rate_hz, ENVELOPE_FPS) for wave in (generated, reference))
-    return envelope_correlation(ours, theirs) if float(np.ptp(theirs)) > 0 else None
+    if float(np.ptp(theirs)) <= 0:
+        return EnvelopeMatch()
+    correlation, null = envelope_correlation(ours, theirs), shifted_correlations(ours, theirs)
+    return EnvelopeMatch(correlation, correlation - float(null.mean()) if len(null) else None)
 
 
 def mel_cepstra(spectrum: Floats, count: int = CEPSTRA) -> Floats:

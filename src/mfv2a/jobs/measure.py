@@ -18,12 +18,7 @@ from numpy.typing import NDArray
 from mfv2a.errors import MediaError
 from mfv2a.evaluation.metrics import kl_divergence, log_mel_distance, sigmoid, softmax
 from mfv2a.evaluation.onsets import OnsetMatch
-from mfv2a.evaluation.pairs import (
-    cepstral_distortion,
-    envelope_agreement,
-    intelligibility,
-    onset_agreement,
-)
+from mfv2a.evaluation.pairs import cepstral_distortion, envelope_agreement, intelligibility, onset_agreement
 from mfv2a.jobs.judges import Judges
 from mfv2a.jobs.pairing import Pair
 from mfv2a.media.loudness import measure_channels_lufs, measure_lufs
@@ -42,10 +37,10 @@ _ALIKE_S = 0.1
 
 Score = dict[str, float | None]
 _HITS = frozenset({"onset_f1", "onset_f1_pooled"})
+_ENVELOPES = frozenset({"envelope_correlation", "envelope_above_chance"})
 _LOUDNESS = frozenset({"loudness_difference", "loudness_error"})
 _OF_WAVES: Mapping[str, Callable[[Wave, Wave, int], float | None]] = MappingProxyType(
     {
-        "envelope_correlation": envelope_agreement,
         "log_mel_distance": log_mel_distance,
         "mel_cepstral_distortion": cepstral_distortion,
         "stoi": intelligibility,
@@ -233,6 +228,9 @@ def _paired_scores(generated: Sound, reference: Sound, wanted: frozenset[str]) -
     ours, theirs = ours[:length], theirs[:length]
     match = onset_agreement(ours, theirs, RATE_HZ) if _HITS & wanted else None
     scores: Score = {} if match is None else {"onset_f1": match.f1 if match.n_true else None}
+    if _ENVELOPES & wanted:
+        envelopes = envelope_agreement(ours, theirs, RATE_HZ)
+        scores |= {"envelope_correlation": envelopes.correlation, "envelope_above_chance": envelopes.above_chance}
     scores |= {name: measure(ours, theirs, RATE_HZ) for name, measure in _OF_WAVES.items() if name in wanted}
     ours_lufs, theirs_lufs = generated.lufs_beside(reference), reference.lufs_beside(generated)
     if ours_lufs is not None and theirs_lufs is not None:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import StartError
 from mfv2a.jobs.ahead import Awaited, known_soon
@@ -39,13 +39,6 @@ PLANNED_AHEAD = 64  # videos that are looked at before their turn comes
 TOLD = 5  # files in one sentence
 SOON_S = 1.0  # how long to wait until it is known whether there are only few videos
 FETCHED_AHEAD = 4  # the same, where they have to be fetched
-
-
-class Telling(Protocol):
-    """Is told of each result once its line is in the report."""
-
-    def __call__(self, result: ItemResult, record: Mapping[str, Any]) -> None:
-        """One file is settled."""
 
 
 class Run:

@@ -117,7 +117,6 @@ def probe_video(path: Path | str) -> VideoInfo:
             container=names,
             duration_s=duration_s,
             start_s=line.first_s,
-            file_start_s=min(other.first_s for other in lines.values()),
             fps=fps,
             width_px=width_px,
             height_px=height_px,
