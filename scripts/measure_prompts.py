@@ -17,16 +17,18 @@ recordings of the label were trained on) and of the part "unseen labels". One JS
     spread           mean distance of the log-mels' means over time of two seeds of a prompt, over that of two true
                      sounds of one label
 
-95 % intervals by bootstrap over the sounds.
+and, for each number of steps after the first, a line a part with the first's kernel distance over its own. 95 %
+intervals are by bootstrap over the sounds, of kernels and their ratio by leaving out one label after the other.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ import numpy as np
 import torch
 from measure_codec import RATE_HZ, interval
 from numpy.typing import NDArray
+from scipy import stats
 from split_sounds import HELD_OUT, LABELS, RECORDINGS
 
 from mfv2a.config import ExtractConfig, load_toml
@@ -51,6 +54,7 @@ ROOT = Path(__file__).parents[1]
 SECONDS, ASKED, SEEDS, MEANS = 4.0, 20, 3, 1024
 RAIN = "rain on tin roof"
 Wave = NDArray[np.float32]
+Rows = list[NDArray[np.float32]]  # embeddings [K, D] of each label
 
 
 def true_sounds(folder: str, part: str) -> dict[str, list[Wave]]:
@@ -119,8 +123,34 @@ def rain(pipeline: Pipeline, tagger: Tagger, options: SampleOptions, seeds: int)
     return found
 
 
-def measure(pipeline: Pipeline, tagger: Tagger, true: dict[str, list[Wave]], options: SampleOptions) -> dict[str, Any]:
-    """The numbers of one part at one number of steps."""
+def kernel(made: Rows, true: Rows, width: float) -> float:
+    """Kernel distance of made and true sounds of all labels."""
+    return gaussian_kernel_distance(np.concatenate(made), np.concatenate(true), bandwidth=width)
+
+
+def without_each(figure: Callable[[list[int]], float], labels: int) -> tuple[float, float]:
+    """A figure of all labels, and the half width of its 95 % interval by the jackknife, labels left out one by one."""
+    left = [figure([k for k in range(labels) if k != out]) for out in range(labels)]
+    error = math.sqrt((labels - 1) / labels * sum((value - sum(left) / labels) ** 2 for value in left))
+    return figure(list(range(labels))), float(stats.t.ppf(0.975, labels - 1)) * error
+
+
+def kernel_ratio(ours: Rows, theirs: Rows, true: Rows) -> str:
+    """Kernel distance of one way over that of another, with its interval, which is that of its logarithm."""
+    width = median_distance(np.concatenate(true))
+
+    def logarithm(kept: list[int]) -> float:
+        first, second = (kernel([made[k] for k in kept], [true[k] for k in kept], width) for made in (ours, theirs))
+        return math.log(first / second) if min(first, second) > 0 else math.nan
+
+    mean, half = without_each(logarithm, len(true))
+    return f"{math.exp(mean):.2f} ({math.exp(mean - half):.2f} to {math.exp(mean + half):.2f})"
+
+
+def measure(
+    pipeline: Pipeline, tagger: Tagger, true: dict[str, list[Wave]], options: SampleOptions, seeds: int
+) -> tuple[dict[str, Any], Rows, Rows]:
+    """The numbers of one part at one number of steps, and the embeddings of what was made and of true sounds."""
     labels = list(true)
     real = [embed_sounds(true[label], tagger, sample_rate_hz=RATE_HZ)[:, :MEANS] for label in labels]
     known = np.concatenate(real)
@@ -131,23 +161,31 @@ def measure(pipeline: Pipeline, tagger: Tagger, true: dict[str, list[Wave]], opt
             means_without = means.copy()
             means_without[number] = np.delete(rows, k, 0).mean(0)
             left.append(float(nearest(rows[k : k + 1], means_without, scale)[0] == number))
-    prompts = [(label, seed) for label in labels for seed in range(SEEDS)]
+    prompts = [(label, seed) for label in labels for seed in range(seeds)]
     waves = make(pipeline, prompts, SECONDS, options)
     rows = embed_sounds(waves, tagger, sample_rate_hz=RATE_HZ)[:, :MEANS]
-    asked = np.repeat(np.arange(len(labels)), SEEDS)
-    groups = [waves[k : k + SEEDS] for k in range(0, len(waves), SEEDS)]
-    all_true = [wave for label in labels for wave in true[label]]
-    return {
-        "labels": len(labels),
-        "sounds": len(waves),
-        "labels found": interval([float(hit) for hit in nearest(rows, means, scale) == asked]),
-        "of true sounds": interval(left),
-        "kernel": f"{gaussian_kernel_distance(rows, known, bandwidth=median_distance(known)):.4f}",
-        "frechet": f"{frechet_distance(rows, known):.1f}",
-        "level, dB": f"{np.mean([level(w) for w in waves]) - np.mean([level(w) for w in all_true]):.1f}",
-        "sharpness": f"{np.mean([sharpness(w) for w in waves]) / np.mean([sharpness(w) for w in all_true]):.2f}",
-        "spread": f"{spread(groups) / spread([true[label] for label in labels if len(true[label]) > 1]):.2f}",
-    }
+    asked = np.repeat(np.arange(len(labels)), seeds)
+    groups = [waves[k : k + seeds] for k in range(0, len(waves), seeds)]
+    all_true, made = [wave for label in labels for wave in true[label]], np.split(rows, len(labels))
+    width = median_distance(known)
+    distance, half = without_each(
+        lambda kept: kernel([made[k] for k in kept], [real[k] for k in kept], width), len(real)
+    )
+    return (
+        {
+            "labels": len(labels),
+            "sounds": len(waves),
+            "labels found": interval([float(hit) for hit in nearest(rows, means, scale) == asked]),
+            "of true sounds": interval(left),
+            "kernel": f"{distance:.4f} ({distance - half:.4f} to {distance + half:.4f})",
+            "frechet": f"{frechet_distance(rows, known):.1f}",
+            "level, dB": f"{np.mean([level(w) for w in waves]) - np.mean([level(w) for w in all_true]):.1f}",
+            "sharpness": f"{np.mean([sharpness(w) for w in waves]) / np.mean([sharpness(w) for w in all_true]):.2f}",
+            "spread": f"{spread(groups) / spread([true[label] for label in labels if len(true[label]) > 1]):.2f}",
+        },
+        made,
+        real,
+    )
 
 
 def main() -> None:
@@ -157,19 +195,29 @@ def main() -> None:
     parser.add_argument("--model", default="embedded", help="name of a model, or a folder with one of your own")
     parser.add_argument("--steps", type=int, action="append", help="sampler steps; several to compare")
     parser.add_argument("--cfg", type=float, help="weight of guidance; the model's own if left out")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many times each label is asked for, two or more")
     parser.add_argument("--rain-seeds", type=int, default=10, help="how many times rain is asked for")
     words = parser.parse_args()
     torch.set_num_threads(1)
     tagger, pipeline = Tagger.from_assets(), load_pipeline(words.model, device="cpu")
     parts = {part: true_sounds(words.sounds, part) for part in (RECORDINGS, LABELS)}
+    first: dict[str, tuple[int, Rows]] = {}
     for steps in words.steps or [1, 2, 4, 25]:
         options = SampleOptions(steps=steps, cfg_strength=pipeline.info.default_cfg if words.cfg is None else words.cfg)
         heard = rain(pipeline, tagger, options, words.rain_seeds)
-        sys.stdout.write(json.dumps({"steps": steps, "rain in three": heard}) + "\n")
+        tell({"steps": steps, "rain in three": heard, "of": words.rain_seeds})
         for part, true in parts.items():
-            told = measure(pipeline, tagger, true, options)
-            sys.stdout.write(json.dumps({"steps": steps, "part": part, **told}) + "\n")
-            sys.stdout.flush()
+            told, made, real = measure(pipeline, tagger, true, options, words.seeds)
+            tell({"steps": steps, "part": part, **told})
+            before, theirs = first.setdefault(part, (steps, made))
+            if before != steps:
+                tell({"part": part, f"kernel of {before} over {steps}": kernel_ratio(theirs, made, real)})
+
+
+def tell(line: dict[str, Any]) -> None:
+    """Writes a line of JSON."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfv2a.cli import choosing, console, options, wording
+from mfv2a.cli.evaluate import first_of
 from mfv2a.errors import ConfigError, MediaError, SoundError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mfv2a.records import Audio
 
 FAINT_DBFS = -65.0
+LISTS = "Lists"
 
 EPILOG = """
 **Examples**
@@ -30,6 +32,8 @@ EPILOG = """
 `mfv2a tta "glass breaks" -o - | ffplay -` - WAV on stdout
 
 `mfv2a tta -o sounds/ < prompts.txt` - a prompt a line on stdin, a file each under sounds/
+
+`mfv2a tta --list audiocaps.csv --split test -o made --duration 10` - a sound a caption, for `mfv2a evaluate`
 """
 
 
@@ -61,6 +65,31 @@ def tta(
             "--duration", "-d", help="Seconds of sound, 0.01 to 600.", metavar="S", rich_help_panel=options.SAMPLING
         ),
     ] = 8.0,
+    listing: Annotated[
+        Path | None,
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            help="List of captions instead of prompts, as VGGSound or AudioCaps have it, or with a column file, path, "
+            "id or name: a sound each in the folder -o, named by its row. Those that are there are not made again.",
+            show_default=False,
+            rich_help_panel=LISTS,
+        ),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            metavar="NAME",
+            help="Only rows of this split of --list, such as test.",
+            show_default="all rows",
+            rich_help_panel=LISTS,
+        ),
+    ] = "",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Make again what is there of --list.", rich_help_panel=LISTS),
+    ] = False,
     variants: Annotated[
         int,
         typer.Option("--variants", min=1, help="Takes of each prompt.", metavar="N", rich_help_panel=options.SAMPLING),
@@ -98,7 +127,7 @@ def tta(
     if out == "-" and as_json:
         raise ConfigError("--json and -o - both want stdout", hint="write the sound to a file")
     from mfv2a.jobs.sound import SoundOptions
-    from mfv2a.jobs.tta import TtaOptions, make_sounds
+    from mfv2a.jobs.tta import TtaOptions, make_takes
 
     wanted = TtaOptions(
         out="" if out is None else options.given(out, "-o"),
@@ -120,12 +149,48 @@ def tta(
         delivery=choosing.delivery(channels, provenance),
     )
 
-    for prompt in prompts or []:
-        if is_file(prompt):
-            talk.say(f"the words {prompt!r} are sounded; what stands in that file: mfv2a tta < {shlex.quote(prompt)}")
     teller = _Teller(talk, wanted, as_json=as_json)
-    make_sounds(read_prompts(prompts or []), wanted, begin=teller.begin, done=teller.done, failed=teller.failed)
+    takes = _takes(talk, prompts or [], wanted, listing, split=split, overwrite=overwrite)
+    if takes:
+        make_takes(takes, wanted, begin=teller.begin, done=teller.done, failed=teller.failed)
     raise typer.Exit(3 if teller.failures else 0)
+
+
+def _takes(
+    talk: console.Talk,
+    prompts: Sequence[str],
+    wanted: TtaOptions,
+    listing: Path | None,
+    *,
+    split: str,
+    overwrite: bool,
+) -> Sequence[Take]:
+    """What is to be made of the prompts, or of a list; tells what of it is not."""
+    if listing is None:
+        if split or overwrite:
+            raise ConfigError(f"--{'split' if split else 'overwrite'} is for a list", hint="name one with --list")
+        from mfv2a.jobs.tta import plan_takes
+
+        for prompt in prompts:
+            if is_file(prompt):
+                file = shlex.quote(prompt)
+                talk.say(f"the words {prompt!r} are sounded; what stands in that file: mfv2a tta < {file}")
+        return plan_takes(read_prompts(prompts), wanted)
+    from mfv2a.jobs.captioned import plan_listed
+
+    if prompts:
+        raise ConfigError("prompts and --list: the list has words of its own", hint="leave one of them out")
+    planned = plan_listed(listing, wanted, split=split, overwrite=overwrite)
+    for names, why in (
+        (planned.wordless, "neither a caption nor a label in"),
+        (planned.shared, "no sound of a name that several rows have:"),
+    ):
+        if names:
+            talk.say(f"{listing}: {why} {first_of(names)}")
+    if planned.there:
+        sounds = "sound is" if planned.there == 1 else "sounds are"
+        talk.say(f"{planned.there} {sounds} there already; --overwrite makes them again")
+    return planned.takes
 
 
 class _Teller:

@@ -198,10 +198,10 @@ def _by_list(clips: Sequence[Mapping[str, _Clip]], items: Sequence[MediaItem]) -
         several |= {item for item, clip in each.items() if claims[id(clip)] > 1}
     found = [item for item in rows if item not in several and all(item in each for each in matched)]
     used = [{id(each[item]) for item in found} for each in matched]
-    pairs = [
-        replace(_pair(_title(item), [each[item] for each in matched], item), true_sound=_title(whole.get(item, item)))
-        for item in found
-    ]
+    pairs = []
+    for item in found:
+        pair = _pair(clip_title(item), [each[item] for each in matched], item)
+        pairs.append(replace(pair, true_sound=clip_title(whole.get(item, item))))
     return _Listed(
         pairs=sorted(pairs, key=lambda pair: pair.key),
         alone=[
@@ -210,7 +210,7 @@ def _by_list(clips: Sequence[Mapping[str, _Clip]], items: Sequence[MediaItem]) -
         ],
         shared=sorted({each[item].sound for each in matched for item in several if item in each}),
         rows=len(rows),
-        missing=[[_title(item) for item in rows if item not in each] for each in matched],
+        missing=[[clip_title(item) for item in rows if item not in each] for each in matched],
     )
 
 
@@ -240,16 +240,21 @@ def _can_be_file(name: str) -> bool:
 
 def _key(name: str, clips: Mapping[str, _Clip]) -> str:
     """What a folder knows a file of a list by: its name as it stands, else without the suffix of a sound or video."""
-    path = PurePosixPath(name)
     if not _can_be_file(name):
         raise ConfigError(f"the list names a file {name!r}, which can be none", hint="mend that row of the list")
-    place = path.as_posix()
-    is_known = path.suffix.lower() in SOUND_SUFFIXES or path.suffix.lower() in VIDEO_SUFFIXES
-    ways = (place, path.with_suffix("").as_posix()) if is_known else (place,)
+    ways = (place := PurePosixPath(name).as_posix(), clip_name(name))
     return next((way for way in (*ways, *map(composed, ways)) if way in clips), place)
 
 
-def _title(item: MediaItem) -> str:
+def clip_name(name: str) -> str:
+    """What a list calls a file, without the suffix of a sound or video."""
+    path = PurePosixPath(name)
+    is_known = path.suffix.lower() in SOUND_SUFFIXES or path.suffix.lower() in VIDEO_SUFFIXES
+    return (path.with_suffix("") if is_known else path).as_posix()
+
+
+def clip_title(item: MediaItem) -> str:
+    """What a row's clip is called: its file, or its id with the second of its beginning where the list has one."""
     name = item.file or item.id
     return f"{name}_{item.source_s:06d}" if item.source_s is not None else name
 

@@ -142,7 +142,7 @@ class SoundMaker:
             None,
             prompt=take.prompt,
             negative_prompt=self._options.sound.negative_prompt,
-            duration_s=self._options.duration_s,
+            duration_s=take.duration_s,
             seed=take.seed,
         )
         number = self._options.choice.candidates

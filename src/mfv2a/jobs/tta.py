@@ -61,6 +61,7 @@ class Take:
         variant: number of the take, from 0.
         seed: seed of its noise.
         path: the file to write, None for stdout.
+        duration_s: length of the sound in seconds.
         made_up: the path is none that the user named, and shall replace nothing.
     """
 
@@ -68,6 +69,7 @@ class Take:
     variant: int
     seed: int
     path: Path | None
+    duration_s: float
     made_up: bool = False
 
 
@@ -79,10 +81,33 @@ def make_sounds(
     done: Callable[[Take, Audio, dict[str, Any]], None],
     failed: Callable[[Take, MediaError | SoundError], None] | None = None,
 ) -> None:
-    """Makes a sound of each prompt and take; one that fails is told, and the others go on.
+    """Makes a sound of each prompt and variant, see `make_takes`.
 
     Args:
         prompts: what should be heard.
+        options: what to do.
+        begin: as there.
+        done: as there.
+        failed: as there.
+
+    Raises:
+        ConfigError: what cannot work, see `plan_takes`, found before anything was made; and as there.
+    """
+    make_takes(plan_takes(prompts, options), options, begin=begin, done=done, failed=failed)
+
+
+def make_takes(
+    takes: Sequence[Take],
+    options: TtaOptions,
+    *,
+    begin: Callable[[Any, int], None],
+    done: Callable[[Take, Audio, dict[str, Any]], None],
+    failed: Callable[[Take, MediaError | SoundError], None] | None = None,
+) -> None:
+    """Makes the sound of each take; one that fails is told, and the others go on.
+
+    Args:
+        takes: at least one.
         options: what to do.
         begin: is told the model's description and the sample rate of the files, in Hz.
         done: gets each take, its sound and its facts once its file, if it has one, is written.
@@ -98,7 +123,6 @@ def make_sounds(
     from mfv2a.jobs.sound_maker import SoundMaker
     from mfv2a.loader import describe_model
 
-    takes = plan_takes(prompts, options)
     info = describe_model(options.sound.model)
     if options.sound.steps is None and info.words_steps:
         options = replace(options, sound=replace(options.sound, steps=info.words_steps))
@@ -135,7 +159,13 @@ def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:
     if not all(cleaned):
         raise ConfigError("a prompt is empty", hint='say what should be heard: mfv2a tta "rain on a tin roof"')
     takes = [
-        Take(prompt=prompt, variant=n, seed=clip_seed(options.sound.seed, f"text:{prompt}", n), path=None)
+        Take(
+            prompt=prompt,
+            variant=n,
+            seed=clip_seed(options.sound.seed, f"text:{prompt}", n),
+            path=None,
+            duration_s=options.duration_s,
+        )
         for prompt in cleaned
         for n in range(options.variants)
     ]
