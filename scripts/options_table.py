@@ -1,7 +1,7 @@
-"""Write the table of options of `mfv2a dub` and `mfv2a tta` in README.md from the commands themselves.
+"""Write the table of options of `mfv2a dub` and `mfv2a tta` in docs/DUB.md from the commands themselves.
 
     python scripts/options_table.py            print it
-    python scripts/options_table.py --write    renew it between its two marks in README.md
+    python scripts/options_table.py --write    renew it between its two marks there
 
 A test compares the two, so the page cannot say anything else than `--help`.
 """
@@ -16,7 +16,7 @@ from marks import ROOT, print_or_write
 
 from mfv2a.cli import app
 
-DOCUMENT = ROOT / "README.md"
+DOCUMENT = ROOT / "docs" / "DUB.md"
 COMMANDS = ("dub", "tta")
 
 

@@ -37,7 +37,7 @@ FEW = Missing(
     "of too few clips", "a distance between sets needs 2 true sounds, an inception score in ten parts 20 clips"
 )
 ODD = Missing("its judge gave numbers that are none", "see which clips have no score of it in --per-clip")
-NO_SCORE = Missing("defined for none of the clips", "see the README for what each measure needs")
+NO_SCORE = Missing("defined for none of the clips", "see docs/MEASURE.md for what each measure needs")
 
 Figures = dict[str, Estimate]
 
