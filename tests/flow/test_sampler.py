@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mfv2a.errors import ConfigError
+from mfv2a.flow.guidance import guide, guided_target
 from mfv2a.flow.sampler import at_instant, sample, spread
 
 
@@ -42,6 +43,24 @@ def test_shares_are_spread_over_another_number_of_steps():
     assert spread(shares, 2) == pytest.approx((0.0, 0.3))
     assert spread(shares, 7) == pytest.approx((0.0, 0.25, 0.5, 0.5, 0.5, 0.4, 0.3))
     assert spread((0.4,), 3) == pytest.approx((0.4, 0.4, 0.4))
+
+
+def test_both_branches_of_guidance_get_both_times():
+    """Where u = r + 10 t + 100 for the conditional branch and r + 10 t for the other, w = 2 adds 200."""
+
+    def doubled(z, *, r, t):
+        branch = torch.tensor([100.0, 100.0, 0.0, 0.0])
+        return (r + 10 * t + branch)[:, None]
+
+    r, t = torch.tensor([0.1, 0.2]), torch.tensor([0.7, 0.9])
+    out = guide(doubled, 2.0, rescale=False)(torch.zeros(2, 1), r=r, t=t)
+    assert torch.allclose(out[:, 0], r + 10 * t + 200)
+
+
+def test_the_guided_target_weighs_each_of_its_velocities():
+    v, conditional, unconditional = (torch.full((1, 2), value) for value in (1.0, 10.0, 100.0))
+    target = guided_target(v, conditional, unconditional, omega=0.3, kappa=0.5)
+    assert torch.allclose(target, torch.full((1, 2), 0.3 + 5 + 20))
 
 
 def test_a_network_of_the_instant_gets_one_time():

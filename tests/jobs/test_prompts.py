@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from mfv2a.errors import ConfigError
 from mfv2a.jobs.discover import Found
 from mfv2a.jobs.matching import match_rows
-from mfv2a.jobs.prompts import PromptTable, Row, choose_prompt, read_table
+from mfv2a.jobs.prompts import PromptTable, Row, choose_prompt, read_table, settings_of
 
 
 @pytest.fixture(autouse=True)
@@ -171,3 +173,16 @@ def test_the_table_beats_the_text_beside_beats_the_name_beats_the_prompt_for_all
     source.with_suffix(".txt").write_text("beside")
     assert choose_prompt(source, said, "filename", "all") == ("beside", "sidecar")
     assert choose_prompt(source, row, "filename", "all") == ("table", "table")
+
+
+def test_what_a_row_says_is_in_place_of_what_is_said_for_all_and_0_is_a_seed() -> None:
+    source = Path("a.mp4")
+
+    def settings(**said: Any) -> dict[str, Any]:
+        rows = {source: Row(line=2, path="a.mp4", **said)}
+        options: Any = SimpleNamespace(rows=rows, prompt_from="none", prompt="rain")
+        return settings_of(source, options)[0]
+
+    assert settings() == {"prompt": "rain"}
+    assert settings(seed=0) == {"prompt": "rain", "seed": 0}
+    assert settings(prompt="wind", negative_prompt="music") == {"prompt": "wind", "negative_prompt": "music"}

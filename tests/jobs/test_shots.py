@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,9 +92,10 @@ def test_shots_share_one_noise_field_and_no_window_lies_over_a_cut(pipeline: Pip
     assert [len(work.windows) for work in draft.works] == [1, 2, 1]
     for work, length_s in zip(draft.works, (1.5, 9.5, 1.0), strict=True):
         assert work.duration_s == pytest.approx(length_s)
-    noise = pipeline._noise([(draft.works[1], draft.works[1].windows[0])], 10, 0)[0]
-    channels = pipeline.generator.config.latent_dim
-    torch.testing.assert_close(noise, noise_field(3, draft.works[1].offset, 10, channels))
+    second, channels = draft.works[1], pipeline.generator.config.latent_dim
+    for window in second.windows:
+        noise = pipeline._noise([(second, window)], 10, 0)[0]
+        torch.testing.assert_close(noise, noise_field(3, second.offset + window.start, 10, channels))
     assert draft.strikes_s == (0.2, 1.7, 11.2)
     assert draft.windows == 4
 
@@ -118,6 +121,11 @@ def test_the_sound_of_shots_is_that_of_each_with_its_ends_faded(
     assert abs(audio.samples[cut - 1]) <= abs(first[cut - 1]) / fade + 1e-6
     assert abs(audio.samples[cut]) <= abs(second[0]) / fade + 1e-6
     assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_is_as_sure_as_its_shots_are_for_as_long_as_they_last() -> None:
+    works: Any = tuple(SimpleNamespace(confidence=c, duration_s=s) for c, s in ((0.2, 1.5), (0.8, 4.5)))
+    assert Draft(works=works, duration_s=6.0, seed=0, starts_s=(0.0, 1.5)).confidence == pytest.approx(0.65)
 
 
 def test_edges_are_ramps_and_what_is_missing_is_silence() -> None:

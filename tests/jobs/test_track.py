@@ -75,6 +75,12 @@ def test_quiet_ambience_is_not_raised_but_may_be_lowered() -> None:
     assert make_track(new, loudness_lufs=-60.0, quiet=True).facts["loudness_held"] == ""
 
 
+def test_quiet_ambience_over_sound_that_stays_is_levelled_with_it() -> None:
+    new, source = sound(noise(0, 0.001)[:RATE]), noise(1, 0.02)[:RATE, None]
+    track = make_track(new, source=source, loudness_lufs=-23.0, quiet=True, with_stem=False)
+    assert (track.facts["loudness_held"], track.facts["gain_db"] > 6) == ("", True)
+
+
 def test_silence_has_no_level_to_report() -> None:
     track = make_track(sound(np.zeros(RATE, np.float32)), loudness_lufs=-23.0)
     assert track.facts == {
@@ -138,5 +144,5 @@ def test_sound_well_below_the_ceiling_is_not_coded_for_a_look() -> None:
 
 def test_a_codec_that_never_obeys_ends_the_trying_and_the_facts_say_so() -> None:
     track = make_track(sound(noise(0, 0.3)), loudness_lufs=-14.0, coded_peak=lambda _: -0.9)
-    assert track.facts["true_peak_dbtp"] == -0.9
+    assert (track.facts["true_peak_dbtp"], track.facts["loudness_held"]) == (-0.9, "coding")
     assert 0 < track.facts["lowered_db"] < 2

@@ -13,7 +13,8 @@ from media_clips import DATA, run_bundled, write_video
 
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media import audio as audio_room
-from mfv2a.media.audio import BLOCK_SAMPLES, FittedSound, read_audio, wav_bytes, write_audio
+from mfv2a.media.audio import BLOCK_SAMPLES, FittedSound, read_audio, wav_bytes, writable_rate, write_audio
+from mfv2a.media.resampling import resample
 from mfv2a.records import Audio
 
 
@@ -82,6 +83,24 @@ def test_a_few_samples_can_be_resampled(length: int) -> None:
         out = audio_room.resample(np.full(length, 0.5, np.float32), 48000, new)
         assert len(out) == round(length * new / 48000)
         assert length < 100 or out.max() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("length", [20, 200, 2000])
+@pytest.mark.parametrize(("rate", "new"), [(48000, 16000), (16000, 48000)])
+def test_a_sound_shorter_than_the_filter_keeps_its_level(length: int, rate: int, new: int) -> None:
+    out = resample(np.full(length, 0.5, np.float32), rate, new)
+    assert out[len(out) // 2] == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "written"),
+    [("a.wav", 96000, 96000), ("a.mp3", 44100, 44100), ("a.mp3", 44000, 44100), ("a.mp3", 96000, 48000),
+     ("a.opus", 16000, 16000), ("a.opus", 44100, 48000)],
+)  # fmt: skip
+def test_a_sound_is_written_at_its_rate_or_the_next_higher_one_of_the_format(
+    name: str, rate: int, written: int
+) -> None:
+    assert writable_rate(Path(name), rate) == written
 
 
 def test_the_sound_of_a_video_is_read() -> None:

@@ -81,6 +81,10 @@ def test_cuts_that_are_too_near_are_none(tmp_path: Path) -> None:
     np.testing.assert_allclose(decode(info).starts_s, [0.0, 2.0, 4.0], atol=1e-3)
 
 
+def test_a_cut_just_before_the_end_is_none(tmp_path: Path) -> None:
+    assert decode(film(tmp_path / "a.mp4", [2.5], 3.0)).starts_s == [0.0]
+
+
 def test_a_flash_and_a_moving_camera_are_no_cuts(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     wide = np.kron(rng.integers(0, 255, (8, 60, 3)), np.ones((8, 8, 1))).astype(np.uint8)

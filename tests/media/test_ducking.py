@@ -68,3 +68,11 @@ def test_what_comes_late_in_a_long_sound_is_heard_at_its_place() -> None:
     other[place * block] = 0.5
     heard = np.flatnonzero(is_heard_in(other, RATE))
     assert heard.tolist() == list(range(place, place + round(HOLD_S / BLOCK_S) + 1))
+
+
+def test_a_long_stretch_is_worked_out_piece_by_piece_without_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = np.zeros(3 * RATE, np.float32)
+    other[RATE : 2 * RATE] = 0.5
+    whole = duck_gain(other, RATE, 12.0)
+    monkeypatch.setattr("mfv2a.media.ducking.PIECE_SAMPLES", 100)
+    np.testing.assert_allclose(duck_gain(other, RATE, 12.0), whole, rtol=1e-5)

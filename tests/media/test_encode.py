@@ -10,6 +10,7 @@ import pytest
 
 from mfv2a.errors import MediaError
 from mfv2a.media.encode import write_video
+from mfv2a.media.probe import probe_video
 from mfv2a.records import Audio
 
 
@@ -39,6 +40,12 @@ def test_chunks_gray_pictures_and_odd_sides_are_taken(tmp_path: Path) -> None:
     with av.open(str(path)) as container:
         sizes = [(frame.width, frame.height) for frame in container.decode(video=0)]
     assert sizes == [(62, 46)] * 10
+
+
+def test_a_rate_that_is_no_whole_number_is_kept(tmp_path: Path) -> None:
+    info = probe_video(write_video(tmp_path / "a.mp4", [np.zeros((16, 16), np.uint8)] * 30, 30000 / 1001))
+    assert info.fps == pytest.approx(30000 / 1001)
+    assert info.duration_s == pytest.approx(1.001)
 
 
 def test_an_old_file_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:

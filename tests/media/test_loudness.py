@@ -155,6 +155,19 @@ def test_the_loudness_of_long_sound_is_that_of_one_piece(rate: int) -> None:
     assert measure_lufs(wave, rate) == pytest.approx(whole, abs=1e-3)
 
 
+@pytest.mark.parametrize("after", [-30, 0, 30])
+def test_a_hit_where_two_pieces_meet_is_met_as_any_other(after: int) -> None:
+    """Pieces are of 8 s; the gain goes down before a hit that only the next piece holds."""
+    gains, peaks_db = [], []
+    for place in (4 * 8000, 8 * 8000 + after):
+        wave = np.full(12 * 8000, 0.01, np.float32)
+        wave[place : place + 8] = [1.5, 1.5, -1.5, -1.5] * 2  # higher between its samples than at them
+        gains.append(limit_peaks(wave, 8000)[place - 800 : place + 800])
+        peaks_db.append(true_peak_dbtp(wave, 8000))
+    np.testing.assert_allclose(gains[1], gains[0], atol=1e-4)
+    assert peaks_db[1] == pytest.approx(peaks_db[0], abs=0.01)
+
+
 def test_a_gain_kept_on_disk_is_the_gain(tmp_path: Path) -> None:
     wave = np.random.default_rng(1).standard_normal(70 * 8000).astype(np.float32) * np.float32(0.3)
     wave[30 * 8000 - 20 : 30 * 8000 + 20] *= 4  # a hit where two pieces meet
@@ -180,6 +193,17 @@ def test_channels_count_as_another_meter_weighs_them(tmp_path: Path, layout: str
     found = re.search(r"I: +(\S+) LUFS", talk.stderr[talk.stderr.rindex("Summary:") :])
     assert found is not None
     assert measure_channels_lufs(wave, 48_000) == pytest.approx(float(found.group(1)), abs=0.15)
+
+
+@pytest.mark.parametrize("weights", [(1, 1, 1.41, 1.41), (1, 1, 1, 0, 1.41, 1.41)])
+def test_each_channel_of_surround_sound_counts_by_its_place(weights: tuple[float, ...]) -> None:
+    """BS.1770-4: a tone at full scale in front reads -3.01 LKFS, in a surround 1.49 dB more, in the LFE nothing."""
+    tone = np.sin(2 * np.pi * 997 * np.arange(48_000) / 48_000)
+    for place, weight in enumerate(weights):
+        wave = np.zeros((48_000, len(weights)), np.float32)
+        wave[:, place] = tone
+        expected = -3.01 + 10 * math.log10(weight) if weight else -math.inf
+        assert measure_channels_lufs(wave, 48_000) == pytest.approx(expected, abs=0.05), place
 
 
 def test_of_more_channels_than_the_meter_knows_the_mean_is_measured() -> None:

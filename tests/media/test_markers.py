@@ -54,10 +54,17 @@ def test_an_edl_has_an_event_and_one_marker_for_each_marked_frame() -> None:
     for line in events:
         source_in, source_out, record_in, record_out = re.findall(code, line)
         assert (source_in, source_out) == (record_in, record_out)
+    assert [re.findall(code, line)[:2] for line in events] == [
+        [timecode(frame, 25), timecode(frame + 1, 25)] for frame in (0, 12, 1526, 90000)
+    ]
     locators = [line for line in lines if line.startswith("* LOC: ")]
     notes = [line for line in lines if line.startswith(" |C:ResolveColor")]
     assert len(locators) == len(notes) == 4
-    assert locators[1] == "* LOC: 00:00:00:12 GREEN   heard 1, seen 2"
+    assert locators[:3] == [
+        "* LOC: 00:00:00:00 RED     seen 1",
+        "* LOC: 00:00:00:12 GREEN   heard 1, seen 2",
+        "* LOC: 00:01:01:01 BLUE    heard 2",
+    ]
     assert notes[3] == " |C:ResolveColorYellow |M:cut 1 |D:1"
 
 

@@ -26,6 +26,7 @@ from media_clips import (
 )
 
 from mfv2a.errors import ConfigError, MediaError
+from mfv2a.media.boxes import read_tracks
 from mfv2a.media.mux import mux_audio, plan_mux
 from mfv2a.media.video import probe_video
 from mfv2a.records import Audio
@@ -111,6 +112,11 @@ def test_the_sound_starts_when_a_late_picture_starts(tmp_path: Path, suffix: str
         assert picture_start(out) == pytest.approx(picture_start(late), abs=1e-3)
     if suffix != ".ts" and late_s > 1:
         assert max(np.abs(impulse_errors(out, by_clock=False))) < 1e-3
+    if suffix in (".mp4", ".mov"):
+        with out.open("rb") as file:
+            sound = next(track for track in read_tracks(file)[1] if track.kind == "soun")
+        shown = sum(length for length, _, _ in sound.entries()[1])  # what is empty before it included
+        assert shown == round((picture_start(late) + probe_video(late).duration_s) * RATE), "it ends with the picture"
 
 
 @pytest.mark.parametrize("suffix", [".mp4"])
@@ -256,6 +262,13 @@ def test_a_gif_as_fast_as_gif_can_say_stays_as_long_as_it_was_looked_at(tmp_path
     info = probe_video(source)
     out = dub(source)
     assert probe_video(out).duration_s == pytest.approx(info.duration_s, abs=0.05)
+
+
+def test_pictures_of_a_gif_that_states_no_delay_are_a_tenth_of_a_second_apart(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "still.gif", 12, codec="gif", pix_fmt="rgb8")
+    source.write_bytes(_with_delay(source.read_bytes(), 0))
+    assert probe_video(source).duration_s == pytest.approx(1.2)
+    assert [time for _, time, _ in packets(dub(source))[0]] == pytest.approx([k / 10 for k in range(12)])
 
 
 def _with_delay(gif: bytes, hundredths: int) -> bytes:

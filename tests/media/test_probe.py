@@ -155,12 +155,23 @@ def test_pieces_that_were_joined_as_they_are_are_refused(tmp_path: Path, suffix:
 def test_a_picture_that_is_held_for_long_is_no_jump_of_the_clock(tmp_path: Path) -> None:
     held = write_video(tmp_path / "held.mkv", [0.0, 0.04, 40.0, 40.04])
     assert probe_video(held).duration_s == pytest.approx(40.08, abs=0.05)
+    for held_s in (9, 12):  # in a transport stream a clock may be another from ten seconds on
+        held = write_video(tmp_path / "held.ts", [0.0, 0.04, held_s, held_s + 0.04], options={"bf": "0"})
+        if held_s < 10:
+            assert probe_video(held).duration_s > held_s
+        else:
+            with pytest.raises(MediaError, match="has a clock that jumps"):
+                probe_video(held)
 
 
-def test_wide_pixels_widen_the_shown_picture(tmp_path: Path) -> None:
-    run_bundled("-f", "lavfi", "-i", "testsrc=s=72x57:d=0.2", "-vf", "setsar=2/1", "-c:v", "mpeg4", tmp_path / "w.mkv")
+@pytest.mark.parametrize(("aspect", "shown"), [("2/1", (144, 57)), ("1/2", (72, 114))])
+def test_wide_pixels_widen_the_shown_picture_and_tall_ones_heighten_it(
+    tmp_path: Path, aspect: str, shown: tuple[int, int]
+) -> None:
+    pixels = f"setsar={aspect}"
+    run_bundled("-f", "lavfi", "-i", "testsrc=s=72x57:d=0.2", "-vf", pixels, "-c:v", "mpeg4", tmp_path / "w.mkv")
     info = probe_video(tmp_path / "w.mkv")
-    assert (info.width_px, info.height_px) == (144, 57)
+    assert (info.width_px, info.height_px) == shown
 
 
 @pytest.mark.parametrize(

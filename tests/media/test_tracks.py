@@ -199,6 +199,26 @@ def test_a_clock_that_trembles_is_not_cut_into_pieces() -> None:
     assert {block.run for block in _placed(blocks, 0.0)} == {1}
 
 
+@pytest.mark.parametrize(
+    ("jump_s", "behind", "starts_s"),
+    [(0.01, 20, [0, 0.21]), (-0.01, 20, [0, 0.19]), (0.004, 20, [0]), (0.01, 4, [0]), (0.06, 4, [0, 0.26])],
+)
+def test_a_small_jump_of_the_clock_is_a_hole_where_enough_blocks_keep_it(
+    jump_s: float, behind: int, starts_s: list[float]
+) -> None:
+    ones = np.ones((480, 1), np.float32)
+    blocks = [(k / 100 + jump_s * (k >= 20), 48000, ones) for k in range(20 + behind)]
+    found = {block.run: block.start_s for block in _placed(blocks, 0.0)}
+    assert list(found.values()) == pytest.approx(starts_s)
+
+
+def test_sound_of_another_rate_is_a_run_of_its_own_where_the_one_before_ends() -> None:
+    blocks = [(None, rate, np.ones((rate // 10, 1), np.float32)) for rate in (48000, 48000, 24000, 24000, 44100)]
+    found = [(block.run, block.start_s) for block in _placed(blocks, 1.0)]
+    assert [run for run, _ in found] == [1, 1, 2, 2, 3]
+    assert [start_s for _, start_s in found] == pytest.approx([1.0, 1.0, 1.2, 1.2, 1.4])
+
+
 def test_stereo_stays_and_more_channels_are_mixed_down(tmp_path: Path) -> None:
     left = "aevalsrc=0.5*sin(880*PI*t)|0:s=48000:d=1"
     track = read_track(with_sound(tmp_path, left, suffix=".mkv", codec="flac"), 1, 48000)
