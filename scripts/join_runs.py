@@ -1,4 +1,4 @@
-"""Put together what several runs learned from the same weights: the start and, of each run, a share of its change.
+r"""Put together what several runs learned from the same weights: the start and, of each run, a share of its change.
 
     python scripts/join_runs.py runs/wordings/final.safetensors --out runs/joined \
         --run runs/pictures/final.safetensors@0.6 --run runs/words/final.safetensors

@@ -1,4 +1,4 @@
-"""Teach one generator what several are good at: one with picture and caption, one by the picture alone, one by words.
+r"""Teach one generator what several are good at: one with picture and caption, one by the picture alone, one by words.
 
     python scripts/learn_apart.py runs/half/final.safetensors --seen-told runs/half/final.safetensors \
         --mute runs/before/final.safetensors --words-alone runs/most/final.safetensors \

@@ -1,4 +1,4 @@
-"""Teach a generator to be heard as what it is to be: true sounds, compared by what a listener finds in them.
+r"""Teach a generator to be heard as what it is to be: true sounds, compared by what a listener finds in them.
 
     python scripts/learn_heard.py runs/joined/final.safetensors --listener runs/listener/listener.safetensors \
         --features data/scenes-encoded --sounds data/sounds-encoded --minutes 45 --out runs/heard

@@ -1,4 +1,4 @@
-"""Teach a listener to tell labels from the codec's latents.
+r"""Teach a listener to tell labels from the codec's latents.
 
     python scripts/learn_listener.py runs/joined/final.safetensors --features data/scenes-encoded \
         --sounds data/sounds-encoded --minutes 8 --out runs/listener

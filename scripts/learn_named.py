@@ -1,4 +1,4 @@
-"""Teach a generator that words and what is recognised say what is heard, and motion only when.
+r"""Teach a generator that words and what is recognised say what is heard, and motion only when.
 
     python scripts/revoice.py data/scenes-encoded --sounds sfx --out data/scenes-revoiced
     python scripts/learn_named.py generator.safetensors --named data/scenes-revoiced --features data/scenes-encoded \

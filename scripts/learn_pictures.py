@@ -1,4 +1,4 @@
-"""Teach a generator scenes that it has not seen, under all their wordings; what words alone make stays as it is.
+r"""Teach a generator scenes that it has not seen, under all their wordings; what words alone make stays as it is.
 
     python scripts/learn_pictures.py runs/wordings/final.safetensors --teacher runs/guided/final.safetensors \
         --features data/scenes-encoded --sounds data/sounds-encoded --minutes 48 --out runs/pictures

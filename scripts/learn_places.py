@@ -1,4 +1,4 @@
-"""Teach a sync encoder that it does not matter where in the picture something happens, nor how large it is.
+r"""Teach a sync encoder that it does not matter where in the picture something happens, nor how large it is.
 
     python scripts/learn_places.py src/mfv2a/assets/embedded/sync.safetensors --views data/places --calm data/calm \
         --minutes 40 --out runs/places

@@ -1,4 +1,4 @@
-"""Teach a generator other wordings: with a new one it is to make what it makes with one that it knows.
+r"""Teach a generator other wordings: with a new one it is to make what it makes with one that it knows.
 
     python scripts/learn_wordings.py generator.safetensors --features data/scenes-encoded --sounds data/sounds-encoded \
         --known 6 --minutes 20 --out runs/wordings

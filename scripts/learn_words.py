@@ -1,4 +1,4 @@
-"""Let words alone mean recordings where a scene's label has some; pictures stay as they are.
+r"""Let words alone mean recordings where a scene's label has some; pictures stay as they are.
 
     python scripts/learn_words.py runs/pictures/final.safetensors --teacher runs/guided/final.safetensors \
         --voices data/sounds-voices --features data/scenes-encoded --sounds data/sounds-encoded \

@@ -1,4 +1,4 @@
-"""Give scenes the sound of something else: what moves says when it is heard, words say what.
+r"""Give scenes the sound of something else: what moves says when it is heard, words say what.
 
     python scripts/revoice.py data/scenes-encoded --sounds sfx \
         --except-files examples/runs/embedded-sounds-heldout.tsv --out data/scenes-revoiced

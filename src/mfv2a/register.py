@@ -215,7 +215,11 @@ def _pick(name: str, known: Mapping[str, Checkpoint], what: str) -> Checkpoint:
     if name in known:
         return known[name]
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    hint = f"did you mean {', '.join(close)}?" if close else "mfv2a models list names them all"
+    hint = (
+        f"did you mean {', '.join(close)}?"
+        if close
+        else "mfv2a models list names the models, checkpoints.toml the single files"
+    )
     raise ConfigError(f"unknown {what} {name!r}", hint=hint)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mfv2a.data.batch import TrainingBatch, disturb_text, drop_conditions
-from mfv2a.data.manifest import keep_settings, read_facts, read_shards, write_shard
+from mfv2a.data.manifest import keep_settings, read_facts, read_settings, read_shards, shard_path, write_shard
 from mfv2a.data.mapped import MappedSet
 from mfv2a.data.sounds import Sound, arrange, onset_sample, trim_silence, voice_events
 from mfv2a.data.targets import band_energies, onset_curve
@@ -154,6 +154,13 @@ def test_a_missing_modality_is_never_invented():
 def test_settings_that_are_left_out_count_as_others(tmp_path):
     keep_settings(tmp_path, {"count": 2, "sounds": "abc"}, grows="count")
     keep_settings(tmp_path, {"count": 3, "sounds": "abc"}, grows="count")
+    shard_path(tmp_path, 0).touch()
     for settings in ({"count": 3}, {"count": 3, "sounds": "abc", "label": "x"}, {"count": 2, "sounds": "abc"}):
         with pytest.raises(ConfigError, match="was begun with another"):
             keep_settings(tmp_path, settings, grows="count")
+
+
+def test_a_folder_without_a_shard_takes_other_settings(tmp_path):
+    keep_settings(tmp_path, {"count": 2, "sounds": "abc"})
+    keep_settings(tmp_path, {"count": 1, "sounds": "mended"})
+    assert read_settings(tmp_path) == {"count": 1, "sounds": "mended"}

@@ -24,6 +24,7 @@ import typer
 
 from mfv2a import __version__
 from mfv2a.cli import bench, console, doctor, dub, evaluate, extract, models, report, scenes, train, tta
+from mfv2a.cli.flags import Command, Group
 from mfv2a.errors import Mfv2aError, StartError
 
 EXIT_INTERRUPTED = 130
@@ -36,6 +37,7 @@ COMPLETE_VARIABLE = "_MFV2A_COMPLETE"  # set by a shell's completion script
 
 app = typer.Typer(
     name="mfv2a",
+    cls=Group,
     help="Give silent videos sound, in one step.",
     epilog="First try: `mfv2a dub clip.mp4 --out dubbed` and `mfv2a tta 'rain on a tin roof'`.",
     no_args_is_help=True,
@@ -101,14 +103,14 @@ def common(
     console.start_talk(context, quiet=quiet, verbose=verbose)
 
 
-app.command(epilog=dub.EPILOG)(dub.dub)
-app.command(epilog=tta.EPILOG)(tta.tta)
-app.command(epilog=bench.EPILOG)(bench.bench)
-app.command(epilog=scenes.EPILOG)(scenes.scenes)
-app.command(epilog=extract.EPILOG)(extract.extract)
-app.command(epilog=train.EPILOG)(train.train)
-app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
-app.command(epilog=doctor.EPILOG)(doctor.doctor)
+app.command(cls=Command, epilog=dub.EPILOG)(dub.dub)
+app.command(cls=Command, epilog=tta.EPILOG)(tta.tta)
+app.command(cls=Command, epilog=bench.EPILOG)(bench.bench)
+app.command(cls=Command, epilog=scenes.EPILOG)(scenes.scenes)
+app.command(cls=Command, epilog=extract.EPILOG)(extract.extract)
+app.command(cls=Command, epilog=train.EPILOG)(train.train)
+app.command(cls=Command, epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command(cls=Command, epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(report.app, name="report")
 

@@ -32,7 +32,7 @@ def bench(
     context: typer.Context,
     video: Annotated[
         Path | None,
-        typer.Argument(metavar="[VIDEO]", help="Video to dub.", show_default="a scene made for this, 8 s at 720p"),
+        typer.Argument(metavar="VIDEO", help="Video to dub.", show_default="a scene made for this, 8 s at 720p"),
     ] = None,
     steps: Annotated[
         list[int] | None,

@@ -27,7 +27,7 @@ EPILOG = """
 
 `mfv2a dub videos --out dubbed --prompts prompts.csv` - a prompt for each clip, from a table
 
-`mfv2a dub videos --out dubbed --keep-audio mix --mix-gain -6 --loudness -23` - under the sound that is there
+`mfv2a dub videos --out dubbed --keep-audio mix --mix-gain -6 --loudness -23` - mixed with the sound that is there
 
 `mfv2a dub s3://bucket/videos --out s3://bucket/dubbed` - where the files lie in a store
 
@@ -46,7 +46,7 @@ def dub(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Videos, folders (searched through), globs in quotes, URLs, or - for paths on stdin, one a line.",
             show_default=False,
         ),
@@ -140,7 +140,8 @@ def dub(
         Literal["auto", "aac", "flac", "opus", "pcm"],
         typer.Option(
             "--audio-codec",
-            help="auto: aac, or opus in webm. Checked against the container before anything is made.",
+            help="auto: aac; opus in WebM and Ogg, pcm in AVI and WMV. Checked against the container before anything "
+            "is made.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = "auto",
@@ -159,7 +160,8 @@ def dub(
         bool,
         typer.Option(
             "--overwrite",
-            help="Do again what is done, and replace files that mfv2a did not make.",
+            help="Do again what is done, and replace files that mfv2a did not make, made from another video, or that "
+            "were changed since.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,

@@ -41,7 +41,7 @@ def evaluate(
     generated: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[GENERATED]",
+            metavar="GENERATED",
             help="Folder with generated sounds, in sound or video files; needs --reference.",
             show_default="held-out scenes",
         ),
@@ -120,8 +120,12 @@ def evaluate(
             rich_help_panel=FOLDERS,
         ),
     ] = None,
-    scenes: Annotated[int, typer.Option(min=2, help="Number of held-out scenes.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="First held-out scene, and the noise; of the resamples.")] = 0,
+    scenes: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Number of held-out scenes; 200 take many minutes.")
+    ] = 200,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="First held-out scene, and the noise; of the resamples.")
+    ] = 0,
     text: Annotated[bool, typer.Option("--text/--no-text", help="Give each scene's caption as the prompt.")] = True,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Show the scene.")] = True,
     model: options.ModelOption = "",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mfv2a.cli import console, options
+from mfv2a.cli.flags import Command, Group
 
 EPILOG = """
 **Examples**
@@ -29,17 +30,23 @@ EPILOG = """
 Weights have licences of their own, which every line names; many public ones are not for commercial use.
 """
 app = typer.Typer(
+    cls=Group,
     help="List, fetch, verify and check models.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     epilog=EPILOG,
 )
 NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="Of a model, of one of your own (folder, file, OWNER/NAME) or of a file.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A model of mfv2a models list, one of your own (folder, weights file, OWNER/NAME), or a single file by "
+        "its name in checkpoints.toml.",
+    ),
 ]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_all(as_json: options.JsonOption = False) -> None:
     """Every model: kind, steps, sample rate, licence, whether it is here and whether this version runs it."""
     from mfv2a.jobs.models import list_models
@@ -64,7 +71,7 @@ def list_all(as_json: options.JsonOption = False) -> None:
         console.print_line("  ".join(words).rstrip())
 
 
-@app.command()
+@app.command(cls=Command)
 def info(name: NameArgument, as_json: options.JsonOption = False) -> None:
     """All that is known of a model or a file: files, digests, licences and how each is known."""
     from mfv2a.jobs.models import describe_any
@@ -83,7 +90,7 @@ def info(name: NameArgument, as_json: options.JsonOption = False) -> None:
                 console.print_line(f"  {key:<14}{value}")
 
 
-@app.command()
+@app.command(cls=Command)
 def pull(
     context: typer.Context,
     name: NameArgument,
@@ -101,10 +108,12 @@ def pull(
         console.print_path(pulled.path)
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of a model; all that is here without.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A model or file; without it, all that is here.")
+    ] = None,
 ) -> None:
     """Read the files that are here again and compare them with the register; exits with 4 if one is wrong."""
     from mfv2a.errors import CheckpointError
@@ -124,7 +133,7 @@ def verify(
     raise typer.Exit(4 if wrong else 0)
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of a model.")],
@@ -153,7 +162,7 @@ def check(
     raise typer.Exit(4 if failed else 0)
 
 
-@app.command()
+@app.command(cls=Command)
 def path(name: NameArgument) -> None:
     """Paths of a model's files on this machine, a line each."""
     from mfv2a.errors import CheckpointError
@@ -166,10 +175,13 @@ def path(name: NameArgument) -> None:
         console.print_path(each)
 
 
-@app.command()
+@app.command(cls=Command)
 def default(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of the model to use from now on.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Model to use from now on; without it, the present one is printed."),
+    ] = None,
 ) -> None:
     """Print the model used where none is named, or choose it, also one of your own; MFV2A_MODEL goes before."""
     from mfv2a.defaults import ENV_MODEL, default_model
@@ -181,7 +193,7 @@ def default(
     console.print_line(f"{default_model()}")
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or its weights file.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
@@ -194,7 +206,9 @@ def export(
             show_default="found",
         ),
     ] = None,
-    licence: Annotated[str, typer.Option("--licence", help="Of the weights.", metavar="NAME")] = "not stated",
+    licence: Annotated[
+        str, typer.Option("--licence", help="Licence of the weights, for the card.", metavar="NAME")
+    ] = "not stated",
     licence_url: Annotated[str, typer.Option("--licence-url", help="Where it can be read.", metavar="URL")] = "",
 ) -> None:
     """Make a package of what `mfv2a train` wrote: weights, their description and a card; --model takes the folder."""
@@ -203,7 +217,7 @@ def export(
     console.print_path(export_run(run, folder, like=like, licence=licence, licence_url=licence_url))
 
 
-@app.command()
+@app.command(cls=Command)
 def push(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made by `mfv2a models export`.")],
     repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repo of the hub; made if it is not there.")],

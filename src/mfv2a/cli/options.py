@@ -95,7 +95,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Name of the model; `mfv2a models list` names them, with their licences.",
+        help="Name of the model; `mfv2a models list` names them, with their licences. Files that are not here are "
+        "downloaded.",
         show_default="MFV2A_MODEL, else what `mfv2a models default` says",
         metavar="NAME",
         rich_help_panel=SAMPLING,

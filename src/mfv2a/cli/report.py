@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mfv2a.cli import console, options
+from mfv2a.cli.flags import Command, Group
 
 EPILOG = """
 **Examples**
@@ -20,6 +21,7 @@ EPILOG = """
 `mfv2a report gallery dubbed` - a page of all clips: dubbed/index.html
 """
 app = typer.Typer(
+    cls=Group,
     help="What runs into a folder reported: one list, one page.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -32,7 +34,7 @@ def report() -> None:
     """What runs into a folder reported: one list, one page."""
 
 
-@app.command()
+@app.command(cls=Command)
 def merge(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of the runs.")],
@@ -60,7 +62,7 @@ def merge(
         raise typer.Exit(3)
 
 
-@app.command()
+@app.command(cls=Command)
 def gallery(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of one or more runs.")],

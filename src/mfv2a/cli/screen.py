@@ -194,7 +194,7 @@ def summary_lines(summary: Summary, *, interrupted: bool = False) -> Iterator[st
     if summary.audio_s > 0 and summary.wall_s > 0:
         speed = (
             f"; {summary.audio_s:.1f} s of sound in {summary.wall_s:.1f} s "
-            f"({summary.audio_s / summary.wall_s:.2g} times real time)"
+            f"({summary.audio_s / summary.wall_s:.2g} s of sound a second)"
         )
     yield ("interrupted: " if interrupted else "") + ", ".join(parts) + speed
     if interrupted:

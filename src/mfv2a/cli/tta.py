@@ -42,7 +42,7 @@ def tta(
     prompts: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PROMPT...",
+            metavar="PROMPT",
             help="What should be heard, a sound each; - or nothing reads prompts from stdin, one a line.",
             show_default=False,
         ),

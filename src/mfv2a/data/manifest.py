@@ -134,7 +134,7 @@ def check_complete(folder: Path) -> None:
 
 
 def keep_settings(folder: Path, settings: Mapping[str, Any], *, grows: str = "") -> None:
-    """Writes down what decides a folder's items, or compares with what it was begun with.
+    """Writes down what decides a folder's items, or compares with what it was begun with: where there is a shard.
 
     Args:
         folder: of the shards.
@@ -145,7 +145,7 @@ def keep_settings(folder: Path, settings: Mapping[str, Any], *, grows: str = "")
         ConfigError: it was begun with other settings.
     """
     path = folder / SETTINGS
-    if path.is_file():
+    if path.is_file() and any(folder.glob("shard-*.safetensors")):
         known = read_settings(folder)
         changed = [name for name in dict.fromkeys((*settings, *known)) if known.get(name) != settings.get(name)]
         if grows in changed and known.get(grows, settings[grows]) < settings[grows]:
