@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import signal
 import subprocess
 import sys
@@ -91,6 +92,31 @@ def test_only_the_last_lines_go_to_the_detail(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="line 0") as caught:
         run_ffmpeg([], path=tmp_path, ffmpeg=noisy)
     assert caught.value.detail.splitlines() == [f"line {n}" for n in range(30, 50)]
+
+
+def test_what_is_said_of_the_writing_comes_before_what_a_decoder_says(tmp_path: Path) -> None:
+    lines = [
+        "[h264 @ 0x7f00] top block unavailable",
+        "[x @ 0x1] [y @ 0x2] bad",
+        "[out#0/mp4 @ 0x3] Could not write header",
+    ]
+    noisy = program(tmp_path / "noisy", f"[print(line, file=sys.stderr) for line in {lines}]\nsys.exit(1)")
+    with pytest.raises(MediaError, match=r"^ffmpeg: \[out#0/mp4\] Could not write header$") as caught:
+        run_ffmpeg([], path=tmp_path, ffmpeg=noisy)
+    assert "0x" not in caught.value.detail
+
+
+@pytest.mark.parametrize(("number", "hint"), [(errno.EMFILE, "ulimit -n"), (errno.ENOENT, "install ffmpeg")])
+def test_a_program_that_cannot_be_started_now_need_not_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(FfmpegMissingError) as caught:
+        run_ffmpeg([], path=tmp_path, ffmpeg=tmp_path / "ffmpeg")
+    assert hint in caught.value.hint
 
 
 def test_a_silent_failure_names_the_exit_code(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mfv2a.media.times import FrameClock, Timeline, slack_seconds
+from mfv2a.media.times import FrameClock, Timeline, scan_times, slack_seconds
 
 
 def timeline(times_s: list[float], interval_s: float = 0.04) -> Timeline:
@@ -40,7 +40,7 @@ def test_a_stated_rate_far_from_what_the_packets_show_is_not_believed(stated: fl
 @pytest.mark.parametrize(
     ("decoded_s", "leap_s", "broken_s"),
     [([0, 1, 2], 10, None), ([0, 1, 0.1], 10, None), ([0, 3, 1.9], 10, 3), ([5, 6, 15.9], 10, None),
-     ([5, 6, 16.1], 10, 1), ([5, 6, 99], math.inf, None)],
+     ([5, 6, 16.1], 10, 1), ([5, 6, 99], math.inf, None), ([5, 3, 6], 10, 0)],
 )  # fmt: skip
 def test_a_clock_jumps_that_goes_back_by_more_than_a_second_or_leaps(
     decoded_s: list[float], leap_s: float, broken_s: float | None
@@ -68,3 +68,27 @@ def test_a_frame_that_names_no_packet_takes_the_first_slot_that_is_free() -> Non
         clock.feed(SimpleNamespace(size=9, dts=slot, pts=slot + 2, time_base=tick))
     frames = [SimpleNamespace(dts=dts, time_base=tick) for dts in (1, None, 3, None)]
     assert [clock.time_s(frame) for frame in frames] == [0.04, 0.08, 0.12, None]
+
+
+def container(name: str, durations_s: list[int]) -> Any:
+    packets = [
+        SimpleNamespace(
+            stream_index=0, size=9, is_discard=False, pts=k, dts=k, time_base=Fraction(1), duration=duration_s
+        )
+        for k, duration_s in enumerate(durations_s)
+    ]
+    return SimpleNamespace(format=SimpleNamespace(name=name), demux=lambda: packets)
+
+
+@pytest.mark.parametrize(("name", "length_s"), [("mpegts", 3), ("mpeg", 3), ("mov", 67_108_867)])
+def test_durations_that_the_container_does_not_store_are_not_believed_where_they_are_absurd(
+    name: str, length_s: float
+) -> None:
+    line = scan_times(container(name, [1, 1, 67_108_865]))[0]
+    assert line.duration_s(1.0) == length_s
+
+
+def test_it_is_known_how_long_a_picture_is_held() -> None:
+    assert scan_times(container("mov", [1, 1, 500]))[0].held_s == 500
+    assert timeline([0.0, 0.04, 9.0, 9.04]).held_s == pytest.approx(8.96)
+    assert timeline([2.0, 2.04]).held_s == pytest.approx(0.04)

@@ -172,6 +172,7 @@ def run() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: the end is not to be told as a fault
     gc.freeze()  # else the end looks for cycles among all that torch has made, which takes half a second
     sys.exit(code)
 

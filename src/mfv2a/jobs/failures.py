@@ -23,7 +23,8 @@ def failed(source: Path, error: Exception, **fields: Any) -> ItemResult:
     if isinstance(error, MediaError) and absolute(error.path) != absolute(source):
         message = f"{error.path}: {message}"
     elif isinstance(error, MediaError):
-        hint = hint or "leave this file out, or convert it to MP4 and try again"
+        anew = "anew, say with ffmpeg," if source.suffix.lower() in (".mp4", ".m4v") else "to MP4"
+        hint = hint or f"leave this file out, or convert it {anew} and try again"
     if not isinstance(error, Mfv2aError):  # a fault of the tool, told with its type
         message = f"{type(error).__name__}: {message}"
         hint = "this looks like a fault of mfv2a; run again with --verbose and report it"

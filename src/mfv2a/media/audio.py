@@ -206,7 +206,8 @@ def write_audio(path: Path | str, audio: Audio, *, statement: str = "") -> None:
     except OSError as error:
         if is_disk_full(error):
             raise StartError(f"the disk is full: {path} could not be written", hint="free some space") from error
-        raise MediaError(path, f"cannot be written: {error.strerror or error}") from error
+        hint = f"may files be made in {path.parent}?"
+        raise MediaError(path, f"cannot be written: {error.strerror or error}", hint=hint) from error
     except soundfile.SoundFileError as error:
         raise MediaError(path, f"cannot be written: {error}") from error
     finally:

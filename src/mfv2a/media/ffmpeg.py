@@ -6,6 +6,7 @@ command comes from `media.mux` or `media.audio`, built with ffmpeg-python.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -29,7 +30,12 @@ DETAIL_LINES = 20
 LOOK_S = 0.25  # how often it is asked whether to go on waiting
 FORBIDDEN = ("Operation not permitted", "Permission denied", "Read-only file system")
 SPOILED = (*DISK_IS_FULL, "Error writing trailer", "Error closing file")  # ffmpeg 5.1 may end with 0 after these
-ADDRESS = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\]")
+ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
+REASON = re.compile(
+    r"\[(?:out|[avs]?ost)#|Could not write|av_interleaved_write_frame|Error (?:writing|muxing|submitting)"
+)
+"""What the writing of a file says of itself; other lines may be of a decoder, which goes on."""
+SCARCE = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"
 
 
@@ -130,8 +136,15 @@ def ask_ffmpeg(ffmpeg: Path, *arguments: str) -> bytes:
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise FfmpegMissingError(f"{ffmpeg} could not be run: {error}", hint=MISSING_HINT) from error
+        raise _not_run(ffmpeg, error) from error
     return answer.stdout
+
+
+def _not_run(program: Path, error: Exception) -> FfmpegMissingError:
+    """The error of a program that cannot be started, or not now."""
+    scarce = isinstance(error, OSError) and error.errno in SCARCE
+    hint = "raise what a process may have (ulimit -n, -u, -v), or use fewer --workers" if scarce else MISSING_HINT
+    return FfmpegMissingError(f"{program} could not be run: {error}", hint=hint)
 
 
 def compile_command(stream: Any, **files: Path) -> list[str]:
@@ -164,8 +177,8 @@ def run_ffmpeg(
         out: the file that is written, where it is not `path`.
 
     Raises:
-        MediaError: ffmpeg failed, or says that it could not write all; its first error line is the message, its last
-            20 are `.detail`.
+        MediaError: ffmpeg failed, or says that it could not write all; its first line on writing, else its first,
+            is the message, its last 20 are `.detail`.
         StartError: the disk is full.
         FfmpegMissingError: the program is missing or cannot be run.
         OverdueError: it takes too long (see `media.patience`); the program is ended.
@@ -182,7 +195,7 @@ def run_ffmpeg(
             process_group=0,  # Ctrl-C is for us alone: what is being written is finished
         )
     except OSError as error:
-        raise FfmpegMissingError(f"{program} could not be run: {error}", hint=MISSING_HINT) from error
+        raise _not_run(program, error) from error
     try:
         talk = _wait(child, stdin)
     except BaseException:  # Ctrl-C or SIGTERM must not leave a child that goes on writing
@@ -232,13 +245,13 @@ def _feed(pipe: IO[bytes] | None, data: bytes | Iterable[memoryview] | None, fau
 
 def _raise_failure(talk: str, returncode: int, path: Path, out: Path) -> None:
     """Turn ffmpeg's last words into an error."""
-    lines = [ADDRESS.sub(r"[\1]", line.strip()) for line in talk.splitlines() if line.strip()]
+    lines = [ADDRESS.sub("", line.strip()) for line in talk.splitlines() if line.strip()]
     if any(words in talk for words in DISK_IS_FULL):
         raise StartError(f"the disk is full: no room in {out.parent}", hint="free some space and run again")
     if "Error opening output" in talk and any(words in talk for words in FORBIDDEN):
         raise MediaError(path, f"its output cannot be written: {lines[0]}", hint=f"may files be made in {out.parent}?")
     if lines:
-        message = lines[0]
+        message = next((line for line in lines if REASON.match(line)), lines[0])
     elif returncode == -getattr(signal, "SIGXFSZ", 0):
         told = "its output would be larger than a file is allowed to be here"
         raise MediaError(path, told, hint="raise the limit: ulimit -f unlimited")

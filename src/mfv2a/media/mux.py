@@ -29,11 +29,11 @@ from mfv2a.media.delay import (
     state_mp4_delay,
 )
 from mfv2a.media.ffmpeg import bundled_ffmpeg, compile_command, find_ffmpeg, has_encoder, run_ffmpeg
-from mfv2a.media.probe import probe_video
+from mfv2a.media.probe import choose_picture, open_media, probe_video
 from mfv2a.media.streams import attach_covers, can_hold, copied_streams, data_streams, opus_delays, write_covers
 from mfv2a.media.tags import state
 from mfv2a.media.temporary import part_path
-from mfv2a.media.times import slack_seconds
+from mfv2a.media.times import Timeline, scan_times, slack_seconds
 from mfv2a.records import Audio, VideoInfo
 
 __all__ = ["AudioCodec", "MuxPlan", "mux_audio", "plan_mux", "stamp"]
@@ -113,11 +113,14 @@ def mux_audio(
         _write(job, find_ffmpeg())
         if info.rotation_deg and probe_video(part).rotation_deg != info.rotation_deg:
             _write_with_bundled(job)
+        if plan.container == "flv":
+            _check_pictures(info, part)
         if stamp(info.path) != before:
             raise MediaError(info.path, CHANGED, hint=CHANGED_HINT)
         part.replace(out)
     except OSError as error:
-        raise MediaError(out, f"cannot be written: {error.strerror or error}") from error
+        hint = f"may files be made in {out.parent}?"
+        raise MediaError(out, f"cannot be written: {error.strerror or error}", hint=hint) from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -135,6 +138,20 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise MediaError(path, "has vanished while it was read", hint=CHANGED_HINT) from error
     return status.st_size, status.st_mtime_ns
+
+
+def _check_pictures(info: VideoInfo, part: Path) -> None:
+    """Counts the packets of the picture: of a damaged FLV ffmpeg leaves some out, or all, and says nothing.
+
+    Raises:
+        MediaError: some are not there.
+    """
+    with open_media(info.path) as source, open_media(part) as made:
+        had = scan_times(source)[info.picture_index].packets
+        has = scan_times(made).get(choose_picture(made, part).index, Timeline()).packets
+    if has != had:
+        told = f"is damaged: of its picture's {had} packets {has} can be copied"
+        raise MediaError(info.path, told, hint="convert it to MP4 and try again")
 
 
 def _warn_of_signals(info: VideoInfo, plan: MuxPlan) -> None:

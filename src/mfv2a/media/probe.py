@@ -22,7 +22,7 @@ from mfv2a.errors import MediaError
 from mfv2a.media.boxes import PIECES_HINT, Edits, read_edits
 from mfv2a.media.hardware import opening
 from mfv2a.media.promise import is_gif_cut
-from mfv2a.media.times import Timeline, has_slots, scan_times, slack_seconds
+from mfv2a.media.times import LONGEST_S, Timeline, has_slots, scan_times, slack_seconds
 from mfv2a.records import StreamInfo, VideoInfo
 
 STILL_FORMATS = ("image2", "_pipe", "tty", "ico", "lrc")
@@ -195,8 +195,10 @@ def _check_whole(container: Any, picture: Any, lines: dict[int, Timeline], durat
     """Compare what is there with what the header states.
 
     Raises:
-        MediaError: the file ends clearly before its stated end.
+        MediaError: the file ends clearly before its stated end, or holds a picture for longer than can be meant.
     """
+    if (held_s := lines[picture.index].held_s) > LONGEST_S:
+        raise MediaError(path, f"is damaged: it shows one picture for {held_s / 3600:.0f} hours", hint=CUT_HINT)
     names, edits = container.format.name, _edits(container, picture, path)
     if names == "gif" and is_gif_cut(path):
         raise MediaError(path, f"is cut short: its data end within a picture, after {duration_s:.2f} s", hint=CUT_HINT)

@@ -19,6 +19,7 @@ from mfv2a.media.patience import check_patience
 
 BACK_S = 1.0  # how far a clock may go back by carelessness
 LEAP_S = 10.0  # as FFmpeg's -dts_delta_threshold: in a stream that may be broken, what leaps farther is another clock
+LONGEST_S = 24 * 3600.0  # no picture is held longer, but by a damaged clock
 USUAL_FPS = 25.0  # where nothing tells
 BREAKABLE = ("mpegts", "mpeg")
 
@@ -34,6 +35,7 @@ class Timeline:
         reordered: packets come in another order than they are shown.
         packets: how many have a time.
         broken_s: after how many seconds of what was read the clock jumps, None if it does not.
+        held_s: the longest that a packet is shown, by its own word or until the next one comes.
     """
 
     first_s: float = math.inf
@@ -44,17 +46,19 @@ class Timeline:
     reordered: bool = False
     packets: int = 0
     broken_s: float | None = None
+    held_s: float = 0.0
     _decoded_s: float | None = None
 
     def follow(self, decoded_s: float, leap_s: float) -> None:
         """Takes a packet's decode time, in the file's order: the clock goes back, or leaps farther than `leap_s`."""
         before_s, self._decoded_s = self._decoded_s, decoded_s
         if before_s is not None and self.broken_s is None and not -BACK_S <= decoded_s - before_s <= leap_s:
-            self.broken_s = before_s - self.first_s
+            self.broken_s = max(0.0, before_s - self.first_s)
 
     def add(self, time_s: float, duration_s: float) -> None:
         """Takes a packet, in the file's order."""
         self.first_s = min(self.first_s, time_s)
+        self.held_s = max(self.held_s, duration_s, time_s - self.last_s if self.packets else 0.0)
         if self.packets == 0 or time_s > self.last_s:
             self.last_s, self.last_duration_s = time_s, duration_s
         else:
@@ -135,6 +139,7 @@ def scan_times(container: Any) -> dict[int, Timeline]:
     """Read every packet's time; a damaged end only ends the reading."""
     lines: dict[int, Timeline] = {}
     slots = has_slots(container)
+    # Such containers store no durations: FFmpeg takes them from the codec's words, which may be damaged.
     leap_s = LEAP_S if container.format.name in BREAKABLE else math.inf
     try:
         for packet in container.demux():
@@ -146,7 +151,8 @@ def scan_times(container: Any) -> dict[int, Timeline]:
             if packet.dts is not None:
                 line.follow(float(packet.dts * packet.time_base), leap_s)
             if time_s is not None:
-                line.add(time_s, float((packet.duration or 0) * packet.time_base))
+                duration_s = float((packet.duration or 0) * packet.time_base)
+                line.add(time_s, duration_s if duration_s <= leap_s else 0.0)
     except (av.FFmpegError, OSError):
         pass
     return lines
