@@ -144,6 +144,8 @@ def kernel_ratio(ours: Rows, theirs: Rows, true: Rows) -> str:
         return math.log(first / second) if min(first, second) > 0 else math.nan
 
     mean, half = without_each(logarithm, len(true))
+    if math.isnan(half):
+        return "not defined" if math.isnan(mean) else f"{math.exp(mean):.2f} (a part of the labels has no distance)"
     return f"{math.exp(mean):.2f} ({math.exp(mean - half):.2f} to {math.exp(mean + half):.2f})"
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from mfv2a.errors import StartError
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_PLACE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR})
 DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
 """The words of libraries and programs that hand on no number."""
 RUST = re.compile(r"\(os error (\d+)\)")
@@ -49,6 +50,13 @@ def remove_left(folder: Path, pattern: str, *, older_s: float = 0.0) -> None:
         with suppress(OSError):
             if time.time() - left.lstat().st_mtime >= older_s:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def write_hint(error: OSError, path: Path) -> str:
+    """What to do about a file that cannot be written; "" where nothing is known."""
+    if error.errno == errno.ENAMETOOLONG:
+        return "give it a shorter name"
+    return f"may files be made in {path.parent}?" if error.errno in NO_PLACE else ""
 
 
 def cannot_write(path: Path, error: Exception) -> StartError:

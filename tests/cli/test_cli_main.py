@@ -67,6 +67,14 @@ def test_options_are_grouped(capsys: pytest.CaptureFixture[str]) -> None:
         assert re.search(rf"─ {panel} ─", text)
 
 
+@pytest.mark.parametrize("words", [[], ["dub"], ["tta"], ["models"], ["models", "push"], ["report", "merge"]])
+def test_a_flag_is_shown_without_a_value(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main([*words, "--help"])
+    text = capsys.readouterr().out
+    assert "--help" in text
+    assert "bool" not in text
+
+
 @pytest.mark.parametrize("encoding", ["cp437", "ascii"])
 def test_help_is_told_where_the_terminal_lacks_its_signs(encoding: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding}

@@ -108,6 +108,32 @@ def test_rows_that_cannot_work_are_refused(tmp_path: Path, rows: str, told: str)
         plan_listed(listed(tmp_path, rows), options(tmp_path))
 
 
+@pytest.mark.parametrize("rows", ["file,text\na.wav,rain\n", "file,caption\na.mp4,x\na.wav,y\n"])
+def test_a_list_of_which_nothing_can_be_made_is_refused(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(ConfigError, match="nothing to make"):
+        plan_listed(listed(tmp_path, rows), options(tmp_path))
+
+
+def test_a_row_that_is_there_twice_is_one(tmp_path: Path) -> None:
+    twice = AUDIOCAPS + "7,abc,30,A dog barks\n"
+    assert next(take.prompt for take in plan_listed(listed(tmp_path, twice), options(tmp_path)).takes) == "A dog barks"
+    assert not plan_listed(listed(tmp_path, twice), options(tmp_path)).shared
+
+
+def test_a_row_whose_file_cannot_be_fails_alone_in_this_run_and_in_the_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/in the way").touch()
+    rows = f"file,caption\nin the way/x,rain\n{'b' * 260},wind\nc,hail\n"
+    words = ["tta", "--list", str(listed(tmp_path, rows)), "-o", str(tmp_path / "made"), "-d", "0.2", "--model", "tiny"]
+    for _ in range(2):
+        assert main(words) == 3
+        assert (tmp_path / "made/c.wav").exists()
+        assert capsys.readouterr().err.count("error: ") == 2
+        (tmp_path / "made/c.wav").unlink()
+
+
 @pytest.mark.parametrize("out", ["", "-", "one.wav", "list.csv"])
 def test_a_list_needs_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
     monkeypatch.chdir(tmp_path)

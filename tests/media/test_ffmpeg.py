@@ -106,6 +106,23 @@ def test_what_is_said_of_the_writing_comes_before_what_a_decoder_says(tmp_path: 
     assert "0x" not in caught.value.detail
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["[h264] bad", "[webm] Only VP8 or VP9", "[out#0/webm] Could not write header (?)"], "[webm] Only VP8 or VP9"),
+        (["[libopus] rate 7999", "[aost#0:1/libopus] Error while opening encoder - maybe"], "[libopus] rate 7999"),
+        (["[ogg] Unsupported codec", "Could not write header for output file #0 (?)"], "[ogg] Unsupported codec"),
+        (["[h264] bad", "[out#0/mp4] Error muxing a packet"], "[out#0/mp4] Error muxing a packet"),
+        (["first", "second"], "first"),
+    ],
+)
+def test_the_muxer_and_the_encoder_say_why_themselves(tmp_path: Path, lines: list[str], told: str) -> None:
+    noisy = program(tmp_path / "noisy", f"[print(line, file=sys.stderr) for line in {lines}]\nsys.exit(1)")
+    with pytest.raises(MediaError) as caught:
+        run_ffmpeg([], path=tmp_path, ffmpeg=noisy)
+    assert str(caught.value) == f"ffmpeg: {told}"
+
+
 @pytest.mark.parametrize(("number", "hint"), [(errno.EMFILE, "ulimit -n"), (errno.ENOENT, "install ffmpeg")])
 def test_a_program_that_cannot_be_started_now_need_not_be_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str

@@ -88,6 +88,10 @@ def test_durations_that_the_container_does_not_store_are_not_believed_where_they
     assert line.duration_s(1.0) == length_s
 
 
+def test_the_duration_of_a_picture_that_is_alone_is_all_that_there_is() -> None:
+    assert scan_times(container("mpegts", [15]))[0].duration_s(1.0) == 15
+
+
 def test_it_is_known_how_long_a_picture_is_held() -> None:
     assert scan_times(container("mov", [1, 1, 500]))[0].held_s == 500
     assert timeline([0.0, 0.04, 9.0, 9.04]).held_s == pytest.approx(8.96)

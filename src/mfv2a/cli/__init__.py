@@ -172,7 +172,8 @@ def run() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: the end is not to be told as a fault
+    # All is done: one Ctrl-C is not to be told as a fault, a second one ends a thread that is waited for.
+    signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGINT, signal.SIG_DFL))
     gc.freeze()  # else the end looks for cycles among all that torch has made, which takes half a second
     sys.exit(code)
 

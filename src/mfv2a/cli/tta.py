@@ -149,7 +149,7 @@ def tta(
         delivery=choosing.delivery(channels, provenance),
     )
 
-    teller = _Teller(talk, wanted, as_json=as_json)
+    teller = _Teller(talk, wanted, as_json=as_json, listed=listing is not None)
     takes = _takes(talk, prompts or [], wanted, listing, split=split, overwrite=overwrite)
     if takes:
         make_takes(takes, wanted, begin=teller.begin, done=teller.done, failed=teller.failed)
@@ -196,8 +196,8 @@ def _takes(
 class _Teller:
     """Tells of sounds as they are made, and counts those that could not be."""
 
-    def __init__(self, talk: console.Talk, wanted: TtaOptions, *, as_json: bool) -> None:
-        self._talk, self._wanted, self._as_json = talk, wanted, as_json
+    def __init__(self, talk: console.Talk, wanted: TtaOptions, *, as_json: bool, listed: bool) -> None:
+        self._talk, self._wanted, self._as_json, self._listed = talk, wanted, as_json, listed
         self.failures = 0
 
     def begin(self, info: Any, sample_rate_hz: int) -> None:
@@ -217,7 +217,8 @@ class _Teller:
         self.failures += 1
         if isinstance(error, SoundError):  # it names no file
             number = f", take {take.variant + 1}" if self._wanted.variants > 1 else ""
-            error = SoundError(f"{take.prompt[:80]}{number}: {error}", hint=error.hint)
+            told = f"{take.path}: " if self._listed else ""
+            error = SoundError(f"{told}{take.prompt[:80]}{number}: {error}", hint=error.hint)
         self._talk.error(error)
 
 

@@ -31,7 +31,7 @@ PAIRED: Mapping[str, Measure] = {
     "onset_f1": Measure("onset F1, 100 ms, mean over clips", "", "higher"),
     "onset_f1_pooled": Measure("onset F1, all hits together", "", "higher"),
     "envelope_correlation": Measure("correlation of onset envelopes", "", "higher"),
-    "envelope_above_chance": Measure("the same above that with shifted ones", "", "higher"),
+    "envelope_above_chance": Measure("correlation of onset envelopes above that with shifted ones", "", "higher"),
     "log_mel_distance": Measure("log-mel distance", "nepers", "lower"),
     "mel_cepstral_distortion": Measure("mel-cepstral distortion", "dB", "lower"),
     "stoi": Measure("STOI", "", "higher"),

@@ -5,6 +5,7 @@ Lists are those of `mfv2a.data.listing`: VGGSound, AudioCaps, or named columns.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -49,8 +50,8 @@ def plan_listed(listing: Path, options: TtaOptions, *, split: str = "", overwrit
         overwrite: make again what is there.
 
     Raises:
-        ConfigError: the list cannot be read, or a row names what can be no file in the folder or a length that cannot
-            be made; `out` is no folder, or several variants are asked for.
+        ConfigError: the list cannot be read, has nothing to make a sound of, or a row names what can be no file in the
+            folder, or a length that cannot be made; `out` is no folder, or several variants are asked for.
     """
     folder = Path(options.out)
     is_sound = folder.suffix.lower() in AUDIO_SUFFIXES and not is_made_up(options.out, 1)
@@ -58,9 +59,10 @@ def plan_listed(listing: Path, options: TtaOptions, *, split: str = "", overwrit
         raise ConfigError("--list makes many sounds", hint="give -o the folder that they shall lie in: -o sounds/")
     if options.variants > 1:
         raise ConfigError(f"--variants {options.variants} and --list", hint="give another -o and --seed for each take")
-    words: list[tuple[str, MediaItem]] = [
-        (_name(item), item) for each in read_listing(listing, split=split) for item in _apart(each)
-    ]
+    # A row that is there twice is one.
+    words = list(
+        dict.fromkeys((_name(item), item) for each in read_listing(listing, split=split) for item in _apart(each))
+    )
     times = Counter(name for name, _ in words)
     takes, there = [], 0
     for name, item in words:
@@ -68,7 +70,7 @@ def plan_listed(listing: Path, options: TtaOptions, *, split: str = "", overwrit
         path = folder / f"{name}.wav"
         if not prompt or times[name] > 1:
             continue
-        if path.exists() and not overwrite:
+        if os.path.exists(path) and not overwrite:  # noqa: PTH110 - of a name that is too long it says no
             there += 1
             continue
         takes.append(
@@ -79,6 +81,11 @@ def plan_listed(listing: Path, options: TtaOptions, *, split: str = "", overwrit
                 path=path,
                 duration_s=_length(item, options.duration_s),
             )
+        )
+    if not takes and not there:
+        raise ConfigError(
+            f"{listing}: there is nothing to make a sound of",
+            hint="its rows need a caption, prompt or label, and a name of their own",
         )
     return ListedTakes(
         takes=tuple(takes),
@@ -97,7 +104,7 @@ def _apart(item: MediaItem) -> Iterator[MediaItem]:
 
 
 def _said(item: MediaItem) -> str:
-    return next(iter(item.captions), "") or item.label
+    return next((caption for caption in item.captions if caption.strip()), item.label)
 
 
 def _name(item: MediaItem) -> str:

@@ -97,8 +97,8 @@ class SoundMaker:
                 return None
         except SoundError as error:
             return error
-        _make_folder(take.path)
         try:
+            _make_folder(take.path)
             with self._reserved(take) as path:
                 return self._write(path, draft)
         except MediaError as error:
@@ -106,7 +106,8 @@ class SoundMaker:
                 raise StartError(
                     f"the disk is full: {error.path} could not be written", hint="free some space"
                 ) from error
-            if not os.access(error.path.parent, os.W_OK | os.X_OK):  # no other would fare better there
+            folder, top = error.path.parent, Path(self._options.out)
+            if top not in folder.parents and not os.access(folder, os.W_OK | os.X_OK):  # no other would fare better
                 raise
             return error
 

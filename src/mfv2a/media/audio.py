@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mfv2a.disk import is_disk_full
+from mfv2a.disk import is_disk_full, write_hint
 from mfv2a.errors import ConfigError, MediaError, StartError
 from mfv2a.media.ffmpeg import compile_command, run_ffmpeg
 from mfv2a.media.packets import sounded
@@ -206,8 +206,7 @@ def write_audio(path: Path | str, audio: Audio, *, statement: str = "") -> None:
     except OSError as error:
         if is_disk_full(error):
             raise StartError(f"the disk is full: {path} could not be written", hint="free some space") from error
-        hint = f"may files be made in {path.parent}?"
-        raise MediaError(path, f"cannot be written: {error.strerror or error}", hint=hint) from error
+        raise MediaError(path, f"cannot be written: {error.strerror or error}", hint=write_hint(error, path)) from error
     except soundfile.SoundFileError as error:
         raise MediaError(path, f"cannot be written: {error}") from error
     finally:

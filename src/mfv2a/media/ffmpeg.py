@@ -35,6 +35,8 @@ REASON = re.compile(
     r"\[(?:out|[avs]?ost)#|Could not write|av_interleaved_write_frame|Error (?:writing|muxing|submitting)"
 )
 """What the writing of a file says of itself; other lines may be of a decoder, which goes on."""
+VAGUE = re.compile(r"Could not write header|Error while opening encoder")
+PART = re.compile(r"\[(?:out|[avs]?ost)#[^/\]]*/([^\]]+)\]")
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 MISSING_HINT = f"install ffmpeg, or pip install imageio-ffmpeg, or set {ENV_FFMPEG} to the program"
 
@@ -243,6 +245,17 @@ def _feed(pipe: IO[bytes] | None, data: bytes | Iterable[memoryview] | None, fau
         pipe.close()
 
 
+def _reason(lines: Sequence[str]) -> str:
+    """The line that tells why a file was not written: of the muxer or the encoder, where they say that much."""
+    number = next((number for number, line in enumerate(lines) if REASON.match(line)), 0)
+    if not VAGUE.search(lines[number]):
+        return lines[number]
+    part = PART.match(lines[number])
+    if part is None:  # ffmpeg 5 names none
+        return lines[max(0, number - 1)]
+    return next((line for line in lines[:number] if line.startswith(f"[{part[1]}]")), lines[number])
+
+
 def _raise_failure(talk: str, returncode: int, path: Path, out: Path) -> None:
     """Turn ffmpeg's last words into an error."""
     lines = [ADDRESS.sub("", line.strip()) for line in talk.splitlines() if line.strip()]
@@ -251,7 +264,7 @@ def _raise_failure(talk: str, returncode: int, path: Path, out: Path) -> None:
     if "Error opening output" in talk and any(words in talk for words in FORBIDDEN):
         raise MediaError(path, f"its output cannot be written: {lines[0]}", hint=f"may files be made in {out.parent}?")
     if lines:
-        message = next((line for line in lines if REASON.match(line)), lines[0])
+        message = _reason(lines)
     elif returncode == -getattr(signal, "SIGXFSZ", 0):
         told = "its output would be larger than a file is allowed to be here"
         raise MediaError(path, told, hint="raise the limit: ulimit -f unlimited")

@@ -16,6 +16,7 @@ from typing import Any
 
 import ffmpeg
 
+from mfv2a.disk import write_hint
 from mfv2a.errors import ConfigError, FfmpegMissingError, MediaError
 from mfv2a.media.audio import FittedSound
 from mfv2a.media.boxes import end_picture, signals
@@ -119,8 +120,7 @@ def mux_audio(
             raise MediaError(info.path, CHANGED, hint=CHANGED_HINT)
         part.replace(out)
     except OSError as error:
-        hint = f"may files be made in {out.parent}?"
-        raise MediaError(out, f"cannot be written: {error.strerror or error}", hint=hint) from error
+        raise MediaError(out, f"cannot be written: {error.strerror or error}", hint=write_hint(error, out)) from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -138,6 +138,7 @@ class FrameClock:
 def scan_times(container: Any) -> dict[int, Timeline]:
     """Read every packet's time; a damaged end only ends the reading."""
     lines: dict[int, Timeline] = {}
+    alone: dict[int, tuple[float, float]] = {}
     slots = has_slots(container)
     # Such containers store no durations: FFmpeg takes them from the codec's words, which may be damaged.
     leap_s = LEAP_S if container.format.name in BREAKABLE else math.inf
@@ -152,9 +153,15 @@ def scan_times(container: Any) -> dict[int, Timeline]:
                 line.follow(float(packet.dts * packet.time_base), leap_s)
             if time_s is not None:
                 duration_s = float((packet.duration or 0) * packet.time_base)
+                if duration_s > leap_s and not line.packets:
+                    alone[packet.stream_index] = time_s, duration_s
                 line.add(time_s, duration_s if duration_s <= leap_s else 0.0)
     except (av.FFmpegError, OSError):
         pass
+    for index, (time_s, duration_s) in alone.items():
+        if lines[index].packets == 1:  # nothing tells otherwise
+            lines[index] = Timeline()
+            lines[index].add(time_s, duration_s)
     return lines
 
 
