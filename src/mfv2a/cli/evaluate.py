@@ -76,16 +76,7 @@ def evaluate(
             rich_help_panel=FOLDERS,
         ),
     ] = None,
-    split: Annotated[
-        str,
-        typer.Option(
-            "--split",
-            metavar="NAME",
-            help="Only rows of this split of --list, such as test.",
-            show_default="all rows",
-            rich_help_panel=FOLDERS,
-        ),
-    ] = "",
+    split: Annotated[str, options.split_of_list(FOLDERS)] = "",
     measure: Annotated[
         list[str] | None,
         typer.Option(

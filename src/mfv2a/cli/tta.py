@@ -76,16 +76,7 @@ def tta(
             rich_help_panel=LISTS,
         ),
     ] = None,
-    split: Annotated[
-        str,
-        typer.Option(
-            "--split",
-            metavar="NAME",
-            help="Only rows of this split of --list, such as test.",
-            show_default="all rows",
-            rich_help_panel=LISTS,
-        ),
-    ] = "",
+    split: Annotated[str, options.split_of_list(LISTS)] = "",
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Make again what is there of --list.", rich_help_panel=LISTS),
