@@ -36,6 +36,17 @@ EPILOG = """
 """
 
 
+def split_of_list(panel: str) -> Any:
+    """--split, in a panel of the help."""
+    return typer.Option(
+        "--split",
+        metavar="NAME",
+        help="Only rows of this split of --list, such as test.",
+        show_default="all rows",
+        rich_help_panel=panel,
+    )
+
+
 def evaluate(
     context: typer.Context,
     generated: Annotated[
@@ -76,7 +87,7 @@ def evaluate(
             rich_help_panel=FOLDERS,
         ),
     ] = None,
-    split: Annotated[str, options.split_of_list(FOLDERS)] = "",
+    split: Annotated[str, split_of_list(FOLDERS)] = "",
     measure: Annotated[
         list[str] | None,
         typer.Option(

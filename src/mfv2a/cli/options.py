@@ -16,17 +16,6 @@ OUTPUT = "Output"
 TALK = "What is printed"
 
 
-def split_of_list(panel: str) -> Any:
-    """--split, in a panel of the help."""
-    return typer.Option(
-        "--split",
-        metavar="NAME",
-        help="Only rows of this split of --list, such as test.",
-        show_default="all rows",
-        rich_help_panel=panel,
-    )
-
-
 def number_or(word: str, unit: str, convert: Callable[[str], float]) -> Callable[[str], str]:
     """Makes the check of an option that takes a number or one word.
 

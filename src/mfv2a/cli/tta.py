@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfv2a.cli import choosing, console, options, wording
-from mfv2a.cli.evaluate import first_of
+from mfv2a.cli.evaluate import first_of, split_of_list
 from mfv2a.errors import ConfigError, MediaError, SoundError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def tta(
             rich_help_panel=LISTS,
         ),
     ] = None,
-    split: Annotated[str, options.split_of_list(LISTS)] = "",
+    split: Annotated[str, split_of_list(LISTS)] = "",
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Make again what is there of --list.", rich_help_panel=LISTS),
