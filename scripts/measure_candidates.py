@@ -35,7 +35,7 @@ from mfv2a.jobs.choice import ChoiceOptions
 from mfv2a.jobs.evaluate import PROBE_OFFSET, see_scene, through_codec
 from mfv2a.jobs.jury import Jury
 from mfv2a.jobs.seed import candidate_seed
-from mfv2a.jobs.tta import TtaOptions, make_sounds
+from mfv2a.jobs.tta import TtaOptions, make_sounds, plan_takes
 from mfv2a.loader import load_pipeline
 from mfv2a.pipeline import Pipeline, SampleOptions
 from mfv2a.records import Audio
@@ -202,7 +202,8 @@ def measure_gate(prompts: Sequence[str], tries: int) -> dict[str, Any]:
     choice = ChoiceOptions(no_speech=True, no_music=True, tries=tries)
     wanted = [prompt for prompt in prompts if prompt.strip()]
     with tempfile.TemporaryDirectory() as folder:
-        make_sounds(wanted, TtaOptions(out=f"{folder}/", choice=choice), begin=lambda *_: None, done=done)
+        options = TtaOptions(out=f"{folder}/", choice=choice)
+        make_sounds(plan_takes(wanted, options), options, begin=lambda *_: None, done=done)
     heard = {name: sum(bool(row[name]) for row in rows) for name in ("first", "taken")}
     return {"prompts": len(rows), "heard": heard, "drawn": sum(row["drawn"] for row in rows), "rows": rows}
 

@@ -81,6 +81,7 @@ class VideoInfo:
         rotation_deg: clockwise turn needed to show the picture upright: 0, 90, 180 or 270.
         picture_index: stream index of the picture (default non-cover video stream, else the first).
         streams: all streams in file order.
+        packets: of the picture, those that have a time.
         tags: the container's metadata.
     """
 
@@ -94,6 +95,7 @@ class VideoInfo:
     rotation_deg: int
     picture_index: int
     streams: tuple[StreamInfo, ...]
+    packets: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

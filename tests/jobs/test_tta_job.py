@@ -76,12 +76,14 @@ def test_a_name_that_another_run_took_meanwhile_is_not_replaced(here: Path, monk
     monkeypatch.setattr(Pipeline, "sample", late)
     told: list[Path | None] = []
     options = TtaOptions(sound=SoundOptions(model="tiny"), duration_s=0.2, variants=2)
-    make_sounds(["rain"], options, begin=lambda *_: None, done=lambda take, *_: told.append(take.path))
+    make_sounds(
+        plan_takes(["rain"], options), options, begin=lambda *_: None, done=lambda take, *_: told.append(take.path)
+    )
     assert (here / "rain.wav").read_bytes() == b"of another run"
     assert sorted(map(str, told)) == ["rain-2-2.wav", "rain-2.wav"]
     assert sorted(path.name for path in here.iterdir()) == ["rain-2-2.wav", "rain-2.wav", "rain.wav"]
     named = replace(options, out="rain.wav", variants=1)
-    make_sounds(["rain"], named, begin=lambda *_: None, done=lambda take, *_: told.append(take.path))
+    make_sounds(plan_takes(["rain"], named), named, begin=lambda *_: None, done=lambda take, *_: told.append(take.path))
     assert (here / "rain.wav").read_bytes()[:4] == b"RIFF"
 
 
@@ -92,7 +94,7 @@ def test_a_name_is_given_back_where_no_sound_is_written(here: Path, monkeypatch:
     monkeypatch.setattr("mfv2a.media.audio.write_audio", full)
     options = TtaOptions(sound=SoundOptions(model="tiny"), duration_s=0.2)
     with pytest.raises(MediaError):
-        make_sounds(["rain"], options, begin=lambda *_: None, done=lambda *_: None)
+        make_sounds(plan_takes(["rain"], options), options, begin=lambda *_: None, done=lambda *_: None)
     assert not list(here.iterdir())
 
 
@@ -165,10 +167,15 @@ def test_who_asks_for_no_failures_gets_the_first_as_an_error(monkeypatch: pytest
     options = TtaOptions(sound=SoundOptions(model="tiny"), duration_s=0.2)
     failed: list[str] = []
     tell: dict[str, Any] = {"begin": lambda *_: None, "done": lambda *_: None}
-    make_sounds(["rain", "wind"], options, **tell, failed=lambda take, error: failed.append(f"{take.prompt} {error}"))
+    make_sounds(
+        plan_takes(["rain", "wind"], options),
+        options,
+        **tell,
+        failed=lambda take, error: failed.append(f"{take.prompt} {error}"),
+    )
     assert failed == ["rain is no sound", "wind is no sound"]
     with pytest.raises(SoundError, match="is no sound"):
-        make_sounds(["rain", "wind"], options, **tell)
+        make_sounds(plan_takes(["rain", "wind"], options), options, **tell)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def tta(
     if out == "-" and as_json:
         raise ConfigError("--json and -o - both want stdout", hint="write the sound to a file")
     from mfv2a.jobs.sound import SoundOptions
-    from mfv2a.jobs.tta import TtaOptions, make_takes
+    from mfv2a.jobs.tta import TtaOptions, make_sounds
 
     wanted = TtaOptions(
         out="" if out is None else options.given(out, "-o"),
@@ -143,7 +143,7 @@ def tta(
     teller = _Teller(talk, wanted, as_json=as_json, listed=listing is not None)
     takes = _takes(talk, prompts or [], wanted, listing, split=split, overwrite=overwrite)
     if takes:
-        make_takes(takes, wanted, begin=teller.begin, done=teller.done, failed=teller.failed)
+        make_sounds(takes, wanted, begin=teller.begin, done=teller.done, failed=teller.failed)
     raise typer.Exit(3 if teller.failures else 0)
 
 

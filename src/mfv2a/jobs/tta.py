@@ -74,29 +74,6 @@ class Take:
 
 
 def make_sounds(
-    prompts: Sequence[str],
-    options: TtaOptions,
-    *,
-    begin: Callable[[Any, int], None],
-    done: Callable[[Take, Audio, dict[str, Any]], None],
-    failed: Callable[[Take, MediaError | SoundError], None] | None = None,
-) -> None:
-    """Makes a sound of each prompt and variant, see `make_takes`.
-
-    Args:
-        prompts: what should be heard.
-        options: what to do.
-        begin: as there.
-        done: as there.
-        failed: as there.
-
-    Raises:
-        ConfigError: what cannot work, see `plan_takes`, found before anything was made; and as there.
-    """
-    make_takes(plan_takes(prompts, options), options, begin=begin, done=done, failed=failed)
-
-
-def make_takes(
     takes: Sequence[Take],
     options: TtaOptions,
     *,
@@ -107,7 +84,7 @@ def make_takes(
     """Makes the sound of each take; one that fails is told, and the others go on.
 
     Args:
-        takes: at least one.
+        takes: at least one, see `plan_takes` and `mfv2a.jobs.captioned`.
         options: what to do.
         begin: is told the model's description and the sample rate of the files, in Hz.
         done: gets each take, its sound and its facts once its file, if it has one, is written.

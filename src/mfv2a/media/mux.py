@@ -146,11 +146,10 @@ def _check_pictures(info: VideoInfo, part: Path) -> None:
     Raises:
         MediaError: some are not there.
     """
-    with open_media(info.path) as source, open_media(part) as made:
-        had = scan_times(source)[info.picture_index].packets
-        has = scan_times(made).get(choose_picture(made, part).index, Timeline()).packets
-    if has != had:
-        told = f"is damaged: of its picture's {had} packets {has} can be copied"
+    with open_media(part) as made:
+        packets = scan_times(made).get(choose_picture(made, part).index, Timeline()).packets
+    if packets != info.packets:
+        told = f"is damaged: of its picture's {info.packets} packets {packets} can be copied"
         raise MediaError(info.path, told, hint="convert it to MP4 and try again")
 
 

@@ -123,6 +123,7 @@ def probe_video(path: Path | str) -> VideoInfo:
             rotation_deg=rotation_deg,
             picture_index=picture.index,
             streams=tuple(_describe(stream) for stream in container.streams),
+            packets=line.packets,
             tags=dict(container.metadata),
         )
 
