@@ -33,3 +33,11 @@ def test_an_flv_whose_pictures_would_be_left_out_is_refused(tmp_path: Path) -> N
     with pytest.raises(MediaError, match=r"packets \d+ can be copied"):
         dub(source, out=tmp_path / "new.flv")
     assert not (tmp_path / "new.flv").exists()
+
+
+def test_what_ffmpeg_does_not_know_is_not_to_be_converted_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "text.mp4"
+    path.write_text("no video")
+    with pytest.raises(MediaError, match="not a video that FFmpeg knows") as caught:
+        probe_video(path)
+    assert caught.value.hint == "leave this file out, or copy or download it again"

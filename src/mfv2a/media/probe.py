@@ -79,7 +79,8 @@ def _not_media(path: Path, error: Exception) -> MediaError:
     if head[:4] == b"\x1a\x45\xdf\xa3" or head[:4] in (b"RIFF", b"GIF8", b"FLV\x01", b"OggS"):
         return MediaError(path, "is cut short or damaged", hint=CUT_HINT, detail=str(error))
     what = "sound" if path.suffix.lower() in SOUND_SUFFIXES else "video"
-    return MediaError(path, f"is not a {what} that FFmpeg knows", detail=str(error))
+    hint = "leave this file out, or copy or download it again"
+    return MediaError(path, f"is not a {what} that FFmpeg knows", hint=hint, detail=str(error))
 
 
 def probe_video(path: Path | str) -> VideoInfo:
