@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from mfv2a.models.istft import ISTFTVocoder
 from mfv2a.models.resampling import resample
+from mfv2a.models.spectra import inverse_stft, powers
 
 FLOOR = 1e-7
 """Power of a bin that counts as silence: white noise of -90 dBFS under a window of 256 samples."""
@@ -88,7 +89,7 @@ class BandwidthExtension(nn.Module):
 
     def levels(self, wave: Tensor) -> Tensor:
         """Log10 powers [B, low_bands, T] of the bands of a wave [B, S] of the lower octave, T = S // hop + 1."""
-        return band_levels(self.spectrum(wave)[:, 1:], self.config.low_bands)
+        return band_levels(powers(self.spectrum(wave)[:, 1:]), self.config.low_bands)
 
     def true_levels(self, wide: Tensor) -> Tensor:
         """Log10 powers [B, high_bands, T] that a wave [B, 2 S] of twice the rate has in its upper octave."""
@@ -96,7 +97,9 @@ class BandwidthExtension(nn.Module):
         spectrum = torch.stft(
             wide, 2 * c.n_fft, 2 * c.hop, window=self.wide_window, pad_mode="constant", return_complex=True
         )
-        return band_levels(spectrum[:, c.n_fft // 2 + 1 :] / 2, c.high_bands)  # twice the samples add up in a bin
+        return band_levels(
+            powers(spectrum[:, c.n_fft // 2 + 1 :] / 2), c.high_bands
+        )  # twice the samples add up in a bin
 
     def tell(self, levels: Tensor) -> Tensor:
         """Log10 powers [B, high_bands, T] of the upper octave, of those [B, low_bands, T] of the lower one.
@@ -114,17 +117,22 @@ class BandwidthExtension(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         """Waveform [B, 2 S] of a waveform [B, S]."""
         spectrum = self.spectrum(wave)
-        told = self.tell(band_levels(spectrum[:, 1:], self.config.low_bands))
-        return resample(wave, 1, 2) + self.fill(spectrum, told, wave.shape[-1])
+        power = powers(spectrum)
+        told = self.tell(band_levels(power[:, 1:], self.config.low_bands))
+        return two_octaves(wave, self._folded(spectrum, power, told, wave.shape[1]))
 
     def fill(self, spectrum: Tensor, levels: Tensor, length: int) -> Tensor:
         """The upper octave [B, 2 S] of given levels [B, high_bands, T], of the spectrum [B, K, T] of the lower one."""
+        folded = self._folded(spectrum, powers(spectrum), levels, length)
+        return two_octaves(torch.zeros_like(folded), folded)
+
+    def _folded(self, spectrum: Tensor, power: Tensor, levels: Tensor, length: int) -> Tensor:
+        """The wave [B, length] of the lower octave's rate that is the upper one, folded down at its edge."""
         c = self.config
-        mirrored = spectrum[:, :-1].flip(1).conj()  # bin K + j holds what K - j does
-        gain = (levels - band_levels(mirrored, c.high_bands)) * (math.log(10) / 2)
-        gain = F.interpolate(gain.transpose(1, 2), c.n_fft // 2, mode="linear").transpose(1, 2)
-        whole = torch.cat([torch.zeros_like(spectrum), mirrored * (2 * gain.exp())], 1)
-        return torch.istft(whole, 2 * c.n_fft, 2 * c.hop, window=self.wide_window, length=2 * length)
+        gain = (levels.flip(1) - band_levels(power[:, :-1], c.high_bands)) * (math.log(10) / 2)
+        gain = F.interpolate(gain.transpose(1, 2), c.n_fft // 2, mode="linear").exp()
+        gain = F.pad(gain, (0, 1)).transpose(1, 2)  # nothing at the edge itself
+        return inverse_stft(spectrum * gain, self.window, c.hop, length)
 
     def spectrum(self, wave: Tensor) -> Tensor:
         """Spectrum [B, n_fft / 2 + 1, T] of a wave [B, S] of the lower octave."""
@@ -151,8 +159,29 @@ class Extended(nn.Module):
         return wave
 
 
-def band_levels(spectrum: Tensor, bands: int) -> Tensor:
-    """Log10 of the mean powers [B, bands, T] in equal bands of a spectrum [B, K, T]."""
-    power = spectrum.real.square() + spectrum.imag.square()
+def unfold(low: Tensor, image: Tensor) -> Tensor:
+    """A wave [B, 2 S] of two octaves: the lower [B, S], and above it the mirror image of another of its rate [B, S].
+
+    A zero after every sample mirrors a wave; of that its lower octave is taken away, by the filter that lets the other
+    one's through.
+    """
+    wide = resample(low - image, 1, 2)
+    wide[:, ::2] += 2 * image
+    return wide
+
+
+def two_octaves(low: Tensor, folded: Tensor) -> Tensor:
+    """A wave [B, 2 S] of its lower octave [B, S] and its upper one, folded down at the edge [B, S].
+
+    With a zero after each sample a wave has its mirror image above it. What of that lies in the lower octave is taken
+    away by the filter that lets the other wave's through.
+    """
+    wide = resample(low - folded, 1, 2)
+    wide[:, ::2] += 2 * folded
+    return wide
+
+
+def band_levels(power: Tensor, bands: int) -> Tensor:
+    """Log10 of the mean powers [B, bands, T] in equal bands of the powers [B, K, T] of bins."""
     means: Tensor = power.unflatten(1, (bands, -1)).mean(2)
     return (means + FLOOR).log10()

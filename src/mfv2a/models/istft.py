@@ -16,8 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.models.mel import FLOOR, MelConfig, mel_filters
+from mfv2a.models.spectra import inverse_stft, powers
 
 MOST_GAIN = 4.0
+LEAST_POWER = 1e-20
+"""Of a bin: a root has no gradient at 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +118,11 @@ class ISTFTVocoder(nn.Module):
         return self._wave(spectrum)[:, c.hop // 2 : c.hop // 2 + frames * c.hop]
 
     def _wave(self, spectrum: Tensor) -> Tensor:
-        c = self.config
-        length = (spectrum.shape[-1] - 1) * c.hop
-        return torch.istft(spectrum, c.n_fft, c.hop, window=self.window, length=length)
+        length = (spectrum.shape[-1] - 1) * self.config.hop
+        return inverse_stft(spectrum, self.window, self.config.hop, length)
 
     def _missing(self, spectrum: Tensor, wanted: Tensor) -> Tensor:
         """Gain [B, n_fft / 2 + 1, F] that brings a spectrum towards a mel [B, M, F], not in logarithms."""
-        found = self.filters.T @ spectrum.abs()
-        ratio = ((wanted + FLOOR) / (found + FLOOR)).clamp(1 / MOST_GAIN, MOST_GAIN)
-        return (self.shares @ ratio.log()).exp()
+        found = powers(spectrum).clamp(min=LEAST_POWER).sqrt().transpose(1, 2) @ self.filters
+        ratio = ((wanted.transpose(1, 2) + FLOOR) / (found + FLOOR)).clamp(1 / MOST_GAIN, MOST_GAIN)
+        return (ratio.log() @ self.shares.T).exp().transpose(1, 2)  # bins of a frame side by side, as they are stored
