@@ -106,15 +106,27 @@ def test_words_that_are_near_no_class_say_nothing_and_several_are_averaged() -> 
     np.testing.assert_allclose(both, (first + second) / 2, atol=1e-6)
 
 
-def test_agreement_runs_from_nothing_heard_to_all_heard() -> None:
+def test_agreement_runs_from_nothing_of_it_heard_to_nothing_else() -> None:
     weights = np.zeros(521, np.float32)
-    weights[3] = 1.0
+    weights[3], weights[4] = 0.8, 0.2
     scores = np.zeros(521, np.float32)
     assert agreement(scores, weights) == 0
-    scores[3] = 1.0
+    scores[7] = 0.9
+    assert agreement(scores, weights) == 0
+    scores[7], scores[3] = 0.0, 0.3
     assert agreement(scores, weights) == pytest.approx(1.0)
-    scores[3] = 10**-1.5  # half way from a thousandth to one, in logarithms
+    scores[7] = 29.7  # the share is a hundredth, half way from a ten-thousandth to all
     assert agreement(scores, weights) == pytest.approx(0.5, abs=1e-6)
+    scores[3], scores[4], scores[7] = 0.0, 1.2, 28.8  # a class that the words stand for a quarter as much
+    assert agreement(scores, weights) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_what_sounds_like_something_else_as_well_agrees_less() -> None:
+    weights = np.zeros(521, np.float32)
+    weights[3] = 1.0
+    alone, mixed = np.full(521, 1e-4, np.float32), np.full(521, 1e-4, np.float32)
+    alone[3], mixed[3], mixed[7] = 0.4, 0.5, 0.8
+    assert agreement(alone, weights) > agreement(mixed, weights)
 
 
 def test_a_word_is_speech_and_a_note_is_no_music(tagger: Tagger) -> None:

@@ -19,7 +19,7 @@ from mfv2a.models.text import TextEncoder
 NEAREST = 0.3
 """Cosine below which a class has nothing to do with the words."""
 SHARPNESS = 12.0
-FLOOR = 1e-3  # score that counts as not heard at all
+FLOOR = 1e-4  # share of what is heard that counts as nothing
 _KEPT = 512
 
 Weights = NDArray[np.float32]
@@ -69,14 +69,16 @@ def class_weights(cosines: NDArray[np.float32]) -> Weights | None:
 
 
 def agreement(scores: NDArray[np.float32], weights: Weights) -> float:
-    """How strongly the classes that the words stand for are heard.
+    """How much of what is heard are the classes that the words stand for.
+
+    A share and no sum: what sounds like rain and more like fireworks is less of a rain than what sounds like rain alone.
 
     Args:
         scores: of each class, the mean over the sound [521], 0 to 1.
-        weights: of each class [521].
+        weights: of each class [521], of which the largest counts in full.
 
     Returns:
-        The weighted mean of the logarithms of the scores, from 0 where none is heard to 1 where all are for sure.
+        The share in logarithms, from 0 where it is `FLOOR` or less to 1 where nothing else is heard.
     """
-    levels = np.log(np.maximum(scores, FLOOR) / FLOOR) / -math.log(FLOOR)
-    return float(levels @ weights)
+    share = float(scores @ weights / weights.max() / max(float(scores.sum()), FLOOR))
+    return 1 - math.log(max(share, FLOOR)) / math.log(FLOOR)

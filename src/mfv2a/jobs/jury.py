@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from mfv2a.evaluation.listening import Heard
     from mfv2a.models.yamnet import Tagger
 
-SYNCHRONY_SPREAD = 0.01
-AGREEMENT_SPREAD = 0.02
-"""How far the candidates of a clip usually lie apart (standard deviation on 39 held-out scenes): it makes the two
-comparable."""
+SYNCHRONY_SPREAD = 0.066
+AGREEMENT_SPREAD = 0.076
+"""How far the candidates of a clip lie apart (standard deviation of four each, of 130 clips that `measure_sights.py`
+makes): it makes the two comparable."""
 TOP_TAGS = 5
 
 
@@ -35,7 +35,7 @@ class Verdict:
 
     Attributes:
         synchrony: up to 1, how well it falls on what is seen to strike, None where nothing is seen to.
-        agreement: 0 to 1, how strongly it is heard as what the words say, None without words.
+        agreement: 0 to 1, how much of what is heard is what the words say, None without words.
         unwanted: how strongly each thing that is not wanted is heard, 0 to 1.
         refused: those of them that count as heard.
         tags: what the tagger hears, the strongest first.
