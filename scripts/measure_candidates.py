@@ -199,7 +199,7 @@ def measure_gate(prompts: Sequence[str], tries: int) -> dict[str, Any]:
             }
         )
 
-    choice = ChoiceOptions(no_speech=True, no_music=True, tries=tries)
+    choice = ChoiceOptions(candidates=1, no_speech=True, no_music=True, tries=tries)
     wanted = [prompt for prompt in prompts if prompt.strip()]
     with tempfile.TemporaryDirectory() as folder:
         options = TtaOptions(out=f"{folder}/", choice=choice)

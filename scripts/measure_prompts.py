@@ -35,6 +35,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from best_of import BestOf
 from measure_codec import RATE_HZ, interval
 from numpy.typing import NDArray
 from scipy import stats
@@ -48,7 +49,7 @@ from mfv2a.evaluation.tagger import embed_sounds
 from mfv2a.jobs.items import load_sounds, mel_of
 from mfv2a.loader import load_pipeline
 from mfv2a.models.yamnet import Tagger
-from mfv2a.pipeline import Pipeline, SampleOptions
+from mfv2a.pipeline import SampleOptions
 
 ROOT = Path(__file__).parents[1]
 SECONDS, ASKED, SEEDS, MEANS = 4.0, 20, 3, 1024
@@ -77,13 +78,12 @@ def true_sounds(folder: str, part: str) -> dict[str, list[Wave]]:
     return {label: found[label] for label in sorted(most)}
 
 
-def make(pipeline: Pipeline, prompts: Sequence[tuple[str, int]], seconds: float, options: SampleOptions) -> list[Wave]:
-    """A sound [S] for each prompt and seed."""
+def make(draw: BestOf, prompts: Sequence[tuple[str, int]], seconds: float) -> list[Wave]:
+    """A sound [S] for each prompt and seed; of several candidates the one that `mfv2a tta` takes."""
     waves = []
     for prompt, seed in prompts:
-        work = pipeline.prepare(None, prompt=prompt, duration_s=seconds, seed=seed)
-        latent = pipeline.sample([work], options)[0]
-        waves.append(np.asarray(pipeline.decode(work, latent, sample_rate_hz=RATE_HZ).samples, np.float32))
+        work = draw.pipeline.prepare(None, prompt=prompt, duration_s=seconds, seed=seed)
+        waves.append(np.asarray(draw.make(work, [prompt]).samples, np.float32))
     return waves
 
 
@@ -113,11 +113,11 @@ def level(wave: Wave) -> float:
     return float(10 * np.log10(np.square(wave).mean() + 1e-12))
 
 
-def rain(pipeline: Pipeline, tagger: Tagger, options: SampleOptions, seeds: int) -> int:
+def rain(draw: BestOf, tagger: Tagger, seeds: int) -> int:
     """Of the first seeds, those heard as rain."""
     found = 0
     for first in range(0, seeds, 10):
-        waves = make(pipeline, [(RAIN, seed) for seed in range(first, min(seeds, first + 10))], 8.0, options)
+        waves = make(draw, [(RAIN, seed) for seed in range(first, min(seeds, first + 10))], 8.0)
         heard = [tagger.tag(wave, sample_rate_hz=RATE_HZ, top=3) for wave in waves]
         found += sum(any("rain" in name.lower() for name, _ in tags) for tags in heard)
     return found
@@ -149,9 +149,7 @@ def kernel_ratio(ours: Rows, theirs: Rows, true: Rows) -> str:
     return f"{math.exp(mean):.2f} ({math.exp(mean - half):.2f} to {math.exp(mean + half):.2f})"
 
 
-def measure(
-    pipeline: Pipeline, tagger: Tagger, true: dict[str, list[Wave]], options: SampleOptions, seeds: int
-) -> tuple[dict[str, Any], Rows, Rows]:
+def measure(draw: BestOf, tagger: Tagger, true: dict[str, list[Wave]], seeds: int) -> tuple[dict[str, Any], Rows, Rows]:
     """The numbers of one part at one number of steps, and the embeddings of what was made and of true sounds."""
     labels = list(true)
     real = [embed_sounds(true[label], tagger, sample_rate_hz=RATE_HZ)[:, :MEANS] for label in labels]
@@ -164,7 +162,7 @@ def measure(
             means_without[number] = np.delete(rows, k, 0).mean(0)
             left.append(float(nearest(rows[k : k + 1], means_without, scale)[0] == number))
     prompts = [(label, seed) for label in labels for seed in range(seeds)]
-    waves = make(pipeline, prompts, SECONDS, options)
+    waves = make(draw, prompts, SECONDS)
     rows = embed_sounds(waves, tagger, sample_rate_hz=RATE_HZ)[:, :MEANS]
     asked = np.repeat(np.arange(len(labels)), seeds)
     groups = [waves[k : k + seeds] for k in range(0, len(waves), seeds)]
@@ -199,6 +197,7 @@ def main() -> None:
     parser.add_argument("--cfg", type=float, help="weight of guidance; the model's own if left out")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many times each label is asked for, two or more")
     parser.add_argument("--rain-seeds", type=int, default=10, help="how many times rain is asked for")
+    parser.add_argument("--candidates", type=int, default=1, help="sounds drawn of each; the best heard one is taken")
     words = parser.parse_args()
     torch.set_num_threads(1)
     tagger, pipeline = Tagger.from_assets(), load_pipeline(words.model, device="cpu")
@@ -206,10 +205,11 @@ def main() -> None:
     first: dict[str, tuple[int, Rows]] = {}
     for steps in words.steps or [1, 2, 4, 25]:
         options = SampleOptions(steps=steps, cfg_strength=pipeline.info.default_cfg if words.cfg is None else words.cfg)
-        heard = rain(pipeline, tagger, options, words.rain_seeds)
+        draw = BestOf(pipeline, options, words.candidates, RATE_HZ)
+        heard = rain(draw, tagger, words.rain_seeds)
         tell({"steps": steps, "rain in three": heard, "of": words.rain_seeds})
         for part, true in parts.items():
-            told, made, real = measure(pipeline, tagger, true, options, words.seeds)
+            told, made, real = measure(draw, tagger, true, words.seeds)
             tell({"steps": steps, "part": part, **told})
             before, theirs = first.setdefault(part, (steps, made))
             if before != steps:

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from best_of import BestOf
 from measure_codec import interval
 from numpy.typing import NDArray
 
@@ -101,9 +102,9 @@ def seen_as(recognizer: ImageRecognizer, members: list[int], which: int) -> torc
     return recognizer.judge(probs[None]).vectors[0]
 
 
-def make(pipeline: Pipeline, asked: list[tuple[Sight, Scene, Seen]], steps: int) -> dict[str, Made]:
-    """A sound of each sight over each motion, in each way."""
-    tagger = Tagger.from_assets()
+def make(draw: BestOf, asked: list[tuple[Sight, Scene, Seen]]) -> dict[str, Made]:
+    """A sound of each sight over each motion, in each way; of several candidates the one that `mfv2a dub` takes."""
+    tagger, pipeline = Tagger.from_assets(), draw.pipeline
     out: dict[str, Made] = defaultdict(Made)
     rate = pipeline.spec.sample_rate_hz
     for number, (sight, scene, seen) in enumerate(asked):
@@ -114,8 +115,8 @@ def make(pipeline: Pipeline, asked: list[tuple[Sight, Scene, Seen]], steps: int)
             ("neither", bare, ""),
         ):  # fmt: skip
             work = pipeline.prepare(see_, prompt=words, duration_s=scene.duration_s, seed=number)
-            latent = pipeline.sample([work], SampleOptions(steps=steps))[0]
-            wave = pipeline.decode(work, latent, sample_rate_hz=rate).samples
+            phrases = [words] if words else list(work.recognized)
+            wave = draw.make(work, phrases, pipeline.encoders.strike_curve(see_)).samples
             made = out[way]
             scores, embeddings = tagger.hear(wave, sample_rate_hz=rate)
             made.scores.append(scores.mean(0).numpy())
@@ -180,10 +181,12 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=4, help="motions a name")
     parser.add_argument("--model", default="embedded", help="a model, or a generator's weights")
     parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--candidates", type=int, default=1, help="sounds drawn of each, of which the best is taken")
     parser.add_argument("--part", choices=("sights", "kinds"), action="append")
     words = parser.parse_args()
     pipeline, recognizer = load_pipeline(words.model), ImageRecognizer.from_assets()
     striking, steady = motions(pipeline, True), motions(pipeline, False)
+    draw = BestOf(pipeline, SampleOptions(steps=words.steps), words.candidates, pipeline.spec.sample_rate_hz)
     parts = words.part or ["sights", "kinds"]
     with asset_path("image", "classes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -196,7 +199,7 @@ def main() -> None:
             vector = seen_as(recognizer, members, k)
             sights.append(Sight(name, name, vector, table[name].get("goes_on", False)))
         asked = spread(sights, words.each, striking, steady)
-        tell_sights(make(pipeline, asked, words.steps), heard, [sight.name for sight, _, _ in asked])
+        tell_sights(make(draw, asked), heard, [sight.name for sight, _, _ in asked])
     if "kinds" in parts:
         judged = tomllib.loads((HERE / "judged_wordings.toml").read_text(encoding="utf-8"))
         kinds = [label for label in CAPTIONS if label not in ("quiet_room", "calm_outdoors")]
@@ -206,7 +209,7 @@ def main() -> None:
             for k, label in enumerate(kinds)
         ]
         asked = spread(sights, words.each, striking, steady)
-        tell_kinds(make(pipeline, asked, words.steps), [sight.name for sight, _, _ in asked])
+        tell_kinds(make(draw, asked), [sight.name for sight, _, _ in asked])
 
 
 if __name__ == "__main__":

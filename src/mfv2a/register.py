@@ -76,6 +76,7 @@ class Checkpoint:
         quality: a word for people, may be empty.
         kind: "average" (a flow map, serves one step) or "instantaneous" (a velocity, needs many).
         steps, cfg: sampler settings where the user gives none; words_steps: steps for words alone, 0 for as many.
+        words_candidates: sounds drawn for words alone where the user does not say how many; the best is taken.
         guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
         sample_rate_hz, window_s: of its sound; longest stretch made in one go.
         rescale: scalar rescaling of the guidance where the user does not choose.
@@ -105,6 +106,7 @@ class Checkpoint:
     kind: Literal["average", "instantaneous"] = "average"
     steps: int = 1
     words_steps: int = 0
+    words_candidates: int = 1
     cfg: float = 1.0
     guidance: Literal["none", "baked", "input"] = "none"
     sample_rate_hz: int = 16000
@@ -133,6 +135,8 @@ class Checkpoint:
             raise ConfigError(f"{self.name}: steps must be at least 1, not {self.steps}")
         if self.words_steps < 0:
             raise ConfigError(f"{self.name}: words_steps must be at least 0, not {self.words_steps}")
+        if self.words_candidates < 1:
+            raise ConfigError(f"{self.name}: words_candidates must be at least 1, not {self.words_candidates}")
         if self.renoise and len(self.renoise) != self.steps:
             raise ConfigError(f"{self.name}: renoise needs a share for each of the {self.steps} steps")
 

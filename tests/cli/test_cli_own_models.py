@@ -269,11 +269,14 @@ def test_a_generator_of_other_widths_is_not_joined(server, capsysbinary, name):
     assert not Path("mine").exists()
 
 
-@pytest.mark.parametrize(("objective", "steps"), [("flow-matching", (25, 0)), ("alphaflow", (1, 4))])
-def test_words_alone_get_as_many_steps_as_the_velocity_needs(server, objective, steps):
+@pytest.mark.parametrize(
+    ("objective", "steps", "candidates"), [("flow-matching", (25, 0), 1), ("alphaflow", (1, 4), 3)]
+)
+def test_words_alone_get_as_many_steps_as_the_velocity_needs(server, objective, steps, candidates):
     path = write_run("run", objective=objective) / "final.safetensors"
     entry = packages.find_model(str(path))
     assert (entry.steps, entry.words_steps) == steps
+    assert entry.words_candidates == candidates
 
 
 def test_other_weights_are_other_settings(server):

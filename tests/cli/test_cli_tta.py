@@ -236,6 +236,20 @@ def test_words_alone_take_the_steps_that_serve_them_unless_others_are_asked_for(
     assert json.loads(capsysbinary.readouterr().out)["settings"]["steps"] == steps
 
 
+@pytest.mark.parametrize(("words", "drawn"), [([], 3), (["--candidates", "2"], 2), (["--candidates", "1"], 1)])
+def test_of_the_embedded_model_the_best_of_three_is_taken_unless_told_otherwise(words, drawn, capsysbinary, tmp_path):
+    out = tmp_path / "rain.wav"
+    assert main(["tta", "rain", "--duration", "1", "--device", "cpu", "--json", "-o", str(out), *words]) == 0
+    line = capsysbinary.readouterr()
+    facts = json.loads(line.out)
+    assert facts["settings"].get("candidates", 1) == drawn
+    rows = facts.get("candidates", [])
+    assert len(rows) == (drawn if drawn > 1 else 0)
+    if rows:
+        assert facts["candidate"] == max(rows, key=lambda row: (row["agreement"], -row["number"]))["number"]
+        assert f"candidate {facts['candidate']} of {drawn}".encode() in line.err
+
+
 def test_a_prompt_that_names_a_file_is_sounded_and_the_way_to_read_it_told(
     here: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 CHOICE = "Choice"
 
 CandidatesOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--candidates",
         min=1,
         help="Draw N sounds of each clip or prompt and take the best: by what is seen to strike, and by what is heard.",
+        show_default="1; tta: 3 of the embedded model",
         metavar="N",
         rich_help_panel=CHOICE,
     ),
@@ -101,7 +102,7 @@ OnsetsOption = Annotated[
 ]
 
 
-def choice(candidates: int, keep_all: bool, no_speech: bool, no_music: bool, tries: int | None) -> ChoiceOptions:
+def choice(candidates: int | None, keep_all: bool, no_speech: bool, no_music: bool, tries: int | None) -> ChoiceOptions:
     """How a sound is chosen, of the options that say it."""
     from mfv2a.jobs.choice import ChoiceOptions
 

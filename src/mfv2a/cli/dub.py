@@ -108,7 +108,7 @@ def dub(
             rich_help_panel=options.SAMPLING,
         ),
     ] = 1,
-    candidates: choosing.CandidatesOption = 1,
+    candidates: choosing.CandidatesOption = None,
     keep_all: choosing.KeepAllOption = False,
     no_speech: choosing.NoSpeechOption = False,
     no_music: choosing.NoMusicOption = False,

@@ -85,7 +85,7 @@ def tta(
         int,
         typer.Option("--variants", min=1, help="Takes of each prompt.", metavar="N", rich_help_panel=options.SAMPLING),
     ] = 1,
-    candidates: choosing.CandidatesOption = 1,
+    candidates: choosing.CandidatesOption = None,
     keep_all: choosing.KeepAllOption = False,
     no_speech: choosing.NoSpeechOption = False,
     no_music: choosing.NoMusicOption = False,

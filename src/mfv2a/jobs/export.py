@@ -124,6 +124,7 @@ components = {{ {components} }}
 kind = "{entry.kind}"
 steps = {entry.steps}
 words_steps = {entry.words_steps}
+words_candidates = {entry.words_candidates}
 renoise = {list(entry.renoise)}
 sees = {str(entry.sees).lower()}
 cfg = {entry.cfg}
