@@ -71,7 +71,7 @@ def class_weights(cosines: NDArray[np.float32]) -> Weights | None:
 def agreement(scores: NDArray[np.float32], weights: Weights) -> float:
     """How much of what is heard are the classes that the words stand for.
 
-    A share and no sum: what sounds like rain and more like fireworks is less of a rain than what sounds like rain alone.
+    A share and no sum: what sounds like rain and more like fireworks is less of a rain than rain alone.
 
     Args:
         scores: of each class, the mean over the sound [521], 0 to 1.
