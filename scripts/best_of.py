@@ -1,4 +1,8 @@
-"""Several sounds of one work are drawn, and the one is taken that `mfv2a` would take."""
+"""Several sounds of one work are drawn, and the one is taken that `mfv2a` would take.
+
+The tagger and what the sync encoder sees choose: what they tell of chosen sounds says what choosing does for who
+believes them.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,7 @@ class BestOf:
         self.pipeline, self._options = pipeline, options
         self._candidates, self._rate_hz = candidates, sample_rate_hz
         self._jury = Jury(ChoiceOptions(candidates=candidates))
+        self._found: dict[str, list[list[float]]] = {"synchrony": [], "agreement": []}
 
     def make(self, work: Work, phrases: Sequence[str], curve: NDArray[np.float32] | None = None) -> Audio:
         """The best sound of a work; the first drawn is that of its own seed.
@@ -44,4 +49,17 @@ class BestOf:
         sounds = [self.pipeline.decode(work, latent, sample_rate_hz=self._rate_hz) for latent in latents]
         if len(sounds) == 1:
             return sounds[0]
-        return max(sounds, key=lambda sound: self._jury.judge(sound, phrases, curve, work.strikes_s).rank)
+        verdicts = [self._jury.judge(sound, phrases, curve, work.strikes_s) for sound in sounds]
+        for name, rows in self._found.items():
+            values = [getattr(verdict, name) for verdict in verdicts]
+            if None not in values:
+                rows.append(values)
+        return sounds[max(range(len(sounds)), key=lambda number: verdicts[number].rank)]
+
+    def spreads(self) -> dict[str, float]:
+        """Standard deviation of each figure among the candidates of a work, over all works that had it."""
+        return {
+            name: float(np.std(np.array(rows) - np.mean(rows, axis=1, keepdims=True)))
+            for name, rows in self._found.items()
+            if rows
+        }

@@ -18,7 +18,8 @@ recordings of the label were trained on) and of the part "unseen labels". One JS
                      sounds of one label
 
 and, for each number of steps after the first, a line a part with the first's kernel distance over its own. 95 %
-intervals are by bootstrap over the sounds, of kernels and their ratio by leaving out one label after the other.
+intervals are by bootstrap over the sounds, of kernels and their ratio by leaving out one label after the other. With
+--candidates several sounds of each are drawn and one is taken, by the tagger that tells all of this.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ recogniser would say, that something else is seen. Two parts:
 
 Both with the recogniser's vector alone, with a caption alone, with both, as what is recognised is put to a generator
 where no prompt is given, and with neither. Names that do not go on are put to motion that strikes; of these the onset
-F1 against the strikes of the scene is told (100 ms, pooled).
+F1 against the strikes of the scene is told (100 ms, pooled). With --candidates several sounds of each are drawn and one
+is taken, by the tagger and by what strikes: "heard" then says what choosing does for who believes the tagger.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import csv
 import sys
 import tomllib
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -102,8 +104,8 @@ def seen_as(recognizer: ImageRecognizer, members: list[int], which: int) -> torc
     return recognizer.judge(probs[None]).vectors[0]
 
 
-def make(draw: BestOf, asked: list[tuple[Sight, Scene, Seen]]) -> dict[str, Made]:
-    """A sound of each sight over each motion, in each way; of several candidates the one that `mfv2a dub` takes."""
+def make(draw: BestOf, asked: list[tuple[Sight, Scene, Seen]], ways: Sequence[str]) -> dict[str, Made]:
+    """A sound of each sight over each motion, in some ways; of several candidates the one that `mfv2a dub` takes."""
     tagger, pipeline = Tagger.from_assets(), draw.pipeline
     out: dict[str, Made] = defaultdict(Made)
     rate = pipeline.spec.sample_rate_hz
@@ -114,6 +116,8 @@ def make(draw: BestOf, asked: list[tuple[Sight, Scene, Seen]]) -> dict[str, Made
             ("vector", recognised, ""), ("caption", bare, sight.caption), ("both", recognised, sight.caption),
             ("neither", bare, ""),
         ):  # fmt: skip
+            if way not in ways:
+                continue
             work = pipeline.prepare(see_, prompt=words, duration_s=scene.duration_s, seed=number)
             phrases = [words] if words else list(work.recognized)
             wave = draw.make(work, phrases, pipeline.encoders.strike_curve(see_)).samples
@@ -146,7 +150,7 @@ def tell_sights(made: dict[str, Made], heard: dict[str, list[str]], names: list[
         classes = [row["display_name"] for row in csv.DictReader(file)]
     right = {name: np.isin(classes, wanted) for name, wanted in heard.items()}
     hits = {}
-    for way in WAYS:
+    for way in made:
         top = np.argsort(-np.stack(made[way].scores), axis=1)[:, :TOP]
         hits[way] = np.array([right[name][row].any() for name, row in zip(names, top, strict=True)])
         others = np.mean([[right[o][row].any() for o in heard if o != n] for n, row in zip(names, top, strict=True)])
@@ -157,16 +161,16 @@ def tell_sights(made: dict[str, Made], heard: dict[str, list[str]], names: list[
         )
     for name in heard:
         at = [k for k, each in enumerate(names) if each == name]
-        first = np.mean([made["both"].scores[k] for k in at], axis=0)
+        first = np.mean([[*made.values()][-1].scores[k] for k in at], axis=0)
         told = ", ".join(classes[c] for c in np.argsort(-first)[:3])
-        counts = " ".join(str(int(hits[way][at].sum())) for way in WAYS)
+        counts = " ".join(str(int(hits[way][at].sum())) for way in made)
         sys.stdout.write(f"    {counts}  {name}: {told}\n")
 
 
 def tell_kinds(made: dict[str, Made], names: list[str]) -> None:
     """Print how often the probe tells a kind's sounds as it."""
     probe = ClassProbe.from_assets()
-    for way in WAYS:
+    for way in made:
         right = np.array(probe.predict(np.stack(made[way].rows))) == np.array(names)
         f1 = onset_f1(made[way].matches)
         sys.stdout.write(
@@ -182,12 +186,13 @@ def main() -> None:
     parser.add_argument("--model", default="embedded", help="a model, or a generator's weights")
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--candidates", type=int, default=1, help="sounds drawn of each, of which the best is taken")
+    parser.add_argument("--way", choices=WAYS, action="append", help="only this way of saying it; may be repeated")
     parser.add_argument("--part", choices=("sights", "kinds"), action="append")
     words = parser.parse_args()
     pipeline, recognizer = load_pipeline(words.model), ImageRecognizer.from_assets()
     striking, steady = motions(pipeline, True), motions(pipeline, False)
     draw = BestOf(pipeline, SampleOptions(steps=words.steps), words.candidates, pipeline.spec.sample_rate_hz)
-    parts = words.part or ["sights", "kinds"]
+    ways, parts = words.way or WAYS, words.part or ["sights", "kinds"]
     with asset_path("image", "classes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     if "sights" in parts:
@@ -199,7 +204,7 @@ def main() -> None:
             vector = seen_as(recognizer, members, k)
             sights.append(Sight(name, name, vector, table[name].get("goes_on", False)))
         asked = spread(sights, words.each, striking, steady)
-        tell_sights(make(draw, asked), heard, [sight.name for sight, _, _ in asked])
+        tell_sights(make(draw, asked, ways), heard, [sight.name for sight, _, _ in asked])
     if "kinds" in parts:
         judged = tomllib.loads((HERE / "judged_wordings.toml").read_text(encoding="utf-8"))
         kinds = [label for label in CAPTIONS if label not in ("quiet_room", "calm_outdoors")]
@@ -209,7 +214,9 @@ def main() -> None:
             for k, label in enumerate(kinds)
         ]
         asked = spread(sights, words.each, striking, steady)
-        tell_kinds(make(draw, asked), [sight.name for sight, _, _ in asked])
+        tell_kinds(make(draw, asked, ways), [sight.name for sight, _, _ in asked])
+    for name, value in draw.spreads().items():
+        sys.stdout.write(f"{name} of a clip's candidates lies {value:.3f} about its mean\n")
 
 
 if __name__ == "__main__":

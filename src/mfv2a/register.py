@@ -28,6 +28,7 @@ ENV_CHECKPOINTS = "MFV2A_CHECKPOINTS"
 ENV_HOME = "MFV2A_HOME"
 REPO = re.compile(r"\w([\w.-]*\w)?/\w([\w.-]{0,94}\w)?")
 RATES_HZ = (8000, 192000)
+MOST_CANDIDATES = 64
 Role = Literal[
     "generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer", "reader", "extension", "judge", "config"
 ]
@@ -135,8 +136,10 @@ class Checkpoint:
             raise ConfigError(f"{self.name}: steps must be at least 1, not {self.steps}")
         if self.words_steps < 0:
             raise ConfigError(f"{self.name}: words_steps must be at least 0, not {self.words_steps}")
-        if self.words_candidates < 1:
-            raise ConfigError(f"{self.name}: words_candidates must be at least 1, not {self.words_candidates}")
+        if not 1 <= self.words_candidates <= MOST_CANDIDATES:
+            raise ConfigError(
+                f"{self.name}: words_candidates must be 1 to {MOST_CANDIDATES}, not {self.words_candidates}"
+            )
         if self.renoise and len(self.renoise) != self.steps:
             raise ConfigError(f"{self.name}: renoise needs a share for each of the {self.steps} steps")
 

@@ -250,6 +250,18 @@ def test_of_the_embedded_model_the_best_of_three_is_taken_unless_told_otherwise(
         assert f"candidate {facts['candidate']} of {drawn}".encode() in line.err
 
 
+def test_all_that_are_drawn_unasked_can_be_kept(monkeypatch, capsysbinary, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["tta", "rain", "--duration", "0.5", "--device", "cpu", "--keep-all"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "rain.candidate-2.wav",
+        "rain.candidate-3.wav",
+        "rain.wav",
+    ]
+    assert main(["tta", "rain", "--duration", "0.5", "--device", "cpu", "--keep-all", "-o", "-"]) == 2
+    assert b"several sounds do not fit on stdout" in capsysbinary.readouterr().err
+
+
 def test_a_prompt_that_names_a_file_is_sounded_and_the_way_to_read_it_told(
     here: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -115,10 +115,30 @@ def test_agreement_runs_from_nothing_of_it_heard_to_nothing_else() -> None:
     assert agreement(scores, weights) == 0
     scores[7], scores[3] = 0.0, 0.3
     assert agreement(scores, weights) == pytest.approx(1.0)
-    scores[7] = 29.7  # the share is a hundredth, half way from a ten-thousandth to all
+    scores[7] = 0.3 * (10**1.5 - 1)  # the share is half way from a thousandth to all, in logarithms
     assert agreement(scores, weights) == pytest.approx(0.5, abs=1e-6)
-    scores[3], scores[4], scores[7] = 0.0, 1.2, 28.8  # a class that the words stand for a quarter as much
+    scores[3], scores[4], scores[7] = (
+        0.0,
+        1.2,
+        0.3 * 10**1.5 - 1.2,
+    )  # a class that the words stand for a quarter as much
     assert agreement(scores, weights) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_what_is_silent_agrees_with_no_noise(tagger: Tagger) -> None:
+    words, hum = WordClasses(), np.full(521, 1e-3, np.float32)
+    silent = np.zeros(521, np.float32)
+    silent[tagger.names.index("Silence")] = 0.99
+    hum[tagger.names.index("Door")] = 0.02
+    for phrase in ("door knock", "footsteps", "a hammer", "thunder", "a bell rings", "rain on tin roof"):
+        weights = words.weights([phrase])
+        assert weights is not None
+        assert agreement(silent, weights) == 0, phrase
+    knock, quiet = words.weights(["door knock"]), words.weights(["total silence inside the house"])
+    assert knock is not None
+    assert quiet is not None
+    assert agreement(hum, knock) > agreement(silent, knock)
+    assert agreement(silent, quiet) == pytest.approx(1.0)
 
 
 def test_what_sounds_like_something_else_as_well_agrees_less() -> None:

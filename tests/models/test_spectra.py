@@ -56,3 +56,10 @@ def test_silence_has_gradients_that_are_numbers() -> None:
     vocoder.head.bias.data.fill_(-200.0)  # magnitudes that are 0 in single precision
     vocoder(torch.full((1, 80, 8), -5.0)).square().sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in vocoder.parameters())
+
+
+def test_a_length_beyond_the_last_frame_is_told() -> None:
+    bins, window = spectrum(1, 256, 5), torch.hann_window(256)
+    assert inverse_stft(bins, window, 64, 384).shape == (1, 384)
+    with pytest.raises(ValueError, match="5 frames of 256 samples, a hop of 64 apart, hold no 385"):
+        inverse_stft(bins, window, 64, 385)

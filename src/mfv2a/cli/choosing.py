@@ -51,7 +51,8 @@ TriesOption = Annotated[
     typer.Option(
         "--tries",
         min=1,
-        help="How often --no-speech and --no-music draw at most; then the least bad is taken, and the run says so.",
+        help="How often --no-speech and --no-music draw at most, N candidates each time; then the least bad is taken, "
+        "and the run says so.",
         show_default="4",
         metavar="N",
         rich_help_panel=CHOICE,
@@ -102,7 +103,7 @@ OnsetsOption = Annotated[
 ]
 
 
-def choice(candidates: int | None, keep_all: bool, no_speech: bool, no_music: bool, tries: int | None) -> ChoiceOptions:
+def choice(candidates: int, keep_all: bool, no_speech: bool, no_music: bool, tries: int | None) -> ChoiceOptions:
     """How a sound is chosen, of the options that say it."""
     from mfv2a.jobs.choice import ChoiceOptions
 

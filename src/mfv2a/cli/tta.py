@@ -118,12 +118,15 @@ def tta(
     if out == "-" and as_json:
         raise ConfigError("--json and -o - both want stdout", hint="write the sound to a file")
     from mfv2a.jobs.sound import SoundOptions
-    from mfv2a.jobs.tta import TtaOptions, make_sounds
+    from mfv2a.jobs.tta import TtaOptions, make_sounds, usual_candidates
 
+    name = options.model_name(model)
+    if candidates is None:
+        candidates = usual_candidates(name)
     wanted = TtaOptions(
         out="" if out is None else options.given(out, "-o"),
         sound=SoundOptions(
-            model=options.model_name(model),
+            model=name,
             **wording.meant(negative_prompt, as_written),
             steps=steps,
             cfg_strength=cfg,

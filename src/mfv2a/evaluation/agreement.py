@@ -19,7 +19,9 @@ from mfv2a.models.text import TextEncoder
 NEAREST = 0.3
 """Cosine below which a class has nothing to do with the words."""
 SHARPNESS = 12.0
-FLOOR = 1e-4  # share of what is heard that counts as nothing
+REACH = 0.25
+"""Classes so much farther than the nearest count nothing: among them would be silence, which any wave can have."""
+FLOOR = 1e-3  # share of what is heard that counts as nothing
 _KEPT = 512
 
 Weights = NDArray[np.float32]
@@ -61,10 +63,11 @@ class WordClasses:
 
 def class_weights(cosines: NDArray[np.float32]) -> Weights | None:
     """Weights of classes [521] that sum to 1 out of the cosines of their names with the words; None if all are far."""
-    near = cosines >= NEAREST
-    if not near.any():
+    nearest = cosines.max()
+    if nearest < NEAREST:
         return None
-    raised = np.where(near, np.exp(SHARPNESS * (cosines - cosines.max())), 0.0)
+    near = cosines >= max(NEAREST, nearest - REACH)
+    raised = np.where(near, np.exp(SHARPNESS * (cosines - nearest)), 0.0)
     return np.asarray(raised / raised.sum(), np.float32)
 
 
@@ -81,4 +84,4 @@ def agreement(scores: NDArray[np.float32], weights: Weights) -> float:
         The share in logarithms, from 0 where it is `FLOOR` or less to 1 where nothing else is heard.
     """
     share = float(scores @ weights / weights.max() / max(float(scores.sum()), FLOOR))
-    return 1 - math.log(max(share, FLOOR)) / math.log(FLOOR)
+    return 1 - math.log(min(max(share, FLOOR), 1.0)) / math.log(FLOOR)

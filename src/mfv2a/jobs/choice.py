@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError
+from mfv2a.register import MOST_CANDIDATES
 
 if TYPE_CHECKING:
     from mfv2a.evaluation.unwanted import Unwanted
 
-MOST_CANDIDATES = 64
 MOST_TRIES = 32
 USUAL_TRIES = 4
 
@@ -24,33 +24,27 @@ class ChoiceOptions:
     """How the sound of a clip is chosen.
 
     Attributes:
-        candidates: sounds drawn of each clip; the best is taken. None: as many as suit the model for words alone, and
-            one with a picture.
+        candidates: sounds drawn of each clip; the best is taken.
         keep_all: write the others, too.
         no_speech, no_music: refuse sounds in which such is heard.
         tries: how often they are drawn at most until one is not refused; None for the usual number.
     """
 
-    candidates: int | None = None
+    candidates: int = 1
     keep_all: bool = False
     no_speech: bool = False
     no_music: bool = False
     tries: int | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.drawn <= MOST_CANDIDATES:
+        if not 1 <= self.candidates <= MOST_CANDIDATES:
             raise ConfigError(f"--candidates {self.candidates} cannot work", hint=f"use 1 to {MOST_CANDIDATES}")
-        if self.keep_all and self.drawn < 2:
+        if self.keep_all and self.candidates < 2:
             raise ConfigError("--keep-all with one candidate keeps nothing", hint="add --candidates 4, or leave it out")
         if self.tries is not None and not self.unwanted:
             raise ConfigError("--tries without --no-speech or --no-music", hint="add one of them, or leave it out")
         if self.tries is not None and not 1 <= self.tries <= MOST_TRIES:
             raise ConfigError(f"--tries {self.tries} cannot work", hint=f"use 1 to {MOST_TRIES}")
-
-    @property
-    def drawn(self) -> int:
-        """How many sounds are drawn at a time."""
-        return 1 if self.candidates is None else self.candidates
 
     @property
     def unwanted(self) -> tuple[Unwanted, ...]:
@@ -61,7 +55,7 @@ class ChoiceOptions:
     @property
     def listens(self) -> bool:
         """Somebody must listen to what was drawn."""
-        return self.drawn > 1 or bool(self.unwanted)
+        return self.candidates > 1 or bool(self.unwanted)
 
     @property
     def rounds(self) -> int:
@@ -73,11 +67,11 @@ class ChoiceOptions:
     @property
     def kept(self) -> int:
         """How many sounds of a clip are written."""
-        return self.drawn if self.keep_all else 1
+        return self.candidates if self.keep_all else 1
 
     def settings(self) -> dict[str, Any]:
         """What of this decides an output, JSON-ready; what is as it ever was is left out."""
-        settings: dict[str, Any] = {} if self.drawn == 1 else {"candidates": self.drawn}
+        settings: dict[str, Any] = {} if self.candidates == 1 else {"candidates": self.candidates}
         return settings | ({"refused": list(self.unwanted), "tries": self.rounds} if self.unwanted else {})
 
     def others(self, path: Path) -> tuple[Path, ...]:

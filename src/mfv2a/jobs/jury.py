@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from mfv2a.models.yamnet import Tagger
 
 SYNCHRONY_SPREAD = 0.066
-AGREEMENT_SPREAD = 0.076
-"""How far the candidates of a clip lie apart (standard deviation of four each, of 130 clips that `measure_sights.py`
-makes): it makes the two comparable."""
+AGREEMENT_SPREAD = 0.09
+"""How far the candidates of a clip lie apart (standard deviation, as `scripts/measure_sights.py --candidates 4 --each 2
+--way both` tells it): it makes the two comparable."""
 TOP_TAGS = 5
 
 

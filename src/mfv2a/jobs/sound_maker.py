@@ -146,7 +146,7 @@ class SoundMaker:
             duration_s=take.duration_s,
             seed=take.seed,
         )
-        number = self._options.choice.drawn
+        number = self._options.choice.candidates
         return Draft(works=(work,), duration_s=work.duration_s, seed=take.seed, candidates=number)
 
     def _hear(self, take: Take, draft: Draft, takes: Takes) -> bool:

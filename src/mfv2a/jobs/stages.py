@@ -120,7 +120,7 @@ class DubStages:
             starts_s=starts_s,
             duration_s=duration_s,
             seed=item.seed,
-            candidates=self._choice.drawn,
+            candidates=self._choice.candidates,
             curve=join_curves(curves, starts_s, duration_s) if curves else None,
         )
 

@@ -14,7 +14,7 @@ from mfv2a.jobs.delivery import DeliveryOptions
 from mfv2a.jobs.seed import clip_seed
 from mfv2a.jobs.sound import SoundOptions
 from mfv2a.jobs.sound_names import file_rate, is_made_up, name_sounds
-from mfv2a.records import Audio, ModelInfo
+from mfv2a.records import Audio
 
 STDOUT = "-"
 MIN_DURATION_S, MAX_DURATION_S = 0.01, 600.0
@@ -101,12 +101,13 @@ def make_sounds(
     from mfv2a.loader import describe_model
 
     info = describe_model(options.sound.model)
-    options = _settled(options, info)
+    if options.sound.steps is None and info.words_steps:
+        options = replace(options, sound=replace(options.sound, steps=info.words_steps))
     options.sound.check(info, pictures=False)
     rate_hz = file_rate(takes[0].path, options.sound.rate_hz(info), asked=options.sound.sample_rate_hz != "model")
     begin(info, rate_hz)
     maker = SoundMaker(options, rate_hz)
-    for group in _groups(takes, max(1, options.sound.batch_size // options.choice.drawn)):
+    for group in _groups(takes, max(1, options.sound.batch_size // options.choice.candidates)):
         for take, made in maker.make(group):
             if not isinstance(made, Exception):
                 done(take, *made)
@@ -116,13 +117,11 @@ def make_sounds(
                 failed(take, made)
 
 
-def _settled(options: TtaOptions, info: ModelInfo) -> TtaOptions:
-    """What the user leaves open, as it suits the model."""
-    if options.sound.steps is None and info.words_steps:
-        options = replace(options, sound=replace(options.sound, steps=info.words_steps))
-    if options.choice.candidates is None:
-        options = replace(options, choice=replace(options.choice, candidates=info.words_candidates))
-    return options
+def usual_candidates(model: str) -> int:
+    """How many sounds of each prompt suit a model, where the user does not say."""
+    from mfv2a.loader import describe_model
+
+    return describe_model(model).words_candidates
 
 
 def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:

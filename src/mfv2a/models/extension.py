@@ -3,7 +3,7 @@
 A small network tells from the bands of the lower octave how much energy the bands of the upper one have, every 4 ms.
 What fills them is the lower octave itself, mirrored at its edge as upsampling without a filter would leave it, each
 band brought to the energy that was told: strikes stay as sharp in time as they are below, and nothing is drawn at
-random. The lower octave is left as it is.
+random. The lower octave is left as it is, but for its last twentieth, where the filter between the two falls.
 
 Source: Makhoul and Berouti, "High-frequency regeneration in speech coding systems", ICASSP 1979 (spectral folding);
 the envelope told apart from what fills it, as in spectral band replication: Dietz et al., AES 112, 2002.
@@ -97,9 +97,8 @@ class BandwidthExtension(nn.Module):
         spectrum = torch.stft(
             wide, 2 * c.n_fft, 2 * c.hop, window=self.wide_window, pad_mode="constant", return_complex=True
         )
-        return band_levels(
-            powers(spectrum[:, c.n_fft // 2 + 1 :] / 2), c.high_bands
-        )  # twice the samples add up in a bin
+        upper = spectrum[:, c.n_fft // 2 + 1 :] / 2  # twice the samples add up in a bin
+        return band_levels(powers(upper), c.high_bands)
 
     def tell(self, levels: Tensor) -> Tensor:
         """Log10 powers [B, high_bands, T] of the upper octave, of those [B, low_bands, T] of the lower one.
@@ -157,17 +156,6 @@ class Extended(nn.Module):
         """Waveform [B, F * hop] of a log-mel [B, M, F]."""
         wave: Tensor = self.extension(self.vocoder(mel))
         return wave
-
-
-def unfold(low: Tensor, image: Tensor) -> Tensor:
-    """A wave [B, 2 S] of two octaves: the lower [B, S], and above it the mirror image of another of its rate [B, S].
-
-    A zero after every sample mirrors a wave; of that its lower octave is taken away, by the filter that lets the other
-    one's through.
-    """
-    wide = resample(low - image, 1, 2)
-    wide[:, ::2] += 2 * image
-    return wide
 
 
 def two_octaves(low: Tensor, folded: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ def inverse_stft(spectrum: Tensor, window: Tensor, hop: int, length: int) -> Ten
         spectrum: complex [B, n_fft / 2 + 1, T].
         window: [n_fft] of analysis and synthesis, positive but for its ends.
         hop: in samples, at most half of n_fft; n_fft is a multiple of it.
-        length: in samples, less than T * hop.
+        length: in samples, at most (T - 1) * hop + n_fft / 2.
 
     Raises:
-        ValueError: window and hop do not fit each other.
+        ValueError: window and hop do not fit each other, or the length is beyond the last frame.
 
     Source: Griffin and Lim, "Signal estimation from modified short-time Fourier transform", IEEE TASSP 32(2), 1984,
     equation 6.
@@ -33,6 +33,8 @@ def inverse_stft(spectrum: Tensor, window: Tensor, hop: int, length: int) -> Ten
     n_fft = len(window)
     if n_fft % hop or n_fft % 2 or n_fft < 2 * hop:
         raise ValueError(f"a hop of {hop} samples does not fit a window of {n_fft}")
+    if length > (spectrum.shape[-1] - 1) * hop + n_fft // 2:
+        raise ValueError(f"{spectrum.shape[-1]} frames of {n_fft} samples, a hop of {hop} apart, hold no {length}")
     frames = torch.fft.irfft(spectrum.transpose(1, 2), n=n_fft) * window
     weights = _overlap_add(window.square().expand(1, frames.shape[1], n_fft), hop)
     middle = slice(n_fft // 2, n_fft // 2 + length)
