@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.jobs.choice import ChoiceOptions
-from mfv2a.jobs.jury import Jury
+from mfv2a.jobs.jury import Jury, Verdict
 from mfv2a.jobs.seed import candidate_seed
 from mfv2a.pipeline import Pipeline, SampleOptions
 from mfv2a.records import Audio
@@ -26,14 +26,24 @@ class BestOf:
     Args:
         pipeline: what makes them.
         options: of its sampler.
-        candidates: sounds drawn of each work.
+        candidates: sounds drawn of each work; of several the best is taken.
+        heard_tries: sounds drawn at most until the words are heard, one after the other.
         sample_rate_hz: of the sounds.
     """
 
-    def __init__(self, pipeline: Pipeline, options: SampleOptions, candidates: int, sample_rate_hz: int) -> None:
-        self.pipeline, self._options = pipeline, options
-        self._candidates, self._rate_hz = candidates, sample_rate_hz
-        self._jury = Jury(ChoiceOptions(candidates=candidates))
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        options: SampleOptions,
+        *,
+        candidates: int = 1,
+        heard_tries: int = 1,
+        sample_rate_hz: int,
+    ) -> None:
+        self.pipeline, self._options, self._rate_hz = pipeline, options, sample_rate_hz
+        self._choice = ChoiceOptions(candidates=candidates, heard_tries=heard_tries)
+        self._jury = Jury(self._choice)
+        self.drawn = 0
         self._found: dict[str, list[list[float]]] = {"synchrony": [], "agreement": []}
 
     def make(self, work: Work, phrases: Sequence[str], curve: NDArray[np.float32] | None = None) -> Audio:
@@ -44,17 +54,27 @@ class BestOf:
             phrases: what should be heard.
             curve: how likely something is seen to strike, None where nothing is.
         """
-        works = [replace(work, seed=candidate_seed(work.seed, number + 1)) for number in range(self._candidates)]
-        latents = self.pipeline.sample(works, self._options)
-        sounds = [self.pipeline.decode(work, latent, sample_rate_hz=self._rate_hz) for latent in latents]
-        if len(sounds) == 1:
-            return sounds[0]
-        verdicts = [self._jury.judge(sound, phrases, curve, work.strikes_s) for sound in sounds]
+        sounds: list[Audio] = []
+        verdicts: list[Verdict] = []
+        for _ in range(self._choice.heard_tries):
+            seeds = [candidate_seed(work.seed, len(sounds) + k + 1) for k in range(self._choice.candidates)]
+            works = [replace(work, seed=seed) for seed in seeds]
+            for latent in self.pipeline.sample(works, self._options):
+                sounds.append(self.pipeline.decode(work, latent, sample_rate_hz=self._rate_hz))
+                if self._choice.listens:
+                    verdicts.append(self._jury.judge(sounds[-1], phrases, curve, work.strikes_s))
+            best = max(range(len(verdicts)), key=lambda number: verdicts[number].rank, default=0)
+            if not verdicts or verdicts[best].heard:
+                break
+        self.drawn += len(sounds)
+        self._keep(verdicts)
+        return sounds[best]
+
+    def _keep(self, verdicts: Sequence[Verdict]) -> None:
         for name, rows in self._found.items():
             values = [getattr(verdict, name) for verdict in verdicts]
-            if None not in values:
+            if len(values) == self._choice.candidates and None not in values:
                 rows.append(values)
-        return sounds[max(range(len(sounds)), key=lambda number: verdicts[number].rank)]
 
     def spreads(self) -> dict[str, float]:
         """Standard deviation of each figure among the candidates of a work, over all works that had it."""

@@ -19,7 +19,7 @@ recordings of the label were trained on) and of the part "unseen labels". One JS
 
 and, for each number of steps after the first, a line a part with the first's kernel distance over its own. 95 %
 intervals are by bootstrap over the sounds, of kernels and their ratio by leaving out one label after the other. With
---candidates several sounds of each are drawn and one is taken, by the tagger that tells all of this.
+--heard-tries sounds are drawn until the words are heard, by the tagger that tells all of this; "drawn" counts them.
 """
 
 from __future__ import annotations
@@ -163,6 +163,7 @@ def measure(draw: BestOf, tagger: Tagger, true: dict[str, list[Wave]], seeds: in
             means_without[number] = np.delete(rows, k, 0).mean(0)
             left.append(float(nearest(rows[k : k + 1], means_without, scale)[0] == number))
     prompts = [(label, seed) for label in labels for seed in range(seeds)]
+    before = draw.drawn
     waves = make(draw, prompts, SECONDS)
     rows = embed_sounds(waves, tagger, sample_rate_hz=RATE_HZ)[:, :MEANS]
     asked = np.repeat(np.arange(len(labels)), seeds)
@@ -176,6 +177,7 @@ def measure(draw: BestOf, tagger: Tagger, true: dict[str, list[Wave]], seeds: in
         {
             "labels": len(labels),
             "sounds": len(waves),
+            "drawn": draw.drawn - before,
             "labels found": interval([float(hit) for hit in nearest(rows, means, scale) == asked]),
             "of true sounds": interval(left),
             "kernel": f"{distance:.4f} ({distance - half:.4f} to {distance + half:.4f})",
@@ -198,7 +200,7 @@ def main() -> None:
     parser.add_argument("--cfg", type=float, help="weight of guidance; the model's own if left out")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many times each label is asked for, two or more")
     parser.add_argument("--rain-seeds", type=int, default=10, help="how many times rain is asked for")
-    parser.add_argument("--candidates", type=int, default=1, help="sounds drawn of each; the best heard one is taken")
+    parser.add_argument("--heard-tries", type=int, default=1, help="sounds drawn at most until the words are heard")
     words = parser.parse_args()
     torch.set_num_threads(1)
     tagger, pipeline = Tagger.from_assets(), load_pipeline(words.model, device="cpu")
@@ -206,7 +208,7 @@ def main() -> None:
     first: dict[str, tuple[int, Rows]] = {}
     for steps in words.steps or [1, 2, 4, 25]:
         options = SampleOptions(steps=steps, cfg_strength=pipeline.info.default_cfg if words.cfg is None else words.cfg)
-        draw = BestOf(pipeline, options, words.candidates, RATE_HZ)
+        draw = BestOf(pipeline, options, heard_tries=words.heard_tries, sample_rate_hz=RATE_HZ)
         heard = rain(draw, tagger, words.rain_seeds)
         tell({"steps": steps, "rain in three": heard, "of": words.rain_seeds})
         for part, true in parts.items():

@@ -191,7 +191,8 @@ def main() -> None:
     words = parser.parse_args()
     pipeline, recognizer = load_pipeline(words.model), ImageRecognizer.from_assets()
     striking, steady = motions(pipeline, True), motions(pipeline, False)
-    draw = BestOf(pipeline, SampleOptions(steps=words.steps), words.candidates, pipeline.spec.sample_rate_hz)
+    options, rate_hz = SampleOptions(steps=words.steps), pipeline.spec.sample_rate_hz
+    draw = BestOf(pipeline, options, candidates=words.candidates, sample_rate_hz=rate_hz)
     ways, parts = words.way or WAYS, words.part or ["sights", "kinds"]
     with asset_path("image", "classes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -68,7 +68,7 @@ def test_a_name_that_is_taken_is_refused(own):
         (('layout = "compact"', 'layout = "compact"\nsample_rate_hz = 0'), "sample_rate_hz must be 8000 to 192000"),
         (('layout = "compact"', 'layout = "compact"\nwindow_s = -1.0'), "window_s must be above 0"),
         (('layout = "compact"', 'layout = "compact"\ncfg = -3.0'), "cfg at least 0"),
-        (('layout = "compact"', 'layout = "compact"\nwords_candidates = 0'), "words_candidates must be 1 to 64"),
+        (('layout = "compact"', 'layout = "compact"\nwords_tries = 0'), "words_tries must be 1 to 32"),
         (("[mine]", "[mine"), "is not TOML"),
         (('layout = "compact"', 'layout = "compact"\npath = 5'), "path"),
     ],

@@ -52,7 +52,7 @@ def describe_model(name: str) -> ModelInfo:
         default_renoise=entry.renoise,
         sees=entry.sees,
         words_steps=entry.words_steps,
-        words_candidates=entry.words_candidates,
+        words_tries=entry.words_tries,
         recognizes=entry.layout != "woosh",
         reuses_motion=entry.layout not in SMALL_LAYOUTS,
         digest=hashlib.sha256("".join(digests).encode("utf-8", "surrogateescape")).hexdigest() if digests else "",

@@ -164,7 +164,7 @@ def entry_of(path: Path, name: str, *, like: str | None = None) -> Checkpoint:
         kind="average" if average else "instantaneous",
         steps=1 if average else MANY_STEPS,
         words_steps=base.words_steps if average else 0,
-        words_candidates=base.words_candidates if average else 1,
+        words_tries=base.words_tries if average else 1,
         cfg=_usual_cfg(objective.get("guidance") or (), instantaneous=not average and base.layout != "compact"),
         guidance="input" if guided else "none",
         renoise=(),

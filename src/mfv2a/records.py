@@ -197,7 +197,7 @@ class ModelInfo:
         default_renoise: share of each step by which noise is topped up before it; () for none.
         sees: it takes pictures; else text alone.
         words_steps: sampler steps for words alone, 0 for as many as with a picture.
-        words_candidates: sounds drawn for words alone where the user does not say how many; the best is taken.
+        words_tries: sounds drawn for words alone at most until the words are heard, where no number is asked for.
         recognizes: it looks for what pictures show, not only for when something moves.
         reuses_motion: frames that are looked at for motion can share their features, too.
     """
@@ -217,7 +217,7 @@ class ModelInfo:
     default_renoise: tuple[float, ...] = ()
     sees: bool = True
     words_steps: int = 0
-    words_candidates: int = 1
+    words_tries: int = 1
     recognizes: bool = True
     reuses_motion: bool = True
 

@@ -28,7 +28,7 @@ ENV_CHECKPOINTS = "MFV2A_CHECKPOINTS"
 ENV_HOME = "MFV2A_HOME"
 REPO = re.compile(r"\w([\w.-]*\w)?/\w([\w.-]{0,94}\w)?")
 RATES_HZ = (8000, 192000)
-MOST_CANDIDATES = 64
+MOST_TRIES = 32
 Role = Literal[
     "generator", "vae", "vocoder", "clip", "sync", "text", "tokenizer", "reader", "extension", "judge", "config"
 ]
@@ -77,7 +77,7 @@ class Checkpoint:
         quality: a word for people, may be empty.
         kind: "average" (a flow map, serves one step) or "instantaneous" (a velocity, needs many).
         steps, cfg: sampler settings where the user gives none; words_steps: steps for words alone, 0 for as many.
-        words_candidates: sounds drawn for words alone where the user does not say how many; the best is taken.
+        words_tries: sounds drawn for words alone at most until the words are heard, where no number is asked for.
         guidance: "none" (at sampling only), "baked" into the weights, or an "input" of the network.
         sample_rate_hz, window_s: of its sound; longest stretch made in one go.
         rescale: scalar rescaling of the guidance where the user does not choose.
@@ -107,7 +107,7 @@ class Checkpoint:
     kind: Literal["average", "instantaneous"] = "average"
     steps: int = 1
     words_steps: int = 0
-    words_candidates: int = 1
+    words_tries: int = 1
     cfg: float = 1.0
     guidance: Literal["none", "baked", "input"] = "none"
     sample_rate_hz: int = 16000
@@ -136,10 +136,8 @@ class Checkpoint:
             raise ConfigError(f"{self.name}: steps must be at least 1, not {self.steps}")
         if self.words_steps < 0:
             raise ConfigError(f"{self.name}: words_steps must be at least 0, not {self.words_steps}")
-        if not 1 <= self.words_candidates <= MOST_CANDIDATES:
-            raise ConfigError(
-                f"{self.name}: words_candidates must be 1 to {MOST_CANDIDATES}, not {self.words_candidates}"
-            )
+        if not 1 <= self.words_tries <= MOST_TRIES:
+            raise ConfigError(f"{self.name}: words_tries must be 1 to {MOST_TRIES}, not {self.words_tries}")
         if self.renoise and len(self.renoise) != self.steps:
             raise ConfigError(f"{self.name}: renoise needs a share for each of the {self.steps} steps")
 

@@ -276,7 +276,7 @@ def test_words_alone_get_as_many_steps_as_the_velocity_needs(server, objective, 
     path = write_run("run", objective=objective) / "final.safetensors"
     entry = packages.find_model(str(path))
     assert (entry.steps, entry.words_steps) == steps
-    assert entry.words_candidates == candidates
+    assert entry.words_tries == candidates
 
 
 def test_other_weights_are_other_settings(server):

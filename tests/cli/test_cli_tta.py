@@ -17,6 +17,7 @@ import soundfile
 from mfv2a.cli import main
 from mfv2a.cli.tta import read_prompts
 from mfv2a.errors import MediaError
+from mfv2a.jobs.jury import Jury, Verdict
 from mfv2a.jobs.seed import clip_seed
 from mfv2a.media import audio
 from mfv2a.pipeline import Pipeline
@@ -236,30 +237,42 @@ def test_words_alone_take_the_steps_that_serve_them_unless_others_are_asked_for(
     assert json.loads(capsysbinary.readouterr().out)["settings"]["steps"] == steps
 
 
-@pytest.mark.parametrize(("words", "drawn"), [([], 3), (["--candidates", "2"], 2), (["--candidates", "1"], 1)])
-def test_of_the_embedded_model_the_best_of_three_is_taken_unless_told_otherwise(words, drawn, capsysbinary, tmp_path):
-    out = tmp_path / "rain.wav"
-    assert main(["tta", "rain", "--duration", "1", "--device", "cpu", "--json", "-o", str(out), *words]) == 0
-    line = capsysbinary.readouterr()
-    facts = json.loads(line.out)
-    assert facts["settings"].get("candidates", 1) == drawn
+def made_with(words, told, path):
+    """The facts of a second of rain, and what was said of it."""
+    assert main(["tta", "rain", "--duration", "1", "--device", "cpu", "--json", "-o", str(path), *words]) == 0
+    line = told.readouterr()
+    return json.loads(line.out), line.err.decode()
+
+
+@pytest.mark.parametrize("drawn", [1, 2])
+def test_as_many_are_drawn_as_are_asked_for(drawn, capsysbinary, tmp_path):
+    facts, said = made_with(["--candidates", str(drawn)], capsysbinary, tmp_path / "rain.wav")
     rows = facts.get("candidates", [])
     assert len(rows) == (drawn if drawn > 1 else 0)
+    assert "heard_tries" not in facts["settings"]
     if rows:
         assert facts["candidate"] == max(rows, key=lambda row: (row["agreement"], -row["number"]))["number"]
-        assert f"candidate {facts['candidate']} of {drawn}".encode() in line.err
+        assert f"candidate {facts['candidate']} of {drawn}" in said
 
 
-def test_all_that_are_drawn_unasked_can_be_kept(monkeypatch, capsysbinary, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert main(["tta", "rain", "--duration", "0.5", "--device", "cpu", "--keep-all"]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "rain.candidate-2.wav",
-        "rain.candidate-3.wav",
-        "rain.wav",
-    ]
-    assert main(["tta", "rain", "--duration", "0.5", "--device", "cpu", "--keep-all", "-o", "-"]) == 2
-    assert b"several sounds do not fit on stdout" in capsysbinary.readouterr().err
+@pytest.mark.parametrize(
+    ("heard", "drawn", "taken"),
+    [([True], 1, 1), ([False, True], 2, 2), ([False, False, True], 3, 3), ([False, False, False], 3, 3)],
+)
+def test_the_embedded_model_draws_until_the_words_are_heard(heard, drawn, taken, monkeypatch, capsysbinary, tmp_path):
+    verdicts = iter(
+        Verdict(synchrony=None, agreement=0.1 * number, unwanted={}, refused=(), tags=(), onsets_s=(), heard=each)
+        for number, each in enumerate(heard)
+    )
+    monkeypatch.setattr(Jury, "judge", lambda *_: next(verdicts))
+    facts, said = made_with([], capsysbinary, tmp_path / "rain.wav")
+    assert next(verdicts, None) is None
+    assert facts["settings"]["heard_tries"] == 3
+    assert len(facts["candidates"]) == drawn
+    assert facts["candidate"] == taken
+    assert ("candidate" in said) == (drawn > 1)
+    assert facts["as_asked"] == any(heard)
+    assert ("not heard as what was asked for" in said) == (not any(heard))
 
 
 def test_a_prompt_that_names_a_file_is_sounded_and_the_way_to_read_it_told(

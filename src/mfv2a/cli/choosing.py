@@ -21,7 +21,7 @@ CandidatesOption = Annotated[
         "--candidates",
         min=1,
         help="Draw N sounds of each clip or prompt and take the best: by what is seen to strike, and by what is heard.",
-        show_default="1; tta: 3 of the embedded model",
+        show_default="1; tta: 1 to 3 of the embedded model, until the words are heard",
         metavar="N",
         rich_help_panel=CHOICE,
     ),
@@ -103,11 +103,25 @@ OnsetsOption = Annotated[
 ]
 
 
-def choice(candidates: int, keep_all: bool, no_speech: bool, no_music: bool, tries: int | None) -> ChoiceOptions:
+def choice(
+    candidates: int | None,
+    keep_all: bool,
+    no_speech: bool,
+    no_music: bool,
+    tries: int | None,
+    heard_tries: int = 1,
+) -> ChoiceOptions:
     """How a sound is chosen, of the options that say it."""
     from mfv2a.jobs.choice import ChoiceOptions
 
-    return ChoiceOptions(candidates=candidates, keep_all=keep_all, no_speech=no_speech, no_music=no_music, tries=tries)
+    return ChoiceOptions(
+        candidates=candidates or 1,
+        keep_all=keep_all,
+        no_speech=no_speech,
+        no_music=no_music,
+        tries=tries,
+        heard_tries=heard_tries,
+    )
 
 
 def delivery(
@@ -129,12 +143,12 @@ def told(facts: Mapping[str, Any]) -> str:
         facts: of a sound, as its record has them.
     """
     drawn = facts.get("candidates", ())
-    if not drawn:
-        return ""
     refused = sorted({name for row in drawn for name in row.get("refused", ())})
-    text = f", candidate {facts['candidate']} of {len(drawn)}"
+    text = f", candidate {facts['candidate']} of {len(drawn)}" if len(drawn) > 1 or refused else ""
     if refused:
         number = sum("refused" in row for row in drawn)
         text += f" ({' and '.join(refused)} heard in {number})"
+    if not facts.get("as_asked", True):
+        text += ", not heard as what was asked for"
     still = facts.get("still_heard", ())
     return text + (f", {' and '.join(still)} still heard" if still else "")

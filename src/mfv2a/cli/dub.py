@@ -243,7 +243,7 @@ def dub(
         heartbeat=None if heartbeat is None else Path(options.given(heartbeat, "--heartbeat")),
         decode_device=decode_device,
         **spread.place(context, ray, ray_cpus, shard, cache, cache_size),
-        choice=choosing.choice(candidates or 1, keep_all, no_speech, no_music, tries),
+        choice=choosing.choice(candidates, keep_all, no_speech, no_music, tries),
         delivery=choosing.delivery(channels, provenance, duck, onsets),
         split_shots=split_shots,
     )

@@ -118,11 +118,10 @@ def tta(
     if out == "-" and as_json:
         raise ConfigError("--json and -o - both want stdout", hint="write the sound to a file")
     from mfv2a.jobs.sound import SoundOptions
-    from mfv2a.jobs.tta import TtaOptions, make_sounds, usual_candidates
+    from mfv2a.jobs.tta import TtaOptions, make_sounds, usual_tries
 
     name = options.model_name(model)
-    if candidates is None:
-        candidates = usual_candidates(name)
+    heard_tries = usual_tries(name) if candidates is None else 1
     wanted = TtaOptions(
         out="" if out is None else options.given(out, "-o"),
         sound=SoundOptions(
@@ -139,7 +138,7 @@ def tta(
         ),
         duration_s=duration,
         variants=variants,
-        choice=choosing.choice(candidates, keep_all, no_speech, no_music, tries),
+        choice=choosing.choice(candidates, keep_all, no_speech, no_music, tries, heard_tries),
         delivery=choosing.delivery(channels, provenance),
     )
 

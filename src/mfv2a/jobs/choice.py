@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfv2a.errors import ConfigError
-from mfv2a.register import MOST_CANDIDATES
+from mfv2a.register import MOST_TRIES
 
 if TYPE_CHECKING:
     from mfv2a.evaluation.unwanted import Unwanted
 
-MOST_TRIES = 32
+MOST_CANDIDATES = 64
 USUAL_TRIES = 4
 
 
@@ -28,6 +28,7 @@ class ChoiceOptions:
         keep_all: write the others, too.
         no_speech, no_music: refuse sounds in which such is heard.
         tries: how often they are drawn at most until one is not refused; None for the usual number.
+        heard_tries: how often they are drawn at most until the words are among what is heard foremost.
     """
 
     candidates: int = 1
@@ -35,6 +36,7 @@ class ChoiceOptions:
     no_speech: bool = False
     no_music: bool = False
     tries: int | None = None
+    heard_tries: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.candidates <= MOST_CANDIDATES:
@@ -55,7 +57,7 @@ class ChoiceOptions:
     @property
     def listens(self) -> bool:
         """Somebody must listen to what was drawn."""
-        return self.candidates > 1 or bool(self.unwanted)
+        return self.candidates > 1 or self.heard_tries > 1 or bool(self.unwanted)
 
     @property
     def rounds(self) -> int:
@@ -72,6 +74,7 @@ class ChoiceOptions:
     def settings(self) -> dict[str, Any]:
         """What of this decides an output, JSON-ready; what is as it ever was is left out."""
         settings: dict[str, Any] = {} if self.candidates == 1 else {"candidates": self.candidates}
+        settings |= {"heard_tries": self.heard_tries} if self.heard_tries > 1 else {}
         return settings | ({"refused": list(self.unwanted), "tries": self.rounds} if self.unwanted else {})
 
     def others(self, path: Path) -> tuple[Path, ...]:

@@ -27,6 +27,7 @@ AGREEMENT_SPREAD = 0.09
 """How far the candidates of a clip lie apart (standard deviation, as `scripts/measure_sights.py --candidates 4 --each 2
 --way both` tells it): it makes the two comparable."""
 TOP_TAGS = 5
+FOREMOST = 3  # of the tags; among them what was asked for counts as heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Verdict:
         agreement: 0 to 1, how much of what is heard is what the words say, None without words.
         unwanted: how strongly each thing that is not wanted is heard, 0 to 1.
         refused: those of them that count as heard.
+        heard: what the words say is among what is heard foremost, or nothing can tell.
         tags: what the tagger hears, the strongest first.
         onsets_s: when something begins to sound.
     """
@@ -48,6 +50,7 @@ class Verdict:
     refused: tuple[str, ...]
     tags: tuple[tuple[str, float], ...]
     onsets_s: tuple[float, ...]
+    heard: bool = True
 
     @property
     def score(self) -> float:
@@ -118,6 +121,7 @@ class Jury:
             agreement=None if weights is None else agreement(heard.scores, weights),
             unwanted=unwanted,
             refused=tuple(name for name in self._choice.unwanted if is_heard(name, unwanted[name])),
+            heard=weights is None or bool(weights[_foremost(heard, FOREMOST)].any()),
             tags=_tags(heard, tagger),
             onsets_s=heard.onsets_s,
         )
@@ -135,5 +139,11 @@ class Jury:
 def _tags(heard: Heard, tagger: Tagger) -> tuple[tuple[str, float], ...]:
     """Names and scores of the classes that are heard the most."""
     assert heard.scores is not None
-    places = np.argsort(-heard.scores)[:TOP_TAGS]
+    places = _foremost(heard, TOP_TAGS)
     return tuple((tagger.names[place], round(float(heard.scores[place]), 3)) for place in places.tolist())
+
+
+def _foremost(heard: Heard, count: int) -> NDArray[np.intp]:
+    """The classes that are heard the most, the strongest first."""
+    assert heard.scores is not None
+    return np.argsort(-heard.scores)[:count]

@@ -164,8 +164,10 @@ class SoundMaker:
                 verdict = self._jury.judge(audio, [take.prompt])
                 draft.keep(replace(candidate, verdict=verdict), choice.kept)
         draft.drawn += draft.candidates
-        best = draft.kept[0].verdict
-        return best is None or not best.refused or draft.drawn >= choice.rounds * draft.candidates
+        best, rounds = draft.kept[0].verdict, draft.drawn // draft.candidates
+        if best is None or (best.refused and rounds < choice.rounds):
+            return best is None
+        return best.heard or rounds >= choice.heard_tries
 
     @contextmanager
     def _reserved(self, take: Take) -> Iterator[Path | None]:

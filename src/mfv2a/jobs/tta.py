@@ -117,11 +117,11 @@ def make_sounds(
                 failed(take, made)
 
 
-def usual_candidates(model: str) -> int:
-    """How many sounds of each prompt suit a model, where the user does not say."""
+def usual_tries(model: str) -> int:
+    """How often a model draws a sound of words at most until they are heard, where the user asks for no number."""
     from mfv2a.loader import describe_model
 
-    return describe_model(model).words_candidates
+    return describe_model(model).words_tries
 
 
 def plan_takes(prompts: Sequence[str], options: TtaOptions) -> list[Take]:

@@ -165,6 +165,7 @@ def describe_choice(draft: Draft, names: Sequence[str] = ()) -> dict[str, Any]:
         "candidate_seed": best.seed,
         "candidates": rows,
         "heard": [list(tag) for tag in best.verdict.tags],
+        "as_asked": best.verdict.heard,
         "onsets_s": list(best.verdict.onsets_s),
     }
     return facts | ({"still_heard": list(best.verdict.refused)} if best.verdict.refused else {})
