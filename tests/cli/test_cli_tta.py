@@ -272,7 +272,19 @@ def test_the_embedded_model_draws_until_the_words_are_heard(heard, drawn, taken,
     assert facts["candidate"] == taken
     assert ("candidate" in said) == (drawn > 1)
     assert facts["as_asked"] == any(heard)
-    assert ("not heard as what was asked for" in said) == (not any(heard))
+    assert ("not heard as such" in said) == (not any(heard))
+
+
+def test_sounds_are_told_in_the_order_of_their_prompts(monkeypatch, capsysbinary, tmp_path):
+    verdicts = [False, True, True]  # rain, hail, and rain again
+    monkeypatch.setattr(
+        Jury, "judge", lambda *_: Verdict(synchrony=None, agreement=0.1, unwanted={}, refused=(), tags=(), onsets_s=(),
+                                          heard=verdicts.pop(0))
+    )  # fmt: skip
+    words = ["--duration", "1", "--device", "cpu", "--json", "-o", f"{tmp_path}/made/"]
+    assert main(["tta", "rain", "hail", *words]) == 0
+    rows = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert [(row["prompt"], len(row["candidates"])) for row in rows] == [("rain", 2), ("hail", 1)]
 
 
 def test_a_prompt_that_names_a_file_is_sounded_and_the_way_to_read_it_told(

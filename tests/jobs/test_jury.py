@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,14 @@ def test_what_is_not_refused_comes_first_and_its_score_alone_ranks_it() -> None:
               verdict(0.1, speech=0.7, music=0.41), verdict(0.8, speech=0.0), best]  # fmt: skip
     by_worst = [ranked[0], ranked[1], ranked[3], ranked[2], ranked[4], best]
     assert sorted(ranked, key=lambda each: each.rank) == by_worst
+
+
+def test_what_is_heard_as_asked_comes_first_where_nothing_strikes() -> None:
+    words, missed = verdict(None, 0.2), replace(verdict(None, 0.9), heard=False)
+    assert words.rank > missed.rank
+    assert verdict(None, 0.3).rank > words.rank
+    assert replace(verdict(0.9, 0.2), heard=False).rank > verdict(0.1, 0.2).rank
+    assert words.rank > replace(words, unwanted={"speech": 0.9}, refused=("speech",)).rank
 
 
 def test_the_tags_are_those_that_are_heard_the_most() -> None:

@@ -149,6 +149,6 @@ def told(facts: Mapping[str, Any]) -> str:
         number = sum("refused" in row for row in drawn)
         text += f" ({' and '.join(refused)} heard in {number})"
     if not facts.get("as_asked", True):
-        text += ", not heard as what was asked for"
+        text += ", not heard as such"
     still = facts.get("still_heard", ())
     return text + (f", {' and '.join(still)} still heard" if still else "")

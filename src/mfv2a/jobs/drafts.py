@@ -109,7 +109,7 @@ class Draft:
         """Takes a candidate in, if it is among the best so many; of equals the first stays the better."""
         assert candidate.verdict is not None
         self.kept.append(candidate)
-        self.kept.sort(key=lambda each: each.verdict.rank if each.verdict else (0.0, 0.0), reverse=True)
+        self.kept.sort(key=lambda each: each.verdict.rank if each.verdict else (0.0, True, 0.0), reverse=True)
         del self.kept[most:]
         facts = {"number": candidate.number, "seed": candidate.seed, **candidate.verdict.facts()}
         self.heard.append(facts)

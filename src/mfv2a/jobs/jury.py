@@ -58,10 +58,13 @@ class Verdict:
         return (self.synchrony or 0.0) / SYNCHRONY_SPREAD + (self.agreement or 0.0) / AGREEMENT_SPREAD
 
     @property
-    def rank(self) -> tuple[float, float]:
-        """Sorts sounds, the best last: what is not refused before all that is, of that the least bad."""
+    def rank(self) -> tuple[float, bool, float]:
+        """Sorts sounds, the best last: what is not refused before all that is, of that the least bad.
+
+        Where nothing is seen to strike, what is heard as what the words say comes before what is not.
+        """
         worst = max((self.unwanted[name] for name in self.refused), default=0.0)
-        return -worst, self.score
+        return -worst, self.heard or self.synchrony is not None, self.score
 
     def facts(self) -> dict[str, Any]:
         """For the report, JSON-ready."""

@@ -61,8 +61,8 @@ class SoundMaker:
         """Draws the sounds of a group together, and those that are refused again.
 
         Yields:
-            Each take once it is written, under the name it has then, with its sound and its facts; or why it could not
-            be made.
+            Each take in its order, once it and those before it are written, under the name it has then, with its sound
+            and its facts; or why it could not be made.
 
         Raises:
             MediaError: its folder cannot be made or written to.
@@ -70,6 +70,8 @@ class SoundMaker:
         """
         start = time.perf_counter()
         waiting = [(take, self._prepare(take)) for take in group]
+        untold = list(group)
+        ready: dict[Take, tuple[Take, Made | Failure]] = {}
         spent_s = dict.fromkeys(group, (time.perf_counter() - start) / len(group))
         while waiting:
             start = time.perf_counter()
@@ -85,7 +87,9 @@ class SoundMaker:
                     continue
                 if not isinstance(made, Exception):
                     made[1]["seconds"] = round(spent_s[take], 4)
-                yield self._renamed.pop(take, take), made
+                ready[take] = self._renamed.pop(take, take), made
+                while untold and untold[0] in ready:
+                    yield ready.pop(untold.pop(0))
             waiting = again
 
     def _finish(self, take: Take, draft: Draft, latents: Takes | SoundError) -> Made | Failure | None:
