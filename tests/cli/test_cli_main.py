@@ -210,7 +210,11 @@ def test_details_can_be_asked_of_every_long_command(command: str, capsys: pytest
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_results_that_cannot_be_written_do_not_stop_the_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_results_that_cannot_be_written_do_not_stop_the_work(
+    unbuffered: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     for name in "ab":
         make_video(tmp_path / f"{name}.mp4", seconds=0.2)
     words = ["dub", str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4"), "--out", str(tmp_path / "out"), "--model", "tiny"]

@@ -225,7 +225,7 @@ def test_a_terminal_that_goes_away_does_not_end_a_run_that_ignores_that(tmp_path
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does; children inherit it
     try:
         words = ["dub", "in", "--out", "out", "--model", "tiny", "--workers", "1", "-b", "1"]
-        environment = {**os.environ, "TERM": term}
+        environment = {**os.environ, "TERM": term, "PYTHONUNBUFFERED": ""}  # as people start it
         with subprocess.Popen(
             [*PYTHON, *words], stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=environment
         ) as process:

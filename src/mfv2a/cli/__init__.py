@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal
@@ -168,14 +168,26 @@ def run() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sign that this terminal lacks is no reason to end
     code = main()
+    _let_go_of_output()
     if any(thread.name.startswith(THREADS) and _hangs(thread) for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
     # All is done: one Ctrl-C is not to be told as a fault, a second one ends a thread that is waited for.
     signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGINT, signal.SIG_DFL))
     gc.freeze()  # else the end looks for cycles among all that torch has made, which takes half a second
     sys.exit(code)
+
+
+def _let_go_of_output() -> None:
+    """Leaves nothing in stdout and stderr: for what cannot be written Python would end with a code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+                stream.flush()
 
 
 def _hangs(thread: threading.Thread) -> bool:
