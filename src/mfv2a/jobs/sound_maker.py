@@ -58,7 +58,7 @@ class SoundMaker:
         }
 
     def make(self, group: Sequence[Take]) -> Iterator[tuple[Take, Made | Failure]]:
-        """Draws the sounds of a group together, and those that are refused again.
+        """Draws the sounds of a group together, and again those that are refused, or not heard as what was asked for.
 
         Yields:
             Each take in its order, once it and those before it are written, under the name it has then, with its sound
@@ -169,8 +169,10 @@ class SoundMaker:
                 draft.keep(replace(candidate, verdict=verdict), choice.kept)
         draft.drawn += draft.candidates
         best, rounds = draft.kept[0].verdict, draft.drawn // draft.candidates
-        if best is None or (best.refused and rounds < choice.rounds):
-            return best is None
+        if best is None:
+            return True
+        if best.refused and rounds < choice.rounds:
+            return False
         return best.heard or rounds >= choice.heard_tries
 
     @contextmanager
