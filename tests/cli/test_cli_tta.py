@@ -287,6 +287,28 @@ def test_sounds_are_told_in_the_order_of_their_prompts(monkeypatch, capsysbinary
     assert [(row["prompt"], len(row["candidates"])) for row in rows] == [("rain", 2), ("hail", 1)]
 
 
+def test_what_is_written_is_told_though_the_disk_fills_up_after_it(monkeypatch, capsysbinary, tmp_path):
+    import mfv2a.jobs.sound_maker as job
+
+    verdicts, write = [False, True], job._write  # rain is drawn again, hail is written; then the disk is full
+    monkeypatch.setattr(
+        Jury, "judge", lambda *_: Verdict(synchrony=None, agreement=0.1, unwanted={}, refused=(), tags=(), onsets_s=(),
+                                          heard=verdicts.pop(0) if verdicts else True)
+    )  # fmt: skip
+
+    def full(path, *words):
+        if path.stem == "rain":
+            raise MediaError(path, "cannot be written", detail="No space left on device")
+        write(path, *words)
+
+    monkeypatch.setattr(job, "_write", full)
+    words = ["--duration", "1", "--device", "cpu", "-o", f"{tmp_path}/made/"]
+    assert main(["tta", "rain", "hail", *words]) == 4
+    told = capsysbinary.readouterr()
+    assert told.out.decode().splitlines() == [f"{tmp_path}/made/hail.wav"]
+    assert b"the disk is full" in told.err
+
+
 def test_a_prompt_that_names_a_file_is_sounded_and_the_way_to_read_it_told(
     here: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -66,12 +66,23 @@ class SoundMaker:
 
         Raises:
             MediaError: its folder cannot be made or written to.
-            StartError: there is no memory for a sound, or the disk is full.
+            StartError: there is no memory for a sound, or the disk is full. What was written before is told first.
         """
-        start = time.perf_counter()
-        waiting = [(take, self._prepare(take)) for take in group]
         untold = list(group)
         ready: dict[Take, tuple[Take, Made | Failure]] = {}
+        try:
+            for take, made in self._as_they_come(group):
+                ready[take] = self._renamed.pop(take, take), made
+                while untold and untold[0] in ready:
+                    yield ready.pop(untold.pop(0))
+        except (MediaError, StartError):
+            yield from ready.values()
+            raise
+
+    def _as_they_come(self, group: Sequence[Take]) -> Iterator[tuple[Take, Made | Failure]]:
+        """Each take once it is written, or could not be."""
+        start = time.perf_counter()
+        waiting = [(take, self._prepare(take)) for take in group]
         spent_s = dict.fromkeys(group, (time.perf_counter() - start) / len(group))
         while waiting:
             start = time.perf_counter()
@@ -87,9 +98,7 @@ class SoundMaker:
                     continue
                 if not isinstance(made, Exception):
                     made[1]["seconds"] = round(spent_s[take], 4)
-                ready[take] = self._renamed.pop(take, take), made
-                while untold and untold[0] in ready:
-                    yield ready.pop(untold.pop(0))
+                yield take, made
             waiting = again
 
     def _finish(self, take: Take, draft: Draft, latents: Takes | SoundError) -> Made | Failure | None:
