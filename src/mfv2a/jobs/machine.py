@@ -94,12 +94,15 @@ def higher_peaks(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[st
 
 
 def product_speed(device: torch.device, dtype: torch.dtype, synchronize: Callable[[], None]) -> float:
-    """Operations a second of a product of square matrices, as `measure_peaks` has them."""
+    """Operations a second of a product of square matrices, as `measure_peaks` has them and networks do it."""
     import torch
+
+    from mfv2a.models.linear import linear
 
     side = _SIDE["cuda" if device.type == "cuda" else "cpu"]
     first, second = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    return 2 * side**3 / fastest(lambda: first @ second, synchronize)
+    with torch.inference_mode():
+        return 2 * side**3 / fastest(lambda: linear(first, second), synchronize)
 
 
 def fastest(work: Callable[[], Any], synchronize: Callable[[], None]) -> float:

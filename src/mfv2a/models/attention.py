@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mfv2a.models.linear import Linear, attention, linear
+
 ROWS_AT_ONCE = 4096
 """Rows of a wide layer that a processor takes at a time, which bounds the memory between its two maps."""
 
@@ -48,16 +50,16 @@ class PackedAttention(nn.Module):
         self.heads = heads
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
+        self.out_proj = Linear(dim, dim)
         nn.init.xavier_uniform_(self.in_proj_weight)
 
     def forward(self, x: Tensor, *, causal: bool = False, first: int | None = None) -> Tensor:
         """Map [B, N, D] to [B, N, D], or to the `first` tokens alone, which see all."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         q, k, v = (
-            F.linear(y, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            linear(y, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for y, weight, bias in zip((x[:, :first], x, x), weights, biases, strict=True)
         )
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        mixed = attention(q, k, v, causal=causal)
         out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out

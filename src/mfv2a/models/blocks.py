@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mfv2a.models.linear import Linear, attention
+
 RMS_EPS = torch.finfo(torch.float32).eps
 
 
@@ -65,7 +67,7 @@ class GatedMLP(nn.Module):
 
         def layer(n_in: int, n_out: int) -> nn.Module:
             if kernel_size == 1:
-                return nn.Linear(n_in, n_out, bias=False)
+                return Linear(n_in, n_out, bias=False)
             return TokenConv(n_in, n_out, kernel_size, bias=False)
 
         self.w1, self.w2, self.w3 = layer(dim, inner), layer(inner, dim), layer(dim, inner)
@@ -107,7 +109,7 @@ class TimeEmbedding(nn.Module):
     def __init__(self, dim: int, width: int = 256, scale: float = 1.0) -> None:
         super().__init__()
         self.width, self.scale = width, scale
-        self.mlp = nn.Sequential(nn.Linear(width, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.mlp = nn.Sequential(Linear(width, dim), nn.SiLU(), Linear(dim, dim))
 
     def forward(self, t: Tensor) -> Tensor:
         """Embed times [B] as [B, D]; angles are computed in float32."""
@@ -145,7 +147,7 @@ class QKV(nn.Module):
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(dim, 3 * dim)
+        self.qkv = Linear(dim, 3 * dim)
         self.q_norm = RMSNorm(dim // num_heads)
         self.k_norm = RMSNorm(dim // num_heads)
 
@@ -160,7 +162,7 @@ class QKV(nn.Module):
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Unmasked attention of [B, H, N, d] tensors; heads concatenated to [B, N, H d]."""
-    out = F.scaled_dot_product_attention(q.contiguous(), k.contiguous(), v.contiguous())
+    out = attention(q.contiguous(), k.contiguous(), v.contiguous())
     return out.transpose(1, 2).flatten(2)
 
 
@@ -184,9 +186,9 @@ class StreamBlock(nn.Module):
         super().__init__()
         self.pre_only = pre_only
         self.attn = QKV(dim, num_heads)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, (2 if pre_only else 6) * dim))
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), Linear(dim, (2 if pre_only else 6) * dim))
         if not pre_only:
-            self.linear1 = nn.Linear(dim, dim) if kernel_size == 1 else TokenConv(dim, dim, kernel_size)
+            self.linear1 = Linear(dim, dim) if kernel_size == 1 else TokenConv(dim, dim, kernel_size)
             self.ffn = GatedMLP(dim, int(dim * mlp_ratio), kernel_size)
 
     def project(
@@ -254,7 +256,7 @@ class FinalLayer(nn.Module):
 
     def __init__(self, dim: int, latent_dim: int) -> None:
         super().__init__()
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), Linear(dim, 2 * dim))
         self.conv = TokenConv(dim, latent_dim, 7)
 
     def forward(self, x: Tensor, shared: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from mfv2a.errors import ConfigError
 from mfv2a.models.arithmetic import products_for
 from mfv2a.models.attention import PackedAttention, StreamNorm, map_rows, widened
+from mfv2a.models.linear import Linear, linear
 
 QUICK = 1.702
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -70,8 +71,8 @@ class _MLP(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(dim, 4 * dim)
-        self.c_proj = nn.Linear(4 * dim, dim)
+        self.c_fc = Linear(dim, 4 * dim)
+        self.c_proj = Linear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, N, D] to [B, N, D]."""
@@ -83,10 +84,8 @@ class _MLP(nn.Module):
             slow: Tensor = self.c_proj(h * torch.sigmoid(QUICK * h))
             return slow
         # The same in one pass: x s(1.702 x) is silu(1.702 x) / 1.702, and the matrix products do the scaling.
-        rows = x.flatten(0, -2)
-        h = F.silu(torch.addmm(self.c_fc.bias, rows, self.c_fc.weight.T, beta=QUICK, alpha=QUICK), inplace=True)
-        out: Tensor = torch.addmm(self.c_proj.bias, h, self.c_proj.weight.T, alpha=1 / QUICK).unflatten(0, x.shape[:-1])
-        return out
+        h = F.silu(linear(x, self.c_fc.weight, self.c_fc.bias, scale=QUICK), inplace=True)
+        return linear(h, self.c_proj.weight, self.c_proj.bias * QUICK, scale=1 / QUICK)
 
 
 class _Block(nn.Module):

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
+from mfv2a.models.linear import Linear
 from mfv2a.models.synchformer import SpatialPool, Synchformer, SynchformerConfig
 
 SAMPLE_RATE_HZ = 16_000
@@ -73,7 +74,7 @@ class _Attention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query, self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.query, self.key, self.value = Linear(dim, dim), Linear(dim, dim), Linear(dim, dim)
 
     def mix(self, x: Tensor) -> Tensor:
         """Attend over [B, N, D]; what comes out is not projected."""
@@ -89,10 +90,10 @@ class _AudioLayer(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.attention = nn.ModuleDict(
-            {"attention": _Attention(dim, heads), "output": nn.ModuleDict({"dense": nn.Linear(dim, dim)})}
+            {"attention": _Attention(dim, heads), "output": nn.ModuleDict({"dense": Linear(dim, dim)})}
         )
-        self.intermediate = nn.ModuleDict({"dense": nn.Linear(dim, 4 * dim)})
-        self.output = nn.ModuleDict({"dense": nn.Linear(4 * dim, dim)})
+        self.intermediate = nn.ModuleDict({"dense": Linear(dim, 4 * dim)})
+        self.output = nn.ModuleDict({"dense": Linear(4 * dim, dim)})
         self.layernorm_before, self.layernorm_after = nn.LayerNorm(dim, eps=_AST_EPS), nn.LayerNorm(dim, eps=_AST_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -165,8 +166,8 @@ class _Block(nn.Module):
         super().__init__()
         self.ln1, self.ln2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attn = _Attention(dim, heads)
-        self.attn.add_module("proj", nn.Linear(dim, dim))
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.attn.add_module("proj", Linear(dim, dim))
+        self.mlp = nn.Sequential(Linear(dim, 4 * dim), nn.GELU(), Linear(4 * dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, N, D] to [B, N, D]."""
@@ -186,7 +187,7 @@ class _Comparison(nn.Module):
         self.OFF_tok, self.MOD_tok = nn.Parameter(torch.zeros(1, 1, dim)), nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_emb_cfg = nn.ParameterDict({"pos_emb": nn.Parameter(torch.zeros(1, tokens, dim))})
         self.blocks = nn.Sequential(*(_Block(dim, config.heads) for _ in range(config.depth)))
-        self.off_head = nn.Linear(dim, config.classes)
+        self.off_head = Linear(dim, config.classes)
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
         """Logits [B, classes] of features [B, N, D] and [B, N', D]."""
@@ -210,7 +211,7 @@ class Desync(nn.Module):
         self.config = config
         self.vfeat_extractor = Synchformer(config.visual)
         self.afeat_extractor = _AudioFeatures(config)
-        self.vproj, self.aproj = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.vproj, self.aproj = Linear(dim, dim), Linear(dim, dim)
         self.transformer = _Comparison(config)
 
     def forward(self, frames: Tensor, wave: Tensor) -> Tensor:

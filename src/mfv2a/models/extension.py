@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.models.istft import ISTFTVocoder
+from mfv2a.models.linear import Linear
 from mfv2a.models.resampling import resample
 from mfv2a.models.spectra import inverse_stft, powers
 
@@ -58,7 +59,7 @@ class _Block(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv1d(dim, dim, 5, padding=2 * dilation, dilation=dilation, groups=dim)
         self.norm = nn.LayerNorm(dim)
-        self.up, self.down = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
+        self.up, self.down = Linear(dim, 2 * dim), Linear(2 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, D, T] to [B, D, T]."""

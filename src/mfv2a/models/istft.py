@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mfv2a.models.linear import Linear
 from mfv2a.models.mel import FLOOR, MelConfig, mel_filters
 from mfv2a.models.spectra import inverse_stft, powers
 
@@ -56,7 +57,7 @@ class _Block(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv1d(dim, dim, 7, padding=3, groups=dim)
         self.norm = nn.LayerNorm(dim)
-        self.up, self.down = nn.Linear(dim, 3 * dim), nn.Linear(3 * dim, dim)
+        self.up, self.down = Linear(dim, 3 * dim), Linear(3 * dim, dim)
         self.gain = nn.Parameter(torch.full((dim,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ class ISTFTVocoder(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
         self.blocks = nn.ModuleList(_Block(config.dim, 1 / config.depth) for _ in range(config.depth))
         self.last_norm = nn.LayerNorm(config.dim)
-        self.head = nn.Linear(config.dim, config.n_fft + 2)
+        self.head = Linear(config.dim, config.n_fft + 2)
         with torch.device("cpu"):  # in no file: real even where the rest is built on the meta device
             self._set_constants(config)
 

@@ -27,6 +27,7 @@ from mfv2a.models.blocks import (
     attend_together,
     rotary_table,
 )
+from mfv2a.models.linear import Linear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +123,8 @@ class MeanAudio(nn.Module):
         self.config = config
         d, hidden = config.dim, int(config.dim * config.mlp_ratio)
         self.audio_input_proj = nn.Sequential(TokenConv(config.latent_dim, d, 7), nn.SELU(), GatedMLP(d, hidden, 7))
-        self.text_input_proj = nn.Sequential(nn.Linear(config.text_dim, d), GatedMLP(d, hidden))
-        self.text_cond_proj = nn.Sequential(nn.Linear(config.pooled_dim, d), GatedMLP(d, hidden))
+        self.text_input_proj = nn.Sequential(Linear(config.text_dim, d), GatedMLP(d, hidden))
+        self.text_cond_proj = nn.Sequential(Linear(config.pooled_dim, d), GatedMLP(d, hidden))
         self.t_embed = TimeEmbedding(d)
         if config.average:
             self.r_embed = TimeEmbedding(d)

@@ -4,8 +4,7 @@ Written once, at any size: the public MMAudio checkpoints and the embedded model
 It does not know how it is sampled or trained, or where conditions come from.
 
 Source: Cheng et al., "MMAudio: Taming Multimodal Joint Training for High-Quality Video-to-Audio Synthesis",
-arXiv 2412.15322; the second time input after Geng et al., "Mean Flows for One-step Generative Modeling",
-arXiv 2505.13447.
+arXiv 2412.15322; the second time input after Geng et al., "Mean Flows for One-step Generative Modeling", 2505.13447.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from mfv2a.models.blocks import (
     linear_guess,
     rotary_table,
 )
+from mfv2a.models.linear import Linear
 
 SYNC_PERIOD = 8
 Streams = tuple[Tensor, Tensor, Tensor]
@@ -166,11 +166,11 @@ class MMAudio(nn.Module):
         d, hidden = config.dim, int(config.dim * config.mlp_ratio)
         act, first = ([nn.SiLU()], nn.SiLU()) if config.v2 else ([], nn.SELU())
         self.audio_input_proj = nn.Sequential(TokenConv(config.latent_dim, d, 7), first, GatedMLP(d, hidden, 7))
-        self.clip_input_proj = nn.Sequential(nn.Linear(config.clip_dim, d), *act, GatedMLP(d, hidden, 3))
+        self.clip_input_proj = nn.Sequential(Linear(config.clip_dim, d), *act, GatedMLP(d, hidden, 3))
         self.sync_input_proj = nn.Sequential(TokenConv(config.sync_dim, d, 7), first, GatedMLP(d, hidden, 3))
-        self.text_input_proj = nn.Sequential(nn.Linear(config.text_dim, d), *act, GatedMLP(d, hidden))
-        self.clip_cond_proj = nn.Linear(d, d)
-        self.text_cond_proj = nn.Linear(d, d)
+        self.text_input_proj = nn.Sequential(Linear(config.text_dim, d), *act, GatedMLP(d, hidden))
+        self.clip_cond_proj = Linear(d, d)
+        self.text_cond_proj = Linear(d, d)
         self.global_cond_mlp = GatedMLP(d, hidden)
         self.sync_pos_emb = nn.Parameter(torch.zeros(1, 1, SYNC_PERIOD, config.sync_dim))
         width, scale = (d, 10000.0) if config.v2 else (256, config.time_scale)

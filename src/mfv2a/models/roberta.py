@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
+from mfv2a.models.linear import Linear
 
 EPS = 1e-5
 PAD = 1
@@ -74,7 +75,7 @@ class _Embeddings(nn.Module):
 class _Projections(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.query, self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.query, self.key, self.value = Linear(dim, dim), Linear(dim, dim), Linear(dim, dim)
 
 
 class _Output(nn.Module):
@@ -82,7 +83,7 @@ class _Output(nn.Module):
 
     def __init__(self, inner: int, dim: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(inner, dim)
+        self.dense = Linear(inner, dim)
         self.LayerNorm = nn.LayerNorm(dim, eps=EPS)
 
     def forward(self, branch: Tensor, x: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ class _Attention(nn.Module):
 class _Intermediate(nn.Module):
     def __init__(self, config: RobertaConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.dim, config.inner_dim)
+        self.dense = Linear(config.dim, config.inner_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, L, D] to [B, L, inner]."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 TAPS = 12
-ALONE = 1 << 16  # values that one core does sooner than a thread begins
+ALONE = 1 << 20  # values that one core does sooner than a thread begins
 
 
 def can_fuse(x: Tensor) -> bool:
@@ -73,12 +74,16 @@ def filtered_snake(x: Tensor, frequency: Tensor, gain: Tensor, up: Tensor, down:
     def share(first: int, last: int) -> None:
         bend(source, *parameters, target, first, last)
 
-    if crew == 1:
-        share(0, rows)
-        return out
-    with ThreadPoolExecutor(crew) as threads:
-        list(threads.map(share, edges[:-1], edges[1:]))  # raises what a thread raised
+    others = _threads(os.getpid()).map(share, edges[:-2], edges[1:-1])
+    share(edges[-2], rows)
+    list(others)  # raises what a thread raised
     return out
+
+
+@functools.cache
+def _threads(_process: int) -> ThreadPoolExecutor:
+    """Threads of a process that wait for shares of rows; one that was forked has none of its parent's."""
+    return ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), "snake")
 
 
 @filtered_snake.register_fake

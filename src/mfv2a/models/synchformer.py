@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from mfv2a.errors import ConfigError
 from mfv2a.models.arithmetic import products_for
 from mfv2a.models.attention import PackedAttention, map_rows
+from mfv2a.models.linear import Linear, linear
 
 EPS = 1e-6
 
@@ -71,8 +72,8 @@ class DividedAttention(nn.Module):
     def __init__(self, dim: int, heads: int, *, over: Literal["time", "space"]) -> None:
         super().__init__()
         self.heads, self.over = heads, over
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.proj = Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [moments, B, 1 + places, D] to the same shape."""
@@ -120,7 +121,7 @@ def _over_time(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class _MLP(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.fc1, self.fc2 = Linear(dim, 4 * dim), Linear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., D] to the same shape."""
@@ -159,7 +160,7 @@ class _PatchEmbed(nn.Module):
             segments = segments.unflatten(axis, (-1, size))
         # [B, moments, frames, 3, rows, height, columns, width]: each token's values in a row, as the weight has them.
         values = segments.permute(1, 0, 4, 6, 3, 2, 5, 7).flatten(4).flatten(2, 3)
-        return F.linear(values, self.proj.weight.flatten(1), self.proj.bias)
+        return linear(values, self.proj.weight.flatten(1), self.proj.bias)
 
 
 class SpatialPool(nn.Module):
@@ -170,7 +171,7 @@ class SpatialPool(nn.Module):
         dim = config.dim
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.self_attn = PackedAttention(dim, config.heads)
-        self.linear1, self.linear2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.linear1, self.linear2 = Linear(dim, 4 * dim), Linear(4 * dim, dim)
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps=EPS), nn.LayerNorm(dim, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:

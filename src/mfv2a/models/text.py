@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from mfv2a.errors import CheckpointError
+from mfv2a.models.linear import Linear
 from mfv2a.models.stored import asset_path, dequantize, fill, read_tensors, unfilled
 
 _TABLE = "words.weight"
@@ -76,11 +77,11 @@ class _Layer(nn.Module):
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.attended = nn.Linear(config.width, config.width)
+        self.qkv = Linear(config.width, 3 * config.width)
+        self.attended = Linear(config.width, config.width)
         self.attended_norm = nn.LayerNorm(config.width, eps=1e-12)
-        self.inner = nn.Linear(config.width, config.inner_width)
-        self.outer = nn.Linear(config.inner_width, config.width)
+        self.inner = Linear(config.width, config.inner_width)
+        self.outer = Linear(config.inner_width, config.width)
         self.outer_norm = nn.LayerNorm(config.width, eps=1e-12)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:

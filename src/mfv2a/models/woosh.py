@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mfv2a.errors import ConfigError
 from mfv2a.models.blocks import modulate, sinusoids
+from mfv2a.models.linear import Linear
 from mfv2a.models.woosh_layers import AUDIO, EPS, TEXT, VIDEO, FusedLayer, JointLayer, LayerSizes
 
 
@@ -128,7 +129,7 @@ class _Inputs(nn.Module):
     def __init__(self, config: WooshConfig) -> None:
         super().__init__()
         self.memory_tokens_rope = nn.Parameter(torch.randn(1, 1, config.dim))
-        self.project_in = nn.Linear(config.latent_dim, config.dim)
+        self.project_in = Linear(config.latent_dim, config.dim)
         self.description_pad = nn.Parameter(torch.randn(config.text_len, config.text_dim))
         self.to_cond_embed = _silu_mlp(config.text_dim, config.inner_dim, config.dim)
 
@@ -162,8 +163,8 @@ class _Last(nn.Module):
 
     def __init__(self, config: WooshConfig) -> None:
         super().__init__()
-        self.mod_proj = nn.Linear(config.dim, 2 * config.dim)
-        self.linear = nn.Linear(config.dim, config.latent_dim)
+        self.mod_proj = Linear(config.dim, 2 * config.dim)
+        self.linear = Linear(config.dim, config.latent_dim)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map [B, N, D] to [B, N, C], given the condition [B, 1, D]."""
@@ -173,7 +174,7 @@ class _Last(nn.Module):
 
 
 def _silu_mlp(width: int, inner: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, inner), nn.SiLU(), nn.Linear(inner, out))
+    return nn.Sequential(Linear(width, inner), nn.SiLU(), Linear(inner, out))
 
 
 class Woosh(nn.Module):
@@ -187,7 +188,7 @@ class Woosh(nn.Module):
         super().__init__()
         self.config = config
         self.inputs, self.times, self.last = _Inputs(config), _Times(config), _Last(config)
-        self.video_input = nn.Linear(config.video_dim, config.dim, bias=False) if config.video_dim else None
+        self.video_input = Linear(config.video_dim, config.dim, bias=False) if config.video_dim else None
         names = (AUDIO, TEXT, VIDEO) if config.video_dim else (AUDIO, TEXT)
         sizes = LayerSizes(config.dim, config.num_heads, config.inner_dim, config.rotated_dim)
         joint = [JointLayer(sizes, names) for _ in range(config.joint_depth)]

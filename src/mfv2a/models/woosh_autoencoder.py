@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mfv2a.models.linear import Linear
+
 EPS = 1e-6
 LOUDEST = 1000.0
 """Bound of the squared length of a direction: a longer one is not brought to unit length."""
@@ -70,7 +72,7 @@ class _Block(nn.Module):
         super().__init__()
         self.dwconv = nn.Conv1d(dim, dim, 7, padding=3, groups=dim)
         self.norm = nn.LayerNorm(dim, eps=EPS)
-        self.pwconv1, self.pwconv2 = nn.Linear(dim, inner), nn.Linear(inner, dim)
+        self.pwconv1, self.pwconv2 = Linear(dim, inner), Linear(inner, dim)
         self.gamma = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mfv2a.models.blocks import RMSNorm, attend, modulate, rotate
+from mfv2a.models.linear import Linear
 
 EPS = 1e-6
 AUDIO, TEXT, VIDEO = "x", "description", "video_features"
@@ -42,7 +43,7 @@ class _Modulated(nn.Module):
 
     def __init__(self, dim: int, *, modulated: bool = True) -> None:
         super().__init__()
-        self.mod_proj = nn.Linear(dim, 3 * dim) if modulated else None
+        self.mod_proj = Linear(dim, 3 * dim) if modulated else None
 
     def prepare(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor | float]:
         """Normalised tokens of [B, N, D] and the gate, given the condition [B, 1, D]."""
@@ -77,8 +78,8 @@ class StreamAttention(_Attending):
 
     def __init__(self, sizes: LayerSizes, *, modulated: bool) -> None:
         super().__init__(sizes, modulated=modulated)
-        self.qkv = nn.Linear(sizes.dim, 3 * sizes.dim)
-        self.out_proj = nn.Linear(sizes.dim, sizes.dim)
+        self.qkv = Linear(sizes.dim, 3 * sizes.dim)
+        self.out_proj = Linear(sizes.dim, sizes.dim)
 
 
 class JointAttention(nn.Module):
@@ -106,8 +107,8 @@ class FeedForward(_Modulated):
 
     def __init__(self, sizes: LayerSizes, *, modulated: bool) -> None:
         super().__init__(sizes.dim, modulated=modulated)
-        self.w1 = nn.Linear(sizes.dim, sizes.inner_dim)
-        self.w2 = nn.Linear(sizes.inner_dim, sizes.dim)
+        self.w1 = Linear(sizes.dim, sizes.inner_dim)
+        self.w2 = Linear(sizes.inner_dim, sizes.dim)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Update [B, N, D]."""
@@ -136,8 +137,8 @@ class FusedLayer(_Attending):
     def __init__(self, sizes: LayerSizes) -> None:
         super().__init__(sizes)
         self.widths = (3 * sizes.dim, sizes.inner_dim)
-        self.qkv_mlp = nn.Linear(sizes.dim, sum(self.widths))
-        self.out_proj = nn.Linear(sizes.dim + sizes.inner_dim, sizes.dim)
+        self.qkv_mlp = Linear(sizes.dim, sum(self.widths))
+        self.out_proj = Linear(sizes.dim + sizes.inner_dim, sizes.dim)
 
     def forward(self, x: Tensor, condition: Tensor, table: Tensor) -> Tensor:
         """Update [B, N, D], given the condition [B, 1, D] and a rotary table [2, rows, d / 2]."""
