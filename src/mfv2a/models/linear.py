@@ -45,7 +45,7 @@ def _suits(x: Tensor, weight: Tensor) -> bool:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, scale: float = 1.0) -> Tensor:
-    """Scale (x W^T + b).
+    """A linear map, scaled: scale (x W^T + b).
 
     Args:
         x: [..., K].
