@@ -3,12 +3,14 @@
     python scripts/encoder_peaks.py --device cuda --dtype bfloat16
     python scripts/encoder_peaks.py --device cuda --dtype bfloat16 --compile
     python scripts/encoder_peaks.py --device cpu --dtype bfloat16 --seconds 0.5
+    python scripts/encoder_peaks.py --device cpu --dtype float32 --seconds 4 --only BigVGAN --modules
 
 Random weights; nothing is read or decoded, so this is the networks alone. The peak is a product of square matrices
 of that dtype in the same process. A clip is 8 s: 64 pictures, 24 segments, 250 or 345 latents, 500 or 690 mel frames;
 `--seconds` takes a part of one, for slow devices.
 Operations are counted (matrix products, convolutions, attention). One JSON line a network: milliseconds (the fastest
-of several), TFLOP/s, share of the peak, relative difference (L2) from float32 arithmetic on the same weights.
+of several), TFLOP/s, share of the peak, relative difference (L2) from float32 arithmetic on the same weights; with
+`--modules` also as torch does it module by module: a processor's own ways are for inference mode alone.
 """
 
 from __future__ import annotations
@@ -85,7 +87,9 @@ def waiting(device: torch.device) -> Callable[[], None]:
     return torch.cuda.synchronize if device.type == "cuda" else lambda: None
 
 
-def measure(case: Case, device: torch.device, dtype: torch.dtype, most: float, compiled: bool) -> dict[str, Any]:
+def measure(
+    case: Case, device: torch.device, dtype: torch.dtype, most: float, *, compiled: bool, modules: bool
+) -> dict[str, Any]:
     """The numbers of one network."""
     name, kind, size, call, inputs = case
     network = random_public(kind, size, device=device)
@@ -100,12 +104,18 @@ def measure(case: Case, device: torch.device, dtype: torch.dtype, most: float, c
         compile_blocks(network)
         found = call(network, counted)
     seconds = fastest(lambda: call(network, counted), waiting(device))
+    plain = {}
+    if modules:
+        with torch.inference_mode(mode=False), torch.no_grad():
+            own = {k: v.clone() for k, v in counted.items()}
+            plain["modules_ms"] = round(fastest(lambda: call(network, own), waiting(device)) * 1e3, 2)
     speed = cost.flops / seconds
     apart = float((found.float() - exact.float()).norm() / exact.float().norm())
     return {
         "network": name,
         "compiled": compiled,
         "ms": round(seconds * 1e3, 2),
+        **plain,
         "tflop": round(cost.flops / 1e12, 3),
         "tflop_per_s": round(speed / 1e12, 2),
         "share": round(speed / most, 3),
@@ -119,6 +129,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--compile", action="store_true", help="also encoders and vocoders with compiled blocks")
+    parser.add_argument("--modules", action="store_true", help="also without what is done for processors alone")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of the clip that encoders and vocoders take")
     parser.add_argument("--only", default="", help="networks whose name holds this")
     words = parser.parse_args()
@@ -130,7 +141,9 @@ def main() -> None:
             if words.only not in case[0]:
                 continue
             for compiled in (False, True) if words.compile and case[1] != "mmaudio" else (False,):
-                sys.stdout.write(json.dumps(measure(case, device, dtype, most, compiled)) + "\n")
+                sys.stdout.write(
+                    json.dumps(measure(case, device, dtype, most, compiled=compiled, modules=words.modules)) + "\n"
+                )
                 sys.stdout.flush()
 
 

@@ -11,7 +11,7 @@ from mfv2a.models import arithmetic, linear
 from mfv2a.models.attention import PackedAttention
 from mfv2a.models.clip import CLIP, CLIPConfig
 
-AMD = {"avx512_f": True, "cpu_name": "AMD EPYC"}
+ZEN5 = {"avx512_f": True, "avx512_vp2intersect": True, "cpu_name": "AMD EPYC"}
 
 
 class Convolutions(TorchFunctionMode):
@@ -87,9 +87,9 @@ def test_it_is_a_product_with_derivatives_in_other_numbers_and_where_it_is_small
 @pytest.mark.parametrize(
     ("can", "wanted"),
     [
-        (AMD, True),
-        ({**AMD, "avx512_f": False}, False),
-        ({**AMD, "cpu_name": "Intel(R) Xeon(R) Platinum"}, False),
+        (ZEN5, True),
+        ({**ZEN5, "avx512_vp2intersect": False}, False),
+        ({**ZEN5, "cpu_name": "Intel(R) Xeon(R) Platinum"}, False),
         ({"architecture": "aarch64"}, False),
         ({}, False),
     ],

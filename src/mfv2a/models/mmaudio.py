@@ -3,8 +3,8 @@
 Written once, at any size: the public MMAudio checkpoints and the embedded model are configurations of it.
 It does not know how it is sampled or trained, or where conditions come from.
 
-Source: Cheng et al., "MMAudio: Taming Multimodal Joint Training for High-Quality Video-to-Audio Synthesis",
-arXiv 2412.15322; the second time input after Geng et al., "Mean Flows for One-step Generative Modeling", 2505.13447.
+Source: Cheng et al., "MMAudio: Taming Multimodal Joint Training for High-Quality Video-to-Audio Synthesis", arXiv
+2412.15322; the second time input after Geng et al., "Mean Flows for One-step Generative Modeling", arXiv 2505.13447.
 """
 
 from __future__ import annotations
