@@ -323,6 +323,29 @@ def test_the_end_of_a_process_that_makes_batches_cuts_no_step(tmp_path):
         list(stream)
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError("reset"), EOFError(), FileNotFoundError("socket")])
+def test_a_process_that_dies_while_its_batch_is_fetched_is_told_alike(error, monkeypatch):
+    stream = batches(StepDataset([Source(draw_mel)], batch_size=2, seed=3), first=0, steps=9, workers=1)
+    next(stream)
+
+    def lose(*_):
+        raise error
+
+    monkeypatch.setattr(torch.utils.data.dataloader._MultiProcessingDataLoaderIter, "_try_get_data", lose)
+    with pytest.raises(RuntimeError, match="DataLoader worker was lost") as caught:
+        next(stream)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_a_source_misses_is_no_lost_process(workers):
+    def draw(rng):
+        raise FileNotFoundError("a.wav")
+
+    with pytest.raises(FileNotFoundError, match=r"a\.wav"):
+        next(batches(StepDataset([Source(draw)], batch_size=1, seed=0), first=0, steps=2, workers=workers))
+
+
 def test_a_process_that_is_ended_from_outside_is_told_and_what_was_learned_is_kept(tmp_path):
     def draw(rng):
         if os.getpid() != here and (tmp_path / "end").exists():

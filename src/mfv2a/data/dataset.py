@@ -104,13 +104,26 @@ def _iterated(loader: DataLoader[Any]) -> Iterator[Any]:
 
     torch's handler of SIGCHLD would raise it at once, wherever this process is: in the middle of a step, whose weights
     are then half changed, or while they are saved.
+
+    Raises:
+        RuntimeError: that one of the loader's workers is gone, also where it died while an item was fetched from it,
+            which torch tells as a lost connection.
     """
     may_set = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGCHLD) if may_set else None
     items = iter(loader)
     if may_set:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
-    return items
+    while True:
+        try:
+            item = next(items, None)
+        except (ConnectionError, EOFError, FileNotFoundError) as error:
+            if not loader.num_workers or "DataLoader worker" in str(error):  # raised by what makes the batch
+                raise
+            raise RuntimeError("DataLoader worker was lost while an item was fetched from it") from error
+        if item is None:
+            return
+        yield item
 
 
 @dataclass(frozen=True)
