@@ -32,6 +32,7 @@ class FrameRequest:
         bilinear: scale by FFmpeg's bilinear filter instead of by area.
         as_shown: what stays for more than 0.09 s is held, as on a screen; else what stays for 0.25 s, since models
             were trained on the coming frame.
+        timed: who takes the frames as they come is given the times of their source frames with them, in seconds [t].
     """
 
     fps: float
@@ -42,6 +43,7 @@ class FrameRequest:
     summed: bool = False
     bilinear: bool = False
     as_shown: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,11 +125,11 @@ def frame_sinks(pipeline: Pipeline, take: Callable[[str, NDArray[Any]], None]) -
         pipeline: says which frames it needs, and how they are scaled.
         take: is given the name of a request with its next frames, [t, S, S, 3] uint8, or of "motion" the features.
     """
-    shrinks: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[Any]]]
+    shrinks: Mapping[str, Callable[..., NDArray[Any]]]
     shrinks = {**pipeline.shrinkers, "motion": MotionMeter().measure}
 
-    def hand_on(name: str, frames: NDArray[np.uint8]) -> None:
-        take(name, shrinks[name](frames) if name in shrinks else frames)
+    def hand_on(name: str, frames: NDArray[np.uint8], *times_s: NDArray[np.float64]) -> None:
+        take(name, shrinks[name](frames, *times_s) if name in shrinks else frames)
 
     return {name: partial(hand_on, name) for name in pipeline.frame_requests}
 

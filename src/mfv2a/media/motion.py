@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOTION_FPS = 25.0
+HELD_S = 0.25  # a picture that stays longer stands still
+CLOCK_SLACK_S = 1.5e-3  # containers round times to a millisecond
 MOTION_SIZE_PX = 112
 GRID = 4
 DIRECTIONS = 8
@@ -64,9 +66,12 @@ def _between(values: NDArray[np.float32], rank: float) -> np.float32:
 
 
 class MotionMeter:
-    """Turns gray frames at 25 fps into motion features, chunk by chunk, in constant memory.
+    """Turns gray frames into motion features at 25 a second, chunk by chunk, in constant memory.
 
-    Feature row k compares frame k - 1 with frame k; row 0 is zero. Columns, F = 168:
+    Feature row k compares frame k - 1 with frame k; row 0 is zero. Where the source has another rate, frames are
+    compared as far apart as they were filmed: what moves between two of them counts as much as it would in 1 / 25 s,
+    belongs to the middle of the time between them, and rows lie linearly between such middles. What stays for more than
+    0.25 s stands still until it changes at once. Columns, F = 168:
     16 cells x 8 directions of flow (square root of the mean magnitude, px per frame), 16 cells of absolute
     frame difference, 16 cells of signed difference, then 8 global ones: impact (summed deceleration over 16
     directions), start (summed acceleration), camera motion x and y, mean flow, 95th percentile of flow, mean
@@ -75,24 +80,65 @@ class MotionMeter:
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._last: NDArray[np.uint8] | None = None
+        self._last: tuple[NDArray[np.uint8], float] | None = None
         self._fine = np.zeros(FINE_DIRECTIONS, np.float32)
+        self._count = 0
+        self._earlier = self._later = (0.0, np.zeros(MOTION_DIM, np.float32))
 
-    def measure(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Rows of the next frames: uint8 [t, 112, 112] -> float32 [t, F]."""
+    def measure(self, frames: NDArray[np.uint8], times_s: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
+        """Rows of the next frames.
+
+        Args:
+            frames: uint8 [t, 112, 112], one for each 1 / 25 s.
+            times_s: [t], when their source frames were filmed: at those ticks or later, until the next source frame
+                comes. None for frames of 25 a second.
+
+        Returns:
+            float32 [t, F].
+        """
+        if times_s is None:
+            times_s = (self._count + np.arange(len(frames))) / MOTION_FPS
         rows = np.zeros((len(frames), MOTION_DIM), np.float32)
-        for row, frame in zip(rows, frames, strict=True):
-            if self._last is not None:
-                row[:] = self._compare(self._last, frame)
-            self._last = np.ascontiguousarray(frame)
+        for row, frame, time_s in zip(rows, frames, times_s, strict=True):
+            row[:] = self._next(frame, float(time_s))
         return rows
 
-    def _compare(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _next(self, frame: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
+        """The row of the next tick, whose source frame was filmed at a time."""
+        tick_s = self._count / MOTION_FPS
+        self._count += 1
+        if self._last is None:
+            self._last = np.ascontiguousarray(frame), time_s
+        before, before_s = self._last
+        apart_s = time_s - before_s
+        if apart_s > 0:
+            held = apart_s > HELD_S
+            alike = held or abs(apart_s - 1 / MOTION_FPS) < CLOCK_SLACK_S
+            row = self._compare(before, frame, 1.0 if alike else 1 / MOTION_FPS / apart_s)
+            middle_s = tick_s if held else (before_s + time_s + 1 / MOTION_FPS) / 2
+            self._earlier, self._later = (self._earlier if held else self._later), (middle_s, row)
+            self._last = np.ascontiguousarray(frame), time_s
+        elif time_s < tick_s - CLOCK_SLACK_S:
+            return np.zeros(MOTION_DIM, np.float32)  # the picture stands
+        return self._between_rows(tick_s)
+
+    def _between_rows(self, tick_s: float) -> NDArray[np.float32]:
+        """What moves at a tick, by the two last comparisons."""
+        (earlier_s, earlier), (later_s, later) = self._earlier, self._later
+        if later_s <= max(earlier_s, tick_s + CLOCK_SLACK_S):
+            return later
+        share = np.float32(np.clip((tick_s - earlier_s) / (later_s - earlier_s), 0, 1))
+        return np.asarray(earlier + share * (later - earlier), np.float32)
+
+    def _compare(self, before: NDArray[np.uint8], after: NDArray[np.uint8], pace: float) -> NDArray[np.float32]:
+        """Motion between two frames, times `pace`."""
         if np.array_equal(before, after):
             # A repeated frame (slow source): no motion was seen; the last directions stay for the next change.
             return np.zeros(MOTION_DIM, np.float32)
         # DIS computes flow on a coarser grid and interpolates: every second pixel loses nothing.
         dense = self._flow.calc(before, np.ascontiguousarray(after), None)  # type: ignore[call-overload]
+        if pace != 1:
+            dense *= np.float32(pace)
         flow = np.empty((2, _PIXELS), np.float32)
         for way in range(2):
             flow[way].reshape(_SIDE, _SIDE)[:] = dense[1::2, 1::2, way]
@@ -106,7 +152,7 @@ class MotionMeter:
         # Half as many directions: each takes the half of both that lie beside it.
         beside = directions[:, 1::2]
         cells = (directions[:, ::2] + (beside + np.roll(beside, 1, 1)) / 2) / (_PIXELS / CELLS)
-        difference = after.astype(np.float32) - before
+        difference = (after.astype(np.float32) - before) * np.float32(pace)
         absolute, signed = (
             (_POOL @ picture @ _POOL.T).ravel() / (255 * _CELL_PIXELS) for picture in (np.abs(difference), difference)
         )

@@ -28,7 +28,8 @@ CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
 SHOWN_S = 0.09  # a picture that stays longer is held, where it is wanted as on a screen: at 11 pictures a second
 HELD_S = 0.25  # the same on the grids of public models, whose loaders take the next picture instead
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
-FrameSink = Callable[[NDArray[np.uint8]], None]
+FrameSink = Callable[..., None]
+"""Takes frames [t, H, W, 3] or [t, H, W] uint8; of a request that is `timed` their times in seconds [t], too."""
 
 __all__ = ["Grid", "decode_video", "frame_count", "probe_video", "timed_frames"]
 
@@ -179,6 +180,7 @@ class Grid:
         chunk = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // int(np.prod(shape))))
         rows = self._total if sink is None else min(self._total, chunk)
         self._stack = np.empty((rows, *shape), dtype=np.uint8)
+        self._times_s: list[float] = []  # of the source frames in the stack, where they are asked for
         self._filled = 0  # rows of the stack in use
         self._next = 0  # index k of the next output frame
         self._sum_s = 0.0  # time of the next output frame, where times are summed
@@ -188,15 +190,15 @@ class Grid:
     def offer(self, frame: Any, time_s: float) -> None:
         """Take a source frame for every output frame that is due at its time; convert it only then."""
         if self._shown is not None and time_s - self._shown[1] > self._longest_s:
-            self._show(self._shown[0], time_s - 2 * CLOCK_SLACK_S)
-        self._show(frame, time_s)
+            self._show(*self._shown, time_s - 2 * CLOCK_SLACK_S)
+        self._show(frame, time_s, time_s)
         self._shown = (frame, time_s)
 
-    def _show(self, frame: Any, until_s: float) -> None:
-        """A source frame for the output frames up to a time that have none yet."""
+    def _show(self, frame: Any, time_s: float, until_s: float) -> None:
+        """A source frame, with its time, for the output frames up to another time that have none yet."""
         due = min(self._total, self._due(until_s))
         if due > self._next:
-            self._append(self._convert(frame), due - self._next)
+            self._append(self._convert(frame), time_s, due - self._next)
 
     def _due(self, time_s: float) -> int:
         """How many output frames begin at a time or before."""
@@ -220,17 +222,20 @@ class Grid:
     def finish(self, last: Any) -> NDArray[np.uint8] | None:
         """Fill what is left with the last source frame; return the frames, or None if a callback took them."""
         if self._next < self._total:
-            self._append(self._convert(last), self._total - self._next)
+            time_s = 0.0 if self._shown is None else self._shown[1]
+            self._append(self._convert(last), time_s, self._total - self._next)
         if self._sink is None:
             return self._stack
         self._hand_out()
         return None
 
-    def _append(self, image: NDArray[np.uint8], times: int) -> None:
-        for _ in range(times):
+    def _append(self, image: NDArray[np.uint8], time_s: float, count: int) -> None:
+        for _ in range(count):
             if self._next % CHUNK_FRAMES == 0:  # one frame may stand for hours
                 check_patience()
             self._stack[self._filled] = image
+            if self._request.timed:
+                self._times_s.append(time_s)
             self._filled += 1
             self._next += 1
             if self._sink is not None and self._filled == len(self._stack):
@@ -238,7 +243,9 @@ class Grid:
 
     def _hand_out(self) -> None:
         if self._sink is not None and self._filled:
-            self._sink(self._stack[: self._filled].copy())
+            times = (np.array(self._times_s),) if self._request.timed else ()
+            self._times_s.clear()
+            self._sink(self._stack[: self._filled].copy(), *times)
             self._filled = 0
 
     def _convert(self, frame: Any) -> NDArray[np.uint8]:
