@@ -8,7 +8,8 @@ not always large and in the middle. With `--view amid` something else moves all 
 several thresholds (mean over scenes with events, and pooled), the share of classes that are right, and for several
 heights in how many scenes with events, and without any, the onset curve gets so high: what `SURE_STRIKE` of
 `mfv2a.encoders.compact` is chosen by. With `--view calm` pictures in which nothing strikes take the place of scenes
-(`scripts/calm.py`, others than those that were learned), and the heights alone are told.
+(`scripts/calm.py`, others than those that were learned), and the heights alone are told. With `--fps 16` scenes as
+drawn are filmed at so many pictures a second and measured as `mfv2a dub` does; else they have 25.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ import numpy as np
 import torch
 from calm import FRAMES, calm_frames
 from places import amid, nearer, small
+from numpy.typing import NDArray
 from torch import nn
 
 from mfv2a.evaluation.onsets import match_onsets, mean_onset_f1, onset_f1
-from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features
+from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, MotionMeter, motion_features
 from mfv2a.models.weights import load_network
-from mfv2a.scenes import HELD_OUT_SEED, LABELS, make_scene
+from mfv2a.scenes import HELD_OUT_SEED, LABELS, Scene, make_scene
 from mfv2a.timeline import find_strikes
 
 FIRST = HELD_OUT_SEED + 700_000  # other scenes than those of `mfv2a evaluate`
@@ -47,13 +49,24 @@ def measure_calm(network: nn.Module, count: int) -> None:
         sys.stdout.write(f"height {height}: {(tops >= height).mean():.2f}\n")
 
 
+def filmed(scene: Scene, fps: float) -> NDArray[np.float32]:
+    """Motion [T, 168] of a scene that was filmed at a rate: for each tick the first picture at it or later."""
+    pictures = scene.render(fps, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
+    ticks = np.arange(round(scene.duration_s * MOTION_FPS)) / MOTION_FPS
+    places = np.minimum(np.ceil(ticks * fps - 1e-6).astype(int), len(pictures) - 1)
+    return MotionMeter().measure(pictures[places], places / fps)
+
+
 def main() -> None:
     """Read the words, show each scene to the encoder, print what it saw."""
     parser = argparse.ArgumentParser(description="Measure a sync encoder on held-out scenes.")
     parser.add_argument("weights", type=Path)
     parser.add_argument("--scenes", type=int, default=192)
     parser.add_argument("--view", choices=[*sorted(VIEWS), "calm"], default="drawn")
+    parser.add_argument("--fps", type=float, help="pictures a second of scenes as drawn; 25 if left out")
     words = parser.parse_args()
+    if words.fps and (words.view != "drawn" or words.fps < 4):
+        parser.error("--fps is for scenes as drawn, and 4 or more")
     network, _ = load_network(words.weights, "sync")
     if words.view == "calm":
         measure_calm(network, words.scenes)
@@ -61,10 +74,13 @@ def main() -> None:
     scenes = [make_scene(FIRST + k) for k in range(words.scenes)]
     curves, right = [], 0
     for number, scene in enumerate(scenes):
-        drawn = scene.render(MOTION_FPS, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
-        frames = VIEWS[words.view](drawn, np.random.default_rng(number))
+        if words.fps:
+            motion = filmed(scene, words.fps)
+        else:
+            drawn = scene.render(MOTION_FPS, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
+            motion = motion_features(VIEWS[words.view](drawn, np.random.default_rng(number)))
         with torch.inference_mode():
-            out = network(torch.from_numpy(motion_features(frames))[None])
+            out = network(torch.from_numpy(motion)[None])
         curves.append(out.onset[0].sigmoid().numpy())
         right += LABELS[int(out.label.argmax())] == scene.label
     sys.stdout.write(f"{len(scenes)} scenes, class right for {right / len(scenes):.3f}\n")
