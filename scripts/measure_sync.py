@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from calm import FRAMES, calm_frames
-from places import amid, nearer, small
 from numpy.typing import NDArray
+from places import amid, nearer, small
 from torch import nn
 
 from mfv2a.evaluation.onsets import match_onsets, mean_onset_f1, onset_f1
