@@ -27,6 +27,7 @@ from torch import nn
 
 from mfv2a.evaluation.onsets import match_onsets, mean_onset_f1, onset_f1
 from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, MotionMeter, motion_features
+from mfv2a.media.video import SLOWER
 from mfv2a.models.weights import load_network
 from mfv2a.scenes import HELD_OUT_SEED, LABELS, Scene, make_scene
 from mfv2a.timeline import find_strikes
@@ -50,11 +51,11 @@ def measure_calm(network: nn.Module, count: int) -> None:
 
 
 def filmed(scene: Scene, fps: float) -> NDArray[np.float32]:
-    """Motion [T, 168] of a scene that was filmed at a rate: for each tick the first picture at it or later."""
+    """Motion [T, 168] of a scene that was filmed at a rate of 4 or more, as `media.video.decode_video` hands it on."""
     pictures = scene.render(fps, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
     ticks = np.arange(round(scene.duration_s * MOTION_FPS)) / MOTION_FPS
     places = np.minimum(np.ceil(ticks * fps - 1e-6).astype(int), len(pictures) - 1)
-    return MotionMeter().measure(pictures[places], places / fps)
+    return MotionMeter().measure(pictures[places], places / fps if fps < SLOWER * MOTION_FPS else None)
 
 
 def main() -> None:

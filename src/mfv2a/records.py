@@ -32,7 +32,9 @@ class FrameRequest:
         bilinear: scale by FFmpeg's bilinear filter instead of by area.
         as_shown: what stays for more than 0.09 s is held, as on a screen; else what stays for 0.25 s, since models
             were trained on the coming frame.
-        timed: who takes the frames as they come is given the times of their source frames with them, in seconds [t].
+        timed: who takes the frames as they come is given times with them, in seconds [t]: those of their source frames
+            where the source is slower than the grid, and then what stays for 0.25 s is not held, even if `as_shown`;
+            else those of the grid, which has a picture of its own for each.
     """
 
     fps: float

@@ -94,6 +94,9 @@ def test_who_takes_timed_frames_is_told_when_they_were_filmed(tmp_path: Path, fp
     decode_video(clip, {"x": asked}, on_frames={"x": lambda frames, times: taken.append((frames, times))})
     times = np.concatenate([times for _, times in taken])
     ticks = np.arange(50) / MOTION_FPS
+    if fps > MOTION_FPS:  # each tick has a picture of its own: as it was learned from
+        assert times == pytest.approx(ticks)
+        return
     assert sum(len(frames) for frames, _ in taken) == len(times) == 50
     assert times == pytest.approx(np.minimum(np.ceil(ticks * fps - 1e-6), 2 * fps - 1) / fps, abs=1e-3)
 

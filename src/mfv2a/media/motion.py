@@ -68,10 +68,10 @@ def _between(values: NDArray[np.float32], rank: float) -> np.float32:
 class MotionMeter:
     """Turns gray frames into motion features at 25 a second, chunk by chunk, in constant memory.
 
-    Feature row k compares frame k - 1 with frame k; row 0 is zero. Where the source has another rate, frames are
-    compared as far apart as they were filmed: what moves between two of them counts as much as it would in 1 / 25 s,
-    belongs to the middle of the time between them, and rows lie linearly between such middles. What stays for more than
-    0.25 s stands still until it changes at once. Columns, F = 168:
+    Feature row k compares frame k - 1 with frame k; row 0 is zero. Where it is told when they were filmed, frames are
+    compared as far apart as that: what moves between two of them counts as much as it would in 1 / 25 s, belongs to the
+    middle of the time between them, and rows lie linearly between such middles. What stays for more than 0.25 s stands
+    still until it changes at once. Columns, F = 168:
     16 cells x 8 directions of flow (square root of the mean magnitude, px per frame), 16 cells of absolute
     frame difference, 16 cells of signed difference, then 8 global ones: impact (summed deceleration over 16
     directions), start (summed acceleration), camera motion x and y, mean flow, 95th percentile of flow, mean

@@ -27,6 +27,7 @@ CHUNK_BYTES = 64 << 20  # of pictures handed out whole
 CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
 SHOWN_S = 0.09  # a picture that stays longer is held, where it is wanted as on a screen: at 11 pictures a second
 HELD_S = 0.25  # the same on the grids of public models, whose loaders take the next picture instead
+SLOWER = 0.98  # than a grid: 24 pictures a second on one of 25, and not what comes in time but for rounding
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
 FrameSink = Callable[..., None]
 """Takes frames [t, H, W, 3] or [t, H, W] uint8; of a request that is `timed` their times in seconds [t], too."""
@@ -184,7 +185,8 @@ class Grid:
         self._filled = 0  # rows of the stack in use
         self._next = 0  # index k of the next output frame
         self._sum_s = 0.0  # time of the next output frame, where times are summed
-        self._longest_s = SHOWN_S if request.as_shown else HELD_S
+        self._slow = 0 < info.fps < SLOWER * request.fps
+        self._longest_s = SHOWN_S if request.as_shown and not (request.timed and self._slow) else HELD_S
         self._shown: tuple[Any, float] | None = None  # the source frame before, and its time
 
     def offer(self, frame: Any, time_s: float) -> None:
@@ -235,7 +237,7 @@ class Grid:
                 check_patience()
             self._stack[self._filled] = image
             if self._request.timed:
-                self._times_s.append(time_s)
+                self._times_s.append(time_s if self._slow else self._next / self._request.fps)
             self._filled += 1
             self._next += 1
             if self._sink is not None and self._filled == len(self._stack):
