@@ -49,9 +49,14 @@ def main() -> None:
             spectrogram_png(wave, RATE_HZ, words.spectrograms / f"{path.stem}.png", title=path.stem)
 
 
+def told(error: Mfv2aError) -> str:
+    """An error in one line: which file, what, what to do."""
+    what = f"{error.path}: {error}" if isinstance(error, MediaError) else str(error)
+    return f"{what} - {error.hint}" if error.hint else what
+
+
 if __name__ == "__main__":
     try:
         main()
     except Mfv2aError as error:
-        what = f"{error.path}: {error}" if isinstance(error, MediaError) else str(error)
-        raise SystemExit(f"{what} - {error.hint}" if error.hint else what) from None
+        raise SystemExit(told(error)) from None

@@ -30,11 +30,12 @@ from typing import cast
 
 import numpy as np
 import torch
+from describe_sounds import told
 from measure_codec import interval
 from numpy.typing import NDArray
 
 from mfv2a.encoders.compact import COMPACT, STRIKE_THRESHOLD, CompactEncoders
-from mfv2a.errors import MediaError, Mfv2aError
+from mfv2a.errors import Mfv2aError
 from mfv2a.evaluation.onsets import envelope_correlation, onset_envelope, shifted_correlations
 from mfv2a.jobs.sight import decode_clip
 from mfv2a.loader import load_pipeline
@@ -161,5 +162,4 @@ if __name__ == "__main__":
     try:
         main()
     except Mfv2aError as error:
-        what = f"{error.path}: {error}" if isinstance(error, MediaError) else str(error)
-        raise SystemExit(f"{what} - {error.hint}" if error.hint else what) from None
+        raise SystemExit(told(error)) from None
