@@ -36,7 +36,8 @@ from numpy.typing import NDArray
 
 from mfv2a.encoders.compact import COMPACT, STRIKE_THRESHOLD, CompactEncoders
 from mfv2a.errors import Mfv2aError
-from mfv2a.evaluation.onsets import envelope_correlation, onset_envelope, shifted_correlations
+from mfv2a.evaluation.onsets import onset_envelope
+from mfv2a.evaluation.pairs import compare_envelopes
 from mfv2a.jobs.sight import decode_clip
 from mfv2a.loader import load_pipeline
 from mfv2a.media.audio import read_audio
@@ -57,8 +58,11 @@ Wave = NDArray[np.float32]
 
 
 def above_chance(curve: Curve, true: Curve) -> float:
-    """Pearson's r less its mean over the true envelope turned round in time."""
-    return envelope_correlation(curve, true) - float(shifted_correlations(curve, true).mean())
+    """Pearson's r of a curve and a true envelope that changes, less its mean over that turned round in time."""
+    found = compare_envelopes(curve, true).above_chance
+    if found is None:
+        raise SystemExit("a clip is too short to be measured; leave out what is under 0.4 s")
+    return found
 
 
 def peaks(curve: Curve) -> list[int]:

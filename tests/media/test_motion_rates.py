@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from media_clips import write_video
 from numpy.typing import NDArray
 
+from mfv2a.encoders.compact import CompactEncoders
+from mfv2a.jobs.sight import decode_clip
 from mfv2a.media.motion import MOTION_DIM, MOTION_FPS, MOTION_SIZE_PX, MotionMeter, motion_features
-from mfv2a.media.video import decode_video
+from mfv2a.media.video import decode_video, probe_video
 from mfv2a.records import FrameRequest
 
 SECONDS, STOP_S = 2.0, 1.2
@@ -86,7 +92,15 @@ def test_nothing_moves_after_the_last_picture() -> None:
     assert not MotionMeter().measure(moving(times), times)[11:].any()
 
 
-@pytest.mark.parametrize("fps", [24, 30])
+def test_a_source_as_fast_as_the_grid_has_its_times(tmp_path: Path) -> None:
+    taken: list[NDArray[np.float64]] = []
+    clip = write_video(tmp_path / "a.mp4", 60, fps=30)
+    asked = FrameRequest(fps=MOTION_FPS, size_px=16, gray=True, timed=True)
+    decode_video(clip, {"x": asked}, on_frames={"x": lambda _, times: taken.append(times)})
+    assert np.concatenate(taken) == pytest.approx(np.arange(50) / MOTION_FPS)
+
+
+@pytest.mark.parametrize("fps", [8, 24])
 def test_who_takes_timed_frames_is_told_when_they_were_filmed(tmp_path: Path, fps: int) -> None:
     taken: list[tuple[Frames, NDArray[np.float64]]] = []
     clip = write_video(tmp_path / "a.mp4", 2 * fps, fps=fps)
@@ -94,9 +108,6 @@ def test_who_takes_timed_frames_is_told_when_they_were_filmed(tmp_path: Path, fp
     decode_video(clip, {"x": asked}, on_frames={"x": lambda frames, times: taken.append((frames, times))})
     times = np.concatenate([times for _, times in taken])
     ticks = np.arange(50) / MOTION_FPS
-    if fps > MOTION_FPS:  # each tick has a picture of its own: as it was learned from
-        assert times == pytest.approx(ticks)
-        return
     assert sum(len(frames) for frames, _ in taken) == len(times) == 50
     assert times == pytest.approx(np.minimum(np.ceil(ticks * fps - 1e-6), 2 * fps - 1) / fps, abs=1e-3)
 
@@ -107,3 +118,24 @@ def test_a_held_picture_keeps_its_own_time(tmp_path: Path) -> None:
     asked = FrameRequest(fps=MOTION_FPS, size_px=16, gray=True, timed=True)
     decode_video(clip, {"x": asked}, on_frames={"x": lambda _, times: taken.append(times)})
     assert np.concatenate(taken)[:17] == pytest.approx([0.0, *[0.04] * 14, 0.6, 0.64], abs=1e-3)
+
+
+@pytest.mark.parametrize("fps", [8, 12, 16])
+def test_the_embedded_model_sees_a_slow_file_move_on(tmp_path: Path, fps: int) -> None:
+    """Not stop and go: as it is asked for, decoded and handed on by `mfv2a dub`."""
+    path = tmp_path / "slow.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "12"})
+        stream.width = stream.height = MOTION_SIZE_PX
+        stream.codec_context.time_base = Fraction(1, fps)
+        for picture in moving(np.arange(round(SECONDS * fps)) / fps):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="gray")))
+        container.mux(stream.encode(None))
+    model: Any = SimpleNamespace(
+        frame_requests={"motion": CompactEncoders.frame_requests["motion"]}, shrinkers=CompactEncoders.shrinkers
+    )
+    motion = decode_clip(probe_video(path), model).motion
+    assert motion is not None
+    assert len(motion) == round(SECONDS * MOTION_FPS)
+    flow = motion[FALLING, FLOW]
+    assert flow.min() > 0.7 * flow.max()

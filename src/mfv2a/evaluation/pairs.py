@@ -70,7 +70,11 @@ def envelope_agreement(generated: Floats, reference: Floats, sample_rate_hz: int
         reference: mono [S].
         sample_rate_hz: of both.
     """
-    ours, theirs = (onset_envelope(wave, sample_rate_hz, ENVELOPE_FPS) for wave in (generated, reference))
+    return compare_envelopes(*(onset_envelope(wave, sample_rate_hz, ENVELOPE_FPS) for wave in (generated, reference)))
+
+
+def compare_envelopes(ours: Floats, theirs: Floats) -> EnvelopeMatch:
+    """`envelope_agreement` of envelopes [T], or of any curve with an envelope."""
     if float(np.ptp(theirs)) <= 0:
         return EnvelopeMatch()
     correlation, null = envelope_correlation(ours, theirs), shifted_correlations(ours, theirs)

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mfv2a.media.times import HELD_S
+
 MOTION_FPS = 25.0
-HELD_S = 0.25  # a picture that stays longer stands still
 CLOCK_SLACK_S = 1.5e-3  # containers round times to a millisecond
 MOTION_SIZE_PX = 112
 GRID = 4
@@ -116,7 +117,7 @@ class MotionMeter:
             alike = held or abs(apart_s - 1 / MOTION_FPS) < CLOCK_SLACK_S
             row = self._compare(before, frame, 1.0 if alike else 1 / MOTION_FPS / apart_s)
             middle_s = tick_s if held else (before_s + time_s + 1 / MOTION_FPS) / 2
-            self._earlier, self._later = (self._earlier if held else self._later), (middle_s, row)
+            self._earlier, self._later = self._later, (middle_s, row)
             self._last = np.ascontiguousarray(frame), time_s
         elif time_s < tick_s - CLOCK_SLACK_S:
             return np.zeros(MOTION_DIM, np.float32)  # the picture stands

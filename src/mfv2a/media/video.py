@@ -19,14 +19,13 @@ from mfv2a.media.hdr import tone_table
 from mfv2a.media.patience import check_patience
 from mfv2a.media.probe import CUT_HINT, open_media, probe_video
 from mfv2a.media.scaling import Scaler
-from mfv2a.media.times import FrameClock, slack_seconds
+from mfv2a.media.times import HELD_S, FrameClock, slack_seconds
 from mfv2a.records import Clip, FrameRequest, VideoInfo
 
 CHUNK_FRAMES = 64
 CHUNK_BYTES = 64 << 20  # of pictures handed out whole
 CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
-SHOWN_S = 0.09  # a picture that stays longer is held, where it is wanted as on a screen: at 11 pictures a second
-HELD_S = 0.25  # the same on the grids of public models, whose loaders take the next picture instead
+SHOWN_S = 0.09  # held already at 11 pictures a second, where pictures are wanted as on a screen; else from HELD_S on
 SLOWER = 0.98  # than a grid: 24 pictures a second on one of 25, and not what comes in time but for rounding
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
 FrameSink = Callable[..., None]
@@ -55,7 +54,7 @@ def decode_video(
     Output frame k of a request is the first source frame shown at or after k / fps, counted from the first
     picture frame; but a source frame that is held, for longer than 0.25 s (0.09 s if `as_shown`), stays until the
     next one comes, as on a screen. The last source frame fills the end. Frames are upright (the file's
-    display matrix is applied). Requests that are `summed` or `whole` differ as `FrameRequest` says.
+    display matrix is applied). Requests that are `summed`, `whole` or `timed` differ as `FrameRequest` says.
 
     Args:
         path: the video.
