@@ -2,8 +2,9 @@
 
     python scripts/calm.py --first-seed 0 --clips 2048 --out data/calm     # goes on with what is missing
 
-A file for every 64 clips with their motion. No event is drawn in them: a sync encoder that was shown only events, and
-scenes that are still but for them, takes any small motion for one.
+A file for every 64 clips with their motion; of a third of them only every second or third picture is taken. No event
+is drawn in them: a sync encoder that was shown only events, and scenes that are still but for them, takes any small
+motion for one.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, motion_features, use_one_thread
+from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, MotionMeter, use_one_thread
 from mfv2a.scenes.textures import NAMES, SIDE_PX, texture_bank
 
 SHARD, FRAMES = 64, 200
+SLOW_SHARE = 1 / 3
 SIDE = MOTION_SIZE_PX
 MOST_PATCHES, MOST_CUTS = 4, 3
 CUT_SHARE, BARE_SHARE, GLITTER_SHARE, CODED_SHARE, HELD_SHARE = 0.25, 0.12, 0.25, 0.5, 0.3
@@ -230,8 +232,14 @@ def read_calm(folder: Path) -> NDArray[np.float16]:
 
 def draw(seeds: range) -> dict[str, NDArray[np.float16]]:
     """The motion of clips."""
-    clips = (np.stack(list(calm_frames(np.random.default_rng(seed), FRAMES))) for seed in seeds)
-    return {"motion": np.stack([motion_features(clip).astype(np.float16) for clip in clips])}
+    motion = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        clip = np.stack(list(calm_frames(rng, FRAMES)))
+        every = int(rng.integers(2, 4)) if rng.random() < SLOW_SHARE else 1
+        times_s = np.arange(0, FRAMES, every) / MOTION_FPS
+        motion.append(MotionMeter().measure(clip[::every], times_s, FRAMES).astype(np.float16))
+    return {"motion": np.stack(motion)}
 
 
 def draw_files(about: str, what: str, shard: int, draw: Callable[[range], Mapping[str, NDArray[Any]]]) -> None:

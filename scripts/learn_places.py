@@ -1,13 +1,13 @@
-r"""Teach a sync encoder that it does not matter where in the picture something happens, nor how large it is.
+r"""Teach a sync encoder that it does not matter where something happens, how large it is, and how it is filmed.
 
     python scripts/learn_places.py src/mfv2a/assets/embedded/sync.safetensors --views data/places --calm data/calm \
         --minutes 40 --out runs/places
 
-Of a view of a scene from elsewhere (`scripts/places.py`) the student is to give the features that the teacher, the
-weights as they are, gives of the scene as it was drawn; of the drawn and of the nearer view those that the teacher
-gives of them. What a generator learned to read from the teacher thus stays readable. The heads stay as they are; onsets
-and classes are learned through them, too. In a clip in which nothing strikes (`scripts/calm.py`) it is to see nothing
-strike, and to give what the teacher gives where that saw nothing, either.
+Of a view of a scene from elsewhere or at another rate (`scripts/places.py`) the student is to give the features that
+the teacher, the weights as they are, gives of the scene as it was drawn; of the drawn and of the nearer view those that
+the teacher gives of them. What a generator learned to read from the teacher thus stays readable. The heads stay as they
+are; onsets and classes are learned through them, too. In a clip in which nothing strikes (`scripts/calm.py`) it is to
+see nothing strike, and to give what the teacher gives where that saw nothing, either.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mfv2a.models.compact import SyncEncoder, SyncOutput
 from mfv2a.models.weights import load_network, save_network
 from mfv2a.training.ema import EMA
 
-VIEW_SHARES = (0.3, 0.275, 0.275, 0.15)
+VIEW_SHARES = (0.22, 0.16, 0.16, 0.08, 0.22, 0.16)
 DRAWN, NEAR = 0, 3
 CALM_SHARE, CALM_WEIGHT, SEEN_CALM = 0.25, 2.0, 0.4
 GAIN, LOST, NOISE = 0.25, 0.03, 0.02

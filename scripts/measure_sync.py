@@ -9,25 +9,31 @@ several thresholds (mean over scenes with events, and pooled), the share of clas
 heights in how many scenes with events, and without any, the onset curve gets so high: what `SURE_STRIKE` of
 `mfv2a.encoders.compact` is chosen by. With `--view calm` pictures in which nothing strikes take the place of scenes
 (`scripts/calm.py`, others than those that were learned), and the heights alone are told. With `--fps 16` scenes as
-drawn are filmed at so many pictures a second and measured as `mfv2a dub` does; else they have 25.
+drawn are filmed at so many pictures a second and measured as `mfv2a dub` does; else they have 25. With `--shown 30`
+as well each of those is shown again until the next one comes, in a file of so many; with `--coded 26` it is a file,
+H.264 of that quality (FFmpeg's crf), 384x216, through the decoder.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from calm import FRAMES, calm_frames
 from numpy.typing import NDArray
-from places import amid, nearer, small
+from places import amid, filmed, nearer, small
 from torch import nn
 
+from mfv2a.encoders.compact import CompactEncoders
 from mfv2a.evaluation.onsets import match_onsets, mean_onset_f1, onset_f1
+from mfv2a.media.ffmpeg import find_ffmpeg
 from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, MotionMeter, motion_features
-from mfv2a.media.video import SLOWER
+from mfv2a.media.video import decode_video
 from mfv2a.models.weights import load_network
 from mfv2a.scenes import HELD_OUT_SEED, LABELS, Scene, make_scene
 from mfv2a.timeline import find_strikes
@@ -36,6 +42,7 @@ FIRST = HELD_OUT_SEED + 700_000  # other scenes than those of `mfv2a evaluate`
 THRESHOLDS = (0.3, 0.35, 0.4, 0.5)
 HEIGHTS = (0.65, 0.72, 0.8)
 FIRST_CALM = 1_000_000
+WIDTH_PX, HEIGHT_PX = 384, 216
 VIEWS = {"drawn": lambda frames, rng: frames, "small": small, "amid": amid, "nearer": nearer}
 
 
@@ -50,12 +57,19 @@ def measure_calm(network: nn.Module, count: int) -> None:
         sys.stdout.write(f"height {height}: {(tops >= height).mean():.2f}\n")
 
 
-def filmed(scene: Scene, fps: float) -> NDArray[np.float32]:
-    """Motion [T, 168] of a scene that was filmed at a rate of 4 or more, as `media.video.decode_video` hands it on."""
-    pictures = scene.render(fps, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
-    ticks = np.arange(round(scene.duration_s * MOTION_FPS)) / MOTION_FPS
-    places = np.minimum(np.ceil(ticks * fps - 1e-6).astype(int), len(pictures) - 1)
-    return MotionMeter().measure(pictures[places], places / fps if fps < SLOWER * MOTION_FPS else None)
+def coded(scene: Scene, fps: float, shown: float | None, crf: int) -> NDArray[np.float32]:
+    """Motion [T, 168] of a scene in a file of its own, as `mfv2a dub` measures it."""
+    meter, parts = MotionMeter(), []
+    pictures = scene.render(fps, WIDTH_PX, HEIGHT_PX)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scene.mp4"
+        line = [find_ffmpeg(), "-nostdin", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+        line += ["-s", f"{WIDTH_PX}x{HEIGHT_PX}", "-r", str(fps), "-i", "-", "-vf", f"fps={shown or fps}"]
+        line += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-crf", str(crf), str(path)]
+        subprocess.run(line, input=pictures.tobytes(), check=True)
+        asked = {"motion": CompactEncoders.frame_requests["motion"]}
+        decode_video(path, asked, on_frames={"motion": lambda *frames: parts.append(meter.measure(*frames))})
+    return np.concatenate(parts)
 
 
 def main() -> None:
@@ -65,9 +79,13 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=192)
     parser.add_argument("--view", choices=[*sorted(VIEWS), "calm"], default="drawn")
     parser.add_argument("--fps", type=float, help="pictures a second of scenes as drawn; 25 if left out")
+    parser.add_argument("--shown", type=float, help="pictures a second of a file in which each of those is repeated")
+    parser.add_argument("--coded", type=int, metavar="CRF", help="quality of the file that the scene is put into")
     words = parser.parse_args()
     if words.fps and (words.view != "drawn" or words.fps < 4):
         parser.error("--fps is for scenes as drawn, and 4 or more")
+    if not words.fps and (words.shown or words.coded is not None):
+        parser.error("--shown and --coded are for scenes filmed at --fps")
     network, _ = load_network(words.weights, "sync")
     if words.view == "calm":
         measure_calm(network, words.scenes)
@@ -75,8 +93,10 @@ def main() -> None:
     scenes = [make_scene(FIRST + k) for k in range(words.scenes)]
     curves, right = [], 0
     for number, scene in enumerate(scenes):
-        if words.fps:
-            motion = filmed(scene, words.fps)
+        if words.coded is not None:
+            motion = coded(scene, words.fps, words.shown, words.coded)
+        elif words.fps:
+            motion = filmed(scene, words.fps, words.shown)
         else:
             drawn = scene.render(MOTION_FPS, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
             motion = motion_features(VIEWS[words.view](drawn, np.random.default_rng(number)))

@@ -32,9 +32,8 @@ class FrameRequest:
         bilinear: scale by FFmpeg's bilinear filter instead of by area.
         as_shown: what stays for more than 0.09 s is held, as on a screen; else what stays for 0.25 s, since models
             were trained on the coming frame.
-        timed: who takes the frames as they come is given times with them, in seconds [t]: those of their source frames
-            where the source is slower than the grid, and then a picture is held only if it stays for more than 0.25 s,
-            `as_shown` or not; else those of the grid, which has a picture of its own for each.
+        timed: who takes the frames as they come is given the source frames themselves, each once, with their times,
+            instead of one for each tick; `media.grids.TimedGrid` says which.
     """
 
     fps: float

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from media_clips import picture_index, write_video
 
-from mfv2a.media.video import _scaled_size, decode_video
+from mfv2a.media.grids import _scaled_size
+from mfv2a.media.video import decode_video
 from mfv2a.records import FrameRequest
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from media_clips import write_video
@@ -41,83 +42,127 @@ def moving(times_s: Sequence[float] | NDArray[np.float64]) -> Frames:
 
 
 def filmed(fps: float) -> tuple[Frames, NDArray[np.float64]]:
-    """Pictures of a film for each 1 / 25 s, the first at that tick or later, and the times they are of."""
-    ticks = np.arange(round(SECONDS * MOTION_FPS)) / MOTION_FPS
-    times = np.minimum(np.ceil(ticks * fps - 1e-6), round(SECONDS * fps) - 1) / fps
+    """Pictures of a film, and the times they are of."""
+    times = np.arange(round(SECONDS * fps)) / fps
     return moving(times), times
 
 
-def test_a_film_of_twenty_five_pictures_a_second_is_measured_as_before() -> None:
+def measured(frames: Frames, times_s: NDArray[np.float64]) -> NDArray[np.float32]:
+    return MotionMeter().measure(frames, times_s, round(SECONDS * MOTION_FPS))
+
+
+def taken(clip: Path, asked: FrameRequest) -> tuple[Frames, NDArray[np.float64], list[int]]:
+    """What a timed request is given: frames, times, and how many frames its grid has."""
+    frames, times, counts = [], [], []
+
+    def take(some: Frames, times_s: NDArray[np.float64], *count: int) -> None:
+        frames.append(some)
+        times.append(times_s)
+        counts.extend(count)
+
+    decode_video(clip, {"x": asked}, on_frames={"x": take})
+    return np.concatenate(frames), np.concatenate(times), counts
+
+
+ASKED = FrameRequest(fps=MOTION_FPS, size_px=16, gray=True, as_shown=True, timed=True)
+RATES = [8, 12, 16, 24, 30000 / 1001, 30, 50, 60]
+
+
+def test_a_film_of_twenty_five_pictures_a_second_compares_each_with_the_next() -> None:
     frames, times = filmed(25)
-    assert np.array_equal(MotionMeter().measure(frames, times), motion_features(frames))
-    rounded = np.round(times, 3) + 0.0004
-    assert np.array_equal(MotionMeter().measure(frames, rounded), motion_features(frames))
+    found = motion_features(frames)
+    assert len(found) == len(frames)
+    assert np.array_equal(measured(frames, times), found)
+    assert np.array_equal(measured(frames, np.round(times, 3) + 0.0004), found)
+    alone = [MotionMeter().measure(frames[k : k + 2], count=2)[1] for k in range(len(frames) - 1)]
+    away_from_impact = np.r_[: MOTION_DIM - 8, MOTION_DIM - 6 : MOTION_DIM]
+    assert np.array_equal(found[1:, away_from_impact], np.stack(alone)[:, away_from_impact])
 
 
-@pytest.mark.parametrize("fps", [8, 12, 16, 24, 30000 / 1001, 30, 60])
+@pytest.mark.parametrize("fps", RATES)
 def test_what_moves_at_a_pace_has_that_pace_at_any_rate(fps: float) -> None:
     """Neither repeated pictures nor those left out make it stop and go."""
-    true, found = motion_features(filmed(25)[0])[FALLING], MotionMeter().measure(*filmed(fps))[FALLING]
+    true, found = motion_features(filmed(25)[0])[FALLING], measured(*filmed(fps))[FALLING]
     for column in (FLOW, CHANGE):
         assert found[:, column].mean() == pytest.approx(true[:, column].mean(), rel=0.08)
         assert found[:, column].std() < 0.04
     assert found[:, IMPACT].max() < 1.4 * true[:, IMPACT].max()
 
 
-@pytest.mark.parametrize("fps", [8, 12, 16, 24, 30000 / 1001, 30, 60])
+@pytest.mark.parametrize("fps", RATES)
 def test_a_stop_is_seen_when_it_is_and_not_at_the_next_picture(fps: float) -> None:
-    found = MotionMeter().measure(*filmed(fps))[5:-5]
+    found = measured(*filmed(fps))[5:-5]
     edge = np.flatnonzero(found[:, FLOW] > 0.5 * found[:, FLOW].max())[-1] + 5
     assert abs((edge + 0.5) / MOTION_FPS - STOP_S) <= 0.02 + 0.5 / fps
 
 
-def test_rows_are_the_same_in_chunks() -> None:
-    frames, times = filmed(24)
-    meter, whole = MotionMeter(), MotionMeter().measure(frames, times)
+def test_a_tick_between_pictures_takes_of_each_as_long_as_it_lasts() -> None:
+    """Of 20 pictures a second the second tick lies three parts in the motion after the second picture."""
+    rng = np.random.default_rng(0)
+    surface = cv2.GaussianBlur(rng.integers(0, 255, (160, 160)).astype(np.uint8), (0, 0), 3)
+    frames = np.stack([surface[:112, shift : shift + 112] for shift in (0, 3, 3 + 9, 3 + 9)])
+    found = MotionMeter().measure(frames, np.array([0.0, 0.05, 0.1, 0.15]), 4)
+    pairs = MotionMeter().measure(frames, np.array([0.0, 0.04, 0.08, 0.12]), 4)
+    slower = np.float32(0.8)
+    assert found[1, CHANGE] ** 2 == pytest.approx(slower * pairs[1, CHANGE] ** 2, rel=1e-4)
+    first, second = np.sqrt(slower) * pairs[1, CHANGE], np.sqrt(slower) * pairs[2, CHANGE]
+    assert found[2, CHANGE] == pytest.approx(0.25 * first + 0.75 * second, rel=1e-4)
+
+
+@pytest.mark.parametrize("fps", [24, 30])
+def test_rows_are_the_same_in_chunks(fps: int) -> None:
+    frames, times = filmed(fps)
+    meter, whole = MotionMeter(), measured(frames, times)
     parts = [meter.measure(frames[k : k + 7], times[k : k + 7]) for k in range(0, len(frames), 7)]
-    assert np.array_equal(np.concatenate(parts), whole)
+    rest = meter.measure(frames[:0], times[:0], len(whole))
+    assert np.array_equal(np.concatenate([*parts, rest]), whole)
+    assert sum(map(len, parts)) > 0.6 * len(whole)
 
 
 def test_a_picture_that_stands_for_long_changes_at_once() -> None:
     """As a slide does: no motion before the change, all of it then, none after."""
-    slides, count = moving([0.0, 1.0]), 30
-    frames = np.stack([slides[0]] * 10 + [slides[1]] * (count - 10))
-    found = MotionMeter().measure(frames, np.array([0.0] * 10 + [0.4] * (count - 10)))
-    assert np.array_equal(found, motion_features(frames))
+    slides = moving([0.0, 1.0])
+    found = MotionMeter().measure(slides, np.array([0.0, 0.4]), 30)
+    assert found.shape == (30, MOTION_DIM)
     assert np.flatnonzero(found.any(1)).tolist() == [10]
+    assert np.array_equal(found[10], motion_features(slides)[1])
 
 
 def test_nothing_moves_after_the_last_picture() -> None:
-    times = np.minimum(np.arange(20) / MOTION_FPS, 10 / MOTION_FPS)
-    assert not MotionMeter().measure(moving(times), times)[11:].any()
+    found = MotionMeter().measure(moving(np.arange(11) / MOTION_FPS), count=20)
+    assert found[10].any()
+    assert not found[11:].any()
 
 
-def test_a_source_as_fast_as_the_grid_has_its_times(tmp_path: Path) -> None:
-    taken: list[NDArray[np.float64]] = []
-    clip = write_video(tmp_path / "a.mp4", 60, fps=30)
-    asked = FrameRequest(fps=MOTION_FPS, size_px=16, gray=True, timed=True)
-    decode_video(clip, {"x": asked}, on_frames={"x": lambda _, times: taken.append(times)})
-    assert np.concatenate(taken) == pytest.approx(np.arange(50) / MOTION_FPS)
+def test_a_slide_that_comes_between_ticks_changes_at_the_next_and_what_moves_on_is_added() -> None:
+    frames = moving([0.0, 0.5, 0.54, 0.58])
+    found = MotionMeter().measure(frames, np.array([0.0, 0.51, 0.55, 0.59]), 30)
+    assert np.flatnonzero(found.any(1)).tolist() == [13, 14, 15]
+    later = MotionMeter().measure(frames[1:], np.array([0.0, 0.04, 0.08]), 3)
+    assert found[14, CHANGE] == pytest.approx(later[1:, CHANGE].mean(), rel=0.1)
 
 
-@pytest.mark.parametrize("fps", [8, 24])
-def test_who_takes_timed_frames_is_told_when_they_were_filmed(tmp_path: Path, fps: int) -> None:
-    taken: list[tuple[Frames, NDArray[np.float64]]] = []
+@pytest.mark.parametrize(("fps", "every"), [(8, 1), (24, 1), (25, 1), (30, 1), (48, 2), (50, 2), (60, 2), (120, 3)])
+def test_who_takes_timed_frames_gets_those_that_were_filmed(tmp_path: Path, fps: int, every: int) -> None:
     clip = write_video(tmp_path / "a.mp4", 2 * fps, fps=fps)
-    asked = FrameRequest(fps=MOTION_FPS, size_px=16, gray=True, timed=True)
-    decode_video(clip, {"x": asked}, on_frames={"x": lambda frames, times: taken.append((frames, times))})
-    times = np.concatenate([times for _, times in taken])
-    ticks = np.arange(50) / MOTION_FPS
-    assert sum(len(frames) for frames, _ in taken) == len(times) == 50
-    assert times == pytest.approx(np.minimum(np.ceil(ticks * fps - 1e-6), 2 * fps - 1) / fps, abs=1e-3)
+    frames, times, counts = taken(clip, ASKED)
+    last = 49 / MOTION_FPS
+    due = np.arange(0, 2 * fps, every) / fps
+    assert times == pytest.approx(due[: np.searchsorted(due, last - 1e-6) + 1], abs=1e-3)
+    assert len(frames) == len(times)
+    assert counts == [50]
 
 
-def test_a_held_picture_keeps_its_own_time(tmp_path: Path) -> None:
-    taken: list[NDArray[np.float64]] = []
+def test_a_held_picture_is_given_once_with_its_own_time(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "a.mkv", [0.0, 0.04, 0.6, 0.64])
-    asked = FrameRequest(fps=MOTION_FPS, size_px=16, gray=True, timed=True)
-    decode_video(clip, {"x": asked}, on_frames={"x": lambda _, times: taken.append(times)})
-    assert np.concatenate(taken)[:17] == pytest.approx([0.0, *[0.04] * 14, 0.6, 0.64], abs=1e-3)
+    _, times, counts = taken(clip, ASKED)
+    assert times == pytest.approx([0.0, 0.04, 0.6, 0.64], abs=1e-3)
+    assert counts == [round(probe_video(clip).duration_s * MOTION_FPS)]
+
+
+def test_a_timed_request_that_nobody_takes_is_kept_by_its_ticks(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4", 60, fps=30)
+    assert decode_video(clip, {"x": ASKED}).frames["x"].shape == (50, 16, 16)
 
 
 @pytest.mark.parametrize("fps", [8, 12, 16])

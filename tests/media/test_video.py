@@ -13,8 +13,9 @@ from media_clips import DATA, level, picture_index, run_bundled, write_video
 
 from golden.parity import ROOT
 from mfv2a.errors import MediaError
-from mfv2a.media import video
-from mfv2a.media.video import decode_video, frame_count, probe_video
+from mfv2a.media import grids, video
+from mfv2a.media.grids import frame_count
+from mfv2a.media.video import decode_video, probe_video
 from mfv2a.records import FrameRequest
 
 SMALL = 16
@@ -109,11 +110,11 @@ def test_all_requests_are_served_by_one_decode(tmp_path: Path, monkeypatch: pyte
 
 
 def test_frames_nobody_asked_for_are_not_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mfv2a.media import video
+    from mfv2a.media import grids
 
     converted: list[float] = []
-    real = video.Grid._convert
-    monkeypatch.setattr(video.Grid, "_convert", lambda self, frame: converted.append(frame.time) or real(self, frame))
+    real = grids.Grid._convert
+    monkeypatch.setattr(grids.Grid, "_convert", lambda self, frame: converted.append(frame.time) or real(self, frame))
     decode_video(write_video(tmp_path / "a.mp4", 50), {"x": request(2)})
     assert converted == pytest.approx([0.0, 0.52, 1.0, 1.52])
 
@@ -273,7 +274,7 @@ def chosen_frames(
     path: Path, monkeypatch: pytest.MonkeyPatch, times_s: Sequence[float], fps: float, count: int
 ) -> list[int]:
     """The numbers of the source frames that a grid of summed times takes for its first `count` frames."""
-    grid = video.Grid(request(fps, summed=True), probe_video(write_video(path, 3)), None)
+    grid = grids.Grid(request(fps, summed=True), probe_video(write_video(path, 3)), None)
     grid._total, grid._stack = count, np.zeros((count, SMALL, SMALL), np.int64)
     monkeypatch.setattr(grid, "_convert", lambda number: number)
     for number, time_s in enumerate(times_s):
@@ -312,7 +313,7 @@ def test_whole_pictures_are_handed_out_upright_at_their_own_size(
         wanted = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
     asked = {"x": FrameRequest(fps=25, size_px=SMALL, whole=True)}
     assert np.array_equal(decode_video(path, asked).frames["x"], wanted)
-    monkeypatch.setattr(video, "CHUNK_BYTES", 2 * wanted[0].nbytes)
+    monkeypatch.setattr(grids, "CHUNK_BYTES", 2 * wanted[0].nbytes)
     parts: list[np.ndarray] = []
     clip = decode_video(path, asked, on_frames={"x": parts.append})
     assert clip.frames == {}

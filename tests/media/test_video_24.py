@@ -19,7 +19,7 @@ from media_clips import write_video
 
 from golden.fill import pick
 from golden.parity import ROOT, case
-from mfv2a.media import video
+from mfv2a.media import grids
 from mfv2a.media.video import probe_video
 from mfv2a.records import FrameRequest
 
@@ -45,7 +45,7 @@ def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chosen:
 
     def choose(name: str, count: int) -> list[int]:
         asked = FrameRequest(fps=FPS, size_px=1, gray=True, bilinear=True)
-        grid = video.Grid(asked, probe_video(write_video(tmp_path / "a.mp4", 3)), None)
+        grid = grids.Grid(asked, probe_video(write_video(tmp_path / "a.mp4", 3)), None)
         grid._total, grid._stack = count, np.zeros((count, 1, 1), np.int64)
         monkeypatch.setattr(grid, "_convert", lambda number: number)
         for number in range(CASES[name]["n"]):
@@ -110,7 +110,7 @@ def test_bilinear_squeezing_gives_the_pixels_of_the_reference(
     info = probe_video(write_video(tmp_path / "a.mp4", 3))
     errors = {}
     for bilinear in (True, False):
-        grid = video.Grid(FrameRequest(fps=FPS, size_px=224, bilinear=bilinear), info, None)
+        grid = grids.Grid(FrameRequest(fps=FPS, size_px=224, bilinear=bilinear), info, None)
         found = grid._convert(picture)[None]
         assert list(found.shape) == facts["shape"]
         errors[bilinear] = np.abs(pick(found, rule).astype(int) - golden.astype(int))

@@ -75,6 +75,17 @@ def test_what_wanders_has_no_beat_and_keeps_within_its_frequencies(script):
     assert power[(hz > 1) & (hz < 5)].sum() > 0.8 * power.sum()
 
 
+def test_a_scene_at_another_rate_moves_as_much_and_no_longer(script):
+    filmed = script("places").filmed
+    scene = make_scene(5)
+    true = motion_features(scene.render(25, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True))
+    assert true[:, :128].sum() > 100
+    for seen in (filmed(scene, 12), filmed(scene, 12, 24), filmed(scene, 12, 30, 0.3), filmed(scene, 60)):
+        assert seen.shape == true.shape
+        assert 0.6 < seen[:, :128].sum() / true[:, :128].sum() < 1.6
+    assert np.array_equal(filmed(scene, 25), true)
+
+
 def test_a_nearer_view_is_as_large_and_moves_faster(script):
     places = script("places")
     frames = moving_square()
@@ -93,7 +104,7 @@ def test_views_are_drawn_once_and_a_file_that_is_missing_again(script, tmp_path,
     views = places.read_views(out)
     scene = make_scene(5)
     frames = round(scene.duration_s * 25)
-    assert views.motion.shape == (2, 4, frames, MOTION_DIM)
+    assert views.motion.shape == (2, 6, frames, MOTION_DIM)
     assert LABELS[views.label[0]] == scene.label
     for event in scene.events:
         assert views.onset[0, round(event.time_s * 25)] > 0.7
@@ -107,12 +118,12 @@ def test_views_are_drawn_once_and_a_file_that_is_missing_again(script, tmp_path,
 def made_up_views(places):
     """Motion whose first columns strike; the small views of it have it in other columns, and weaker."""
     rng = np.random.default_rng(0)
-    motion = rng.normal(0, 0.02, (6, 4, 40, MOTION_DIM)).astype(np.float32)
+    motion = rng.normal(0, 0.02, (6, 6, 40, MOTION_DIM)).astype(np.float32)
     onset = np.zeros((6, 40), np.float16)
     for scene in range(6):
         frame = 6 + 5 * scene
         onset[scene, frame] = 1
-        for view, (first, size) in enumerate(((0, 1.0), (40, 0.5), (80, 0.4), (0, 1.3))):
+        for view, (first, size) in enumerate(((0, 1.0), (40, 0.5), (80, 0.4), (0, 1.3), (0, 0.5), (0, 0.9))):
             motion[scene, view, frame, first : first + 20] += size
     return places.Views(motion.astype(np.float16), onset, np.arange(6))
 

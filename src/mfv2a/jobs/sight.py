@@ -128,8 +128,8 @@ def frame_sinks(pipeline: Pipeline, take: Callable[[str, NDArray[Any]], None]) -
     shrinks: Mapping[str, Callable[..., NDArray[Any]]]
     shrinks = {**pipeline.shrinkers, "motion": MotionMeter().measure}
 
-    def hand_on(name: str, frames: NDArray[np.uint8], *times_s: NDArray[np.float64]) -> None:
-        take(name, shrinks[name](frames, *times_s) if name in shrinks else frames)
+    def hand_on(name: str, frames: NDArray[np.uint8], *timed: Any) -> None:
+        take(name, shrinks[name](frames, *timed) if name in shrinks else frames)
 
     return {name: partial(hand_on, name) for name in pipeline.frame_requests}
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from mfv2a.errors import ConfigError
+from mfv2a.media.grids import AnyGrid, FrameSink, make_grid
 from mfv2a.media.scaling import Scaler
-from mfv2a.media.video import FrameSink, Grid, timed_frames
+from mfv2a.media.video import timed_frames
 from mfv2a.records import FrameRequest, VideoInfo
 
 MIN_SHOT_S = 1.0
@@ -122,13 +123,13 @@ def decode_shots(
     end(info.duration_s)
 
 
-def _grids(info: VideoInfo, requests: Mapping[str, FrameRequest], begin: Shots, start_s: float) -> dict[str, Grid]:
+def _grids(info: VideoInfo, requests: Mapping[str, FrameRequest], begin: Shots, start_s: float) -> dict[str, AnyGrid]:
     """Grids of a shot that may last to the end of the video."""
     sinks, rest = begin(start_s), replace(info, duration_s=info.duration_s - start_s)
-    return {name: Grid(request, rest, sinks[name]) for name, request in requests.items()}
+    return {name: make_grid(request, rest, sinks[name]) for name, request in requests.items()}
 
 
-def _finish(grids: Mapping[str, Grid], last: Any, duration_s: float) -> None:
+def _finish(grids: Mapping[str, AnyGrid], last: Any, duration_s: float) -> None:
     for grid in grids.values():
         grid.shorten(duration_s)
         grid.finish(last)

@@ -10,14 +10,18 @@ after Davis and Agrawala, "Visual Rhythm and Beat", ACM TOG 2018.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mfv2a.media.cadence import Cadence
 from mfv2a.media.times import HELD_S
 
 MOTION_FPS = 25.0
 CLOCK_SLACK_S = 1.5e-3  # containers round times to a millisecond
+_NEAR = 1e-6  # of a tick
 MOTION_SIZE_PX = 112
 GRID = 4
 DIRECTIONS = 8
@@ -69,10 +73,10 @@ def _between(values: NDArray[np.float32], rank: float) -> np.float32:
 class MotionMeter:
     """Turns gray frames into motion features at 25 a second, chunk by chunk, in constant memory.
 
-    Feature row k compares frame k - 1 with frame k; row 0 is zero. Where it is told when they were filmed, frames are
-    compared as far apart as that: what moves between two of them counts as much as it would in 1 / 25 s, belongs to the
-    middle of the time between them, and rows lie linearly between such middles. What stays for more than 0.25 s stands
-    still until it changes at once. Columns, F = 168:
+    Feature row k is what moved in the 1 / 25 s before k / 25 s, in the mean; row 0 is zero. Of 25 frames a second that
+    is frame k compared with frame k - 1. Of others, what moves between two frames moves at one pace from the time of
+    the first to that of the second, and counts as much as it would in 1 / 25 s. What stays for more than 0.25 s stands
+    still until it changes at once. Frames that repeat the one before are left out (`media.cadence`). Columns, F = 168:
     16 cells x 8 directions of flow (square root of the mean magnitude, px per frame), 16 cells of absolute
     frame difference, 16 cells of signed difference, then 8 global ones: impact (summed deceleration over 16
     directions), start (summed acceleration), camera motion x and y, mean flow, 95th percentile of flow, mean
@@ -81,60 +85,75 @@ class MotionMeter:
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._last: tuple[NDArray[np.uint8], float] | None = None
+        self._cadence = Cadence()
+        self._taken = 0
+        self._last: tuple[NDArray[np.uint8], float] | None = None  # a frame and its time, here and below in ticks
         self._fine = np.zeros(FINE_DIRECTIONS, np.float32)
-        self._count = 0
-        self._earlier = self._later = (0.0, np.zeros(MOTION_DIM, np.float32))
+        self._end = 0.0  # until when it is told what moved
+        self._rows: dict[int, NDArray[np.float32]] = {}  # of ticks before which something moved
+        self._given = 0
 
-    def measure(self, frames: NDArray[np.uint8], times_s: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
-        """Rows of the next frames.
+    def measure(
+        self, frames: NDArray[np.uint8], times_s: NDArray[np.float64] | None = None, count: int | None = None
+    ) -> NDArray[np.float32]:
+        """Rows that are known with the next frames.
 
         Args:
-            frames: uint8 [t, 112, 112], one for each 1 / 25 s.
-            times_s: [t], when their source frames were filmed: at those ticks or later, until the next source frame
-                comes. None for frames of 25 a second.
+            frames: uint8 [t, 112, 112].
+            times_s: [t], when they were filmed, rising; None for frames of 25 a second.
+            count: rows that there shall be in all, with the last frames; None while more are to come.
 
         Returns:
-            float32 [t, F].
+            float32 [n, F], n of any size.
         """
         if times_s is None:
-            times_s = (self._count + np.arange(len(frames))) / MOTION_FPS
-        rows = np.zeros((len(frames), MOTION_DIM), np.float32)
-        for row, frame, time_s in zip(rows, frames, times_s, strict=True):
-            row[:] = self._next(frame, float(time_s))
+            times_s = (self._taken + np.arange(len(frames))) / MOTION_FPS
+        self._taken += len(frames)
+        for frame, time_s in self._cadence.add(frames, times_s):
+            self._take(frame, time_s)
+        if count is None:
+            return self._known(0 if self._last is None else int(self._last[1] + _NEAR) + 1)
+        for frame, time_s in self._cadence.rest():
+            self._take(frame, time_s)
+        return self._known(count)
+
+    def _known(self, end: int) -> NDArray[np.float32]:
+        """The rows up to one of them that were not given yet."""
+        rows = np.zeros((max(0, end - self._given), MOTION_DIM), np.float32)
+        for number in range(len(rows)):
+            moved = self._rows.pop(self._given + number, None)
+            if moved is not None:
+                rows[number] = moved
+        self._given += len(rows)
         return rows
 
-    def _next(self, frame: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
-        """The row of the next tick, whose source frame was filmed at a time."""
-        tick_s = self._count / MOTION_FPS
-        self._count += 1
-        if self._last is None:
-            self._last = np.ascontiguousarray(frame), time_s
-        before, before_s = self._last
-        apart_s = time_s - before_s
-        if apart_s > 0:
-            held = apart_s > HELD_S
-            alike = held or abs(apart_s - 1 / MOTION_FPS) < CLOCK_SLACK_S
-            row = self._compare(before, frame, 1.0 if alike else 1 / MOTION_FPS / apart_s)
-            middle_s = tick_s if held else (before_s + time_s + 1 / MOTION_FPS) / 2
-            self._earlier, self._later = self._later, (middle_s, row)
-            self._last = np.ascontiguousarray(frame), time_s
-        elif time_s < tick_s - CLOCK_SLACK_S:
-            return np.zeros(MOTION_DIM, np.float32)  # the picture stands
-        return self._between_rows(tick_s)
+    def _take(self, frame: NDArray[np.uint8], time_s: float) -> None:
+        """Compare the next frame with the one before; say when that moved."""
+        ticks = time_s * MOTION_FPS
+        if abs(ticks - round(ticks)) < CLOCK_SLACK_S * MOTION_FPS:
+            ticks = float(round(ticks))
+        if self._last is not None:
+            before, before_ticks = self._last
+            apart = ticks - before_ticks
+            if apart > HELD_S * MOTION_FPS:
+                tick = math.ceil(ticks)
+                self._moved(self._compare(before, frame, 1.0), tick - 1, tick)
+            else:
+                self._moved(self._compare(before, frame, 1 / apart), max(before_ticks, self._end), ticks)
+        self._last = frame, ticks
 
-    def _between_rows(self, tick_s: float) -> NDArray[np.float32]:
-        """What moves at a tick, by the two last comparisons."""
-        (earlier_s, earlier), (later_s, later) = self._earlier, self._later
-        if later_s <= max(earlier_s, tick_s + CLOCK_SLACK_S):
-            return later
-        share = np.float32(np.clip((tick_s - earlier_s) / (later_s - earlier_s), 0, 1))
-        return np.asarray(earlier + share * (later - earlier), np.float32)
+    def _moved(self, row: NDArray[np.float32], start: float, end: float) -> None:
+        """Add what moved from one time to another to the rows of the ticks after it."""
+        for tick in range(int(start + _NEAR) + 1, math.ceil(end - _NEAR) + 1):
+            share = min(end, tick) - max(start, tick - 1)
+            part = row if share > 1 - _NEAR else np.float32(share) * row
+            self._rows[tick] = self._rows[tick] + part if tick in self._rows else part
+        self._end = end
 
     def _compare(self, before: NDArray[np.uint8], after: NDArray[np.uint8], pace: float) -> NDArray[np.float32]:
         """Motion between two frames, times `pace`."""
         if np.array_equal(before, after):
-            # A repeated frame (slow source): no motion was seen; the last directions stay for the next change.
+            # Nothing moved; the last directions stay for the next change.
             return np.zeros(MOTION_DIM, np.float32)
         # DIS computes flow on a coarser grid and interpolates: every second pixel loses nothing.
         dense = self._flow.calc(before, np.ascontiguousarray(after), None)  # type: ignore[call-overload]
@@ -199,4 +218,4 @@ def motion_features(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         float32 [T, 168].
     """
-    return MotionMeter().measure(frames)
+    return MotionMeter().measure(frames, count=len(frames))

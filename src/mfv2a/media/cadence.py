@@ -1,0 +1,82 @@
+"""Films that show each picture more than once: 16 pictures a second in a file of 30, a drawing on twos.
+
+What moves at a steady pace would stop and go in them. Made clips are often brought to the rate of their platform so.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_REPEATS = 3  # 8 pictures a second in a file of 30; what stays for longer stands
+STILL = 0.12  # of the change of its neighbours: a repeated picture changes by what its coding changes, and no more
+LOOK = 3 * MOST_REPEATS + 2  # how far a picture's neighbours tell of it: its pause, the one beside it, what lies around
+
+Frame = NDArray[np.uint8]
+
+
+def find_repeats(changes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which pictures are the one before once more.
+
+    A picture is a repeat if it hardly changes between two that do, with three such between them at most. A pause of
+    what moves looks the same, but lies between motion without pauses: so there must be no fewer repeats before the one
+    picture and after the other, but for one.
+
+    Args:
+        changes: [t], how far each picture is from the one before, in any unit.
+
+    Returns:
+        [t]; what a picture is depends on `LOOK` others on each side at most.
+    """
+    count = len(changes)
+    repeats = np.zeros(count, np.bool_)
+    padded = np.pad(changes, MOST_REPEATS)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * MOST_REPEATS + 1).max(1)
+    moved = np.flatnonzero((changes >= STILL * around) & (changes > 0))
+    pauses = np.diff(moved) - 1
+    for number in np.flatnonzero((pauses > 0) & (pauses <= MOST_REPEATS)):
+        beside = [pauses[k] for k in (number - 1, number + 1) if 0 <= k < len(pauses) and pauses[k] <= MOST_REPEATS]
+        first, last = moved[number], moved[number + 1]
+        stays = changes[first + 1 : last].max() < STILL * min(changes[first], changes[last])
+        if stays and pauses[number] <= min(beside, default=MOST_REPEATS) + 1:
+            repeats[first + 1 : last] = True
+    return repeats
+
+
+class Cadence:
+    """Leaves the repeats of a film out, a chunk of pictures at a time.
+
+    What it gives does not depend on the chunks; it knows of a picture after `LOOK` more.
+    """
+
+    def __init__(self) -> None:
+        self._last: Frame | None = None
+        self._changes: list[float] = []  # of pictures that were handed on, `LOOK` at most, and of those that wait
+        self._waiting: deque[tuple[Frame, float]] = deque()
+
+    def add(self, frames: Frame, times_s: NDArray[np.float64]) -> Iterator[tuple[Frame, float]]:
+        """Take the next pictures [t, H, W] with their times in seconds [t]; give those that are known to be new."""
+        for frame, time_s in zip(np.ascontiguousarray(frames), times_s, strict=True):
+            self._changes.append(0.0 if self._last is None else cv2.norm(frame, self._last, cv2.NORM_L1))
+            self._last = frame
+            self._waiting.append((frame, float(time_s)))
+        yield from self._give(len(self._waiting) - LOOK)
+
+    def rest(self) -> Iterator[tuple[Frame, float]]:
+        """The new ones among those that are left."""
+        yield from self._give(len(self._waiting))
+
+    def _give(self, count: int) -> Iterator[tuple[Frame, float]]:
+        if count <= 0:
+            return
+        first = len(self._changes) - len(self._waiting)
+        repeats = find_repeats(np.array(self._changes))[first : first + count]
+        del self._changes[: max(0, first + count - LOOK)]
+        for repeat in repeats:
+            frame = self._waiting.popleft()
+            if not repeat:
+                yield frame
