@@ -60,7 +60,7 @@ def measure_calm(network: nn.Module, count: int) -> None:
 def coded(scene: Scene, fps: float, shown: float | None, crf: int) -> NDArray[np.float32]:
     """Motion [T, 168] of a scene in a file of its own, as `mfv2a dub` measures it."""
     meter, parts = MotionMeter(), []
-    pictures = scene.render(fps, WIDTH_PX, HEIGHT_PX)
+    pictures = scene.render(fps, WIDTH_PX, HEIGHT_PX, own_rate=False)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scene.mp4"
         line = [find_ffmpeg(), "-nostdin", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]

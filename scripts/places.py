@@ -21,7 +21,7 @@ from calm import calm_frames, draw_files
 from numpy.typing import NDArray
 
 from mfv2a.data.targets import onset_curve
-from mfv2a.media.grids import NEAREST
+from mfv2a.media.grids import CLOCK_SLACK_S, NEAREST
 from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, MotionMeter, motion_features
 from mfv2a.scenes import LABELS, Scene, make_scene
 
@@ -105,10 +105,10 @@ def filmed(scene: Scene, fps: float, shown_fps: float | None = None, coding: flo
         shown_fps: those of a file that shows each of them until the next one comes; None for a file of `fps`.
         coding: deviation of a repeated picture's pixels from those that it repeats.
     """
-    pictures = scene.render(fps, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
+    pictures = scene.render(fps, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True, own_rate=False)
     rate = shown_fps or fps
     times = np.arange(round(scene.duration_s * rate)) / rate
-    apart = max(1, int(np.ceil(NEAREST * rate / MOTION_FPS - 1e-6)))
+    apart = max(1, int(np.ceil((NEAREST / MOTION_FPS - CLOCK_SLACK_S) * rate)))
     times = times[::apart]
     shown = np.minimum((times * fps + 1e-6).astype(int), len(pictures) - 1)
     frames = pictures[shown]
@@ -133,7 +133,7 @@ def draw(seeds: range) -> Views:
         scene, rng = make_scene(seed), np.random.default_rng(seed)
         frames = scene.render(MOTION_FPS, MOTION_SIZE_PX, MOTION_SIZE_PX, gray=True)
         views = (frames, small(frames, rng), amid(frames, rng), nearer(frames, rng))
-        seen = [motion_features(view) for view in views] + _at_rates(scene, rng)
+        seen = [motion_features(view) for view in views] + _at_rates(scene, np.random.default_rng((seed, 1)))
         motion.append(np.stack(seen).astype(np.float16))
         onset.append(onset_curve([event.time_s for event in scene.events], len(frames)).astype(np.float16))
         label.append(LABELS.index(scene.label))

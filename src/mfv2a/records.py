@@ -33,7 +33,7 @@ class FrameRequest:
         as_shown: what stays for more than 0.09 s is held, as on a screen; else what stays for 0.25 s, since models
             were trained on the coming frame.
         timed: who takes the frames as they come is given the source frames themselves, each once, with their times,
-            instead of one for each tick; `media.grids.TimedGrid` says which.
+            instead of one for each tick; `media.grids.TimedGrid` says which. What is held is then theirs to tell.
     """
 
     fps: float

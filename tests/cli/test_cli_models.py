@@ -167,6 +167,15 @@ def test_info_tells_of_a_file_and_of_a_judge(home, capsysbinary):
     assert b"embedded-vae" in capsysbinary.readouterr().err
 
 
+def test_info_tells_how_a_model_makes_sound_from_words_alone(home, capsysbinary):
+    told = []
+    for name in ("embedded", "mmaudio-small-16k"):
+        assert main(["models", "info", name, "--json"]) == 0
+        record = json.loads(capsysbinary.readouterr().out)
+        told.append((record["steps"], record["words_steps"], record["words_tries"]))
+    assert told == [(1, 4, 3), (25, 25, 1)]
+
+
 def test_a_package_of_ones_own_may_be_the_default_from_anywhere(home, capsysbinary, monkeypatch):
     package = home / "mine"
     package.mkdir()

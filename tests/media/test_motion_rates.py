@@ -64,7 +64,7 @@ def taken(clip: Path, asked: FrameRequest) -> tuple[Frames, NDArray[np.float64],
     return np.concatenate(frames), np.concatenate(times), counts
 
 
-ASKED = FrameRequest(fps=MOTION_FPS, size_px=16, gray=True, as_shown=True, timed=True)
+ASKED = FrameRequest(fps=MOTION_FPS, size_px=16, gray=True, timed=True)
 RATES = [8, 12, 16, 24, 30000 / 1001, 30, 50, 60]
 
 
@@ -119,6 +119,13 @@ def test_rows_are_the_same_in_chunks(fps: int) -> None:
     assert sum(map(len, parts)) > 0.6 * len(whole)
 
 
+def test_rows_of_twenty_five_a_second_are_the_same_in_chunks_without_times() -> None:
+    frames, _ = filmed(25)
+    meter = MotionMeter()
+    parts = [meter.measure(frames[k : k + 9]) for k in range(0, len(frames), 9)]
+    assert np.array_equal(np.concatenate([*parts, meter.measure(frames[:0], count=50)]), motion_features(frames))
+
+
 def test_a_picture_that_stands_for_long_changes_at_once() -> None:
     """As a slide does: no motion before the change, all of it then, none after."""
     slides = moving([0.0, 1.0])
@@ -126,6 +133,32 @@ def test_a_picture_that_stands_for_long_changes_at_once() -> None:
     assert found.shape == (30, MOTION_DIM)
     assert np.flatnonzero(found.any(1)).tolist() == [10]
     assert np.array_equal(found[10], motion_features(slides)[1])
+
+
+@pytest.mark.parametrize(("stays_s", "held"), [(0.24, False), (0.25, False), (0.3, True)])
+def test_a_picture_of_a_slow_film_is_held_from_a_quarter_of_a_second_on(stays_s: float, held: bool) -> None:
+    times = np.array([0.0, stays_s, 2 * stays_s])
+    found = MotionMeter().measure(moving(times), times, 20)
+    assert (np.count_nonzero(found.any(1)) == 2) == held
+
+
+@pytest.mark.parametrize("stays_s", [0.12, 0.2])
+def test_a_pause_without_pictures_stands_still_in_a_fast_film(stays_s: float) -> None:
+    """As recorders leave out what does not change: the rest of a fall of 30 pictures a second, then more of it."""
+    before, after = np.arange(16) / 30, 0.5 + stays_s + np.arange(16) / 30
+    found = MotionMeter().measure(moving([*before, *(after - stays_s + 1 / 30)]), np.array([*before, *after]), 30)
+    pause = found[14 : int((0.5 + stays_s) * MOTION_FPS), FLOW]
+    assert not pause.any()
+    assert found[3:13, FLOW].min() > 0.3
+
+
+def test_what_moves_on_after_a_held_picture_counts_as_long_as_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ones = np.ones(MOTION_DIM, np.float32)
+    monkeypatch.setattr(MotionMeter, "_compare", lambda *_: ones)
+    for end_s in (0.482, 0.5, 0.517):
+        times = np.array([0.0, *(end_s + np.arange(5) / 30)])
+        found = MotionMeter().measure(moving(np.arange(6)), times, 30)
+        assert found.max() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_nothing_moves_after_the_last_picture() -> None:
@@ -151,6 +184,18 @@ def test_who_takes_timed_frames_gets_those_that_were_filmed(tmp_path: Path, fps:
     assert times == pytest.approx(due[: np.searchsorted(due, last - 1e-6) + 1], abs=1e-3)
     assert len(frames) == len(times)
     assert counts == [50]
+
+
+def test_timed_frames_end_where_the_rest_is_not_wanted(tmp_path: Path) -> None:
+    clip, times, counts = write_video(tmp_path / "a.mp4", 90, fps=30), [], []
+
+    def take(_: Frames, times_s: NDArray[np.float64], *count: int) -> None:
+        times.append(times_s)
+        counts.extend(count)
+
+    decode_video(clip, {"x": ASKED}, on_frames={"x": take}, until_s=1.0)
+    assert np.concatenate(times) == pytest.approx(np.arange(30) / 30, abs=1e-3)
+    assert counts == [25]
 
 
 def test_a_held_picture_is_given_once_with_its_own_time(tmp_path: Path) -> None:

@@ -83,7 +83,6 @@ def test_a_scene_at_another_rate_moves_as_much_and_no_longer(script):
     for seen in (filmed(scene, 12), filmed(scene, 12, 24), filmed(scene, 12, 30, 0.3), filmed(scene, 60)):
         assert seen.shape == true.shape
         assert 0.6 < seen[:, :128].sum() / true[:, :128].sum() < 1.6
-    assert np.array_equal(filmed(scene, 25), true)
 
 
 def test_a_nearer_view_is_as_large_and_moves_faster(script):

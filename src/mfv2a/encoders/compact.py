@@ -43,7 +43,7 @@ class CompactEncoders:
 
     frame_requests: ClassVar[Mapping[str, FrameRequest]] = MappingProxyType(
         {
-            "motion": FrameRequest(fps=COMPACT.sync_rate_hz, size_px=112, gray=True, as_shown=True, timed=True),
+            "motion": FrameRequest(fps=COMPACT.sync_rate_hz, size_px=112, gray=True, timed=True),
             "image": FrameRequest(fps=COMPACT.clip_rate_hz, size_px=224, fit="crop", as_shown=True),
         }
     )

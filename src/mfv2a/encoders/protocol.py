@@ -22,7 +22,7 @@ class Encoders(Protocol):
     """What `Pipeline` needs of a family's encoders.
 
     Attributes:
-        frame_requests: frames they want of a video, by name; "motion" frames become motion features.
+        frame_requests: frames they want of a video, by name; those of "motion", `timed`, become motion features.
         shrinkers: what scales the frames that were asked for whole, by name: [T, H, W, 3] to [T, S, S, 3].
         encode_blank: a prompt of no words has features of its own; else it counts as absent.
         ambience: a prompt for clips of which it is not known what they should sound like; "" where all clips are known.

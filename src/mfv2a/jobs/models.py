@@ -47,6 +47,8 @@ class ModelRow:
             "name": entry.name,
             "kind": entry.kind,
             "steps": entry.steps,
+            "words_steps": entry.words_steps or entry.steps,
+            "words_tries": entry.words_tries,
             "cfg": entry.cfg,
             "rescale": entry.rescale,
             "guidance": entry.guidance,

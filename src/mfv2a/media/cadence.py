@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -23,11 +24,12 @@ def find_repeats(changes: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which pictures are the one before once more.
 
     A picture is a repeat if it hardly changes between two that do, with three such between them at most. A pause of
-    what moves looks the same, but lies between motion without pauses: so there must be no fewer repeats before the one
-    picture and after the other, but for one.
+    what moves looks the same, but lies between motion without pauses: so those beside it must be as long, but for one
+    picture. Where there are none beside it, it must be of one picture.
 
     Args:
-        changes: [t], how far each picture is from the one before, in any unit.
+        changes: [t], how far each picture is from the one before, in any unit; below 0 for the first of all, which is
+            new.
 
     Returns:
         [t]; what a picture is depends on `LOOK` others on each side at most.
@@ -36,15 +38,23 @@ def find_repeats(changes: NDArray[np.float64]) -> NDArray[np.bool_]:
     repeats = np.zeros(count, np.bool_)
     padded = np.pad(changes, MOST_REPEATS)
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * MOST_REPEATS + 1).max(1)
-    moved = np.flatnonzero((changes >= STILL * around) & (changes > 0))
-    pauses = np.diff(moved) - 1
-    for number in np.flatnonzero((pauses > 0) & (pauses <= MOST_REPEATS)):
-        beside = [pauses[k] for k in (number - 1, number + 1) if 0 <= k < len(pauses) and pauses[k] <= MOST_REPEATS]
-        first, last = moved[number], moved[number + 1]
-        stays = changes[first + 1 : last].max() < STILL * min(changes[first], changes[last])
-        if stays and pauses[number] <= min(beside, default=MOST_REPEATS) + 1:
+    moved = np.flatnonzero((changes >= STILL * around) & (changes > 0) | (changes < 0)).tolist()
+    between = list(pairwise(moved))
+    lengths = [-1, *(_pause(changes, first, last) for first, last in between), -1]
+    for number, (first, last) in enumerate(between, 1):
+        beside = [length for length in (lengths[number - 1], lengths[number + 1]) if length >= 0]
+        if 0 < lengths[number] <= min(beside, default=0) + 1:
             repeats[first + 1 : last] = True
     return repeats
+
+
+def _pause(changes: NDArray[np.float64], first: int, last: int) -> int:
+    """How many pictures stay between two that move; -1 if there are more than can be repeats, or they move, too."""
+    between = changes[first + 1 : last]
+    moves = [change for change in changes[[first, last]] if change > 0]  # the first of all has none
+    if len(between) > MOST_REPEATS or (len(between) and between.max() >= STILL * min(moves)):
+        return -1
+    return len(between)
 
 
 class Cadence:
@@ -61,7 +71,7 @@ class Cadence:
     def add(self, frames: Frame, times_s: NDArray[np.float64]) -> Iterator[tuple[Frame, float]]:
         """Take the next pictures [t, H, W] with their times in seconds [t]; give those that are known to be new."""
         for frame, time_s in zip(np.ascontiguousarray(frames), times_s, strict=True):
-            self._changes.append(0.0 if self._last is None else cv2.norm(frame, self._last, cv2.NORM_L1))
+            self._changes.append(-1.0 if self._last is None else cv2.norm(frame, self._last, cv2.NORM_L1))
             self._last = frame
             self._waiting.append((frame, float(time_s)))
         yield from self._give(len(self._waiting) - LOOK)

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from mfv2a.media.hdr import tone_table
 from mfv2a.media.patience import check_patience
 from mfv2a.media.scaling import Scaler
-from mfv2a.media.times import HELD_S
+from mfv2a.media.times import HELD_S, SHOWN_S
 from mfv2a.records import FrameRequest, VideoInfo
 
 CHUNK_FRAMES = 64
 CHUNK_BYTES = 64 << 20  # of pictures handed out whole
 CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
-SHOWN_S = 0.09  # held already at 11 pictures a second, where pictures are wanted as on a screen; else from HELD_S on
 NEAREST = 0.6  # of the grid's interval: of 60 pictures a second every second one is taken as it was filmed, of 30 all
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
 FrameSink = Callable[..., None]
@@ -162,7 +161,7 @@ class TimedGrid(_Frames):
 
     def offer(self, frame: Any, time_s: float) -> None:
         """Take a source frame, unless it is too near to the one before or no tick comes after it."""
-        if self.is_full or time_s - self._taken_s < NEAREST / self._request.fps:
+        if self.is_full or time_s - self._taken_s < NEAREST / self._request.fps - CLOCK_SLACK_S:
             return
         self._stack[self._filled] = self._convert(frame)
         self._times_s.append(time_s)

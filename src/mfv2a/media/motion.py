@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfv2a.media.cadence import Cadence
-from mfv2a.media.times import HELD_S
+from mfv2a.media.times import HELD_S, SHOWN_S
 
 MOTION_FPS = 25.0
 CLOCK_SLACK_S = 1.5e-3  # containers round times to a millisecond
-_NEAR = 1e-6  # of a tick
+_SLACK = CLOCK_SLACK_S * MOTION_FPS  # of a tick
+_NEAR = 1e-6
 MOTION_SIZE_PX = 112
 GRID = 4
 DIRECTIONS = 8
@@ -71,12 +72,13 @@ def _between(values: NDArray[np.float32], rank: float) -> np.float32:
 
 
 class MotionMeter:
-    """Turns gray frames into motion features at 25 a second, chunk by chunk, in constant memory.
+    """Turns gray frames into motion features at 25 a second, chunk by chunk; it keeps a few frames.
 
     Feature row k is what moved in the 1 / 25 s before k / 25 s, in the mean; row 0 is zero. Of 25 frames a second that
     is frame k compared with frame k - 1. Of others, what moves between two frames moves at one pace from the time of
-    the first to that of the second, and counts as much as it would in 1 / 25 s. What stays for more than 0.25 s stands
-    still until it changes at once. Frames that repeat the one before are left out (`media.cadence`). Columns, F = 168:
+    the first to that of the second, and counts as much as it would in 1 / 25 s. What stays for more than 0.25 s, or
+    for 0.09 s and three times as long as the frame before, stands still until it changes at once. Frames that repeat
+    the one before are left out (`media.cadence`). Columns, F = 168:
     16 cells x 8 directions of flow (square root of the mean magnitude, px per frame), 16 cells of absolute
     frame difference, 16 cells of signed difference, then 8 global ones: impact (summed deceleration over 16
     directions), start (summed acceleration), camera motion x and y, mean flow, 95th percentile of flow, mean
@@ -89,6 +91,7 @@ class MotionMeter:
         self._taken = 0
         self._last: tuple[NDArray[np.uint8], float] | None = None  # a frame and its time, here and below in ticks
         self._fine = np.zeros(FINE_DIRECTIONS, np.float32)
+        self._usual = math.inf  # how far the two frames before lay apart
         self._end = 0.0  # until when it is told what moved
         self._rows: dict[int, NDArray[np.float32]] = {}  # of ticks before which something moved
         self._given = 0
@@ -100,7 +103,7 @@ class MotionMeter:
 
         Args:
             frames: uint8 [t, 112, 112].
-            times_s: [t], when they were filmed, rising; None for frames of 25 a second.
+            times_s: [t], when they were filmed, each 3 ms or more after the one before; None for frames of 25 a second.
             count: rows that there shall be in all, with the last frames; None while more are to come.
 
         Returns:
@@ -130,16 +133,17 @@ class MotionMeter:
     def _take(self, frame: NDArray[np.uint8], time_s: float) -> None:
         """Compare the next frame with the one before; say when that moved."""
         ticks = time_s * MOTION_FPS
-        if abs(ticks - round(ticks)) < CLOCK_SLACK_S * MOTION_FPS:
+        if abs(ticks - round(ticks)) < _SLACK:
             ticks = float(round(ticks))
         if self._last is not None:
             before, before_ticks = self._last
             apart = ticks - before_ticks
-            if apart > HELD_S * MOTION_FPS:
+            if apart > min(HELD_S, max(SHOWN_S, 3 * self._usual / MOTION_FPS)) * MOTION_FPS + _SLACK:
                 tick = math.ceil(ticks)
                 self._moved(self._compare(before, frame, 1.0), tick - 1, tick)
             else:
                 self._moved(self._compare(before, frame, 1 / apart), max(before_ticks, self._end), ticks)
+                self._usual = apart
         self._last = frame, ticks
 
     def _moved(self, row: NDArray[np.float32], start: float, end: float) -> None:
@@ -148,7 +152,7 @@ class MotionMeter:
             share = min(end, tick) - max(start, tick - 1)
             part = row if share > 1 - _NEAR else np.float32(share) * row
             self._rows[tick] = self._rows[tick] + part if tick in self._rows else part
-        self._end = end
+        self._end = max(self._end, end)
 
     def _compare(self, before: NDArray[np.uint8], after: NDArray[np.uint8], pace: float) -> NDArray[np.float32]:
         """Motion between two frames, times `pace`."""

@@ -53,7 +53,7 @@ class Reel:
 
 
 def shoot(
-    reel: Reel, fps: float, width_px: int, height_px: int, *, gray: bool, as_filmed: bool
+    reel: Reel, fps: float, width_px: int, height_px: int, *, gray: bool, as_filmed: bool, own_rate: bool
 ) -> Iterator[NDArray[np.uint8]]:
     """Film a scene.
 
@@ -63,14 +63,15 @@ def shoot(
         width_px: frame width.
         height_px: frame height.
         gray: one luma channel.
-        as_filmed: with the camera's own frame rate, contrast, noise and blur.
+        as_filmed: with the camera's contrast, noise, blur and frame rate.
+        own_rate: the camera has a rate of its own; False for one that films at `fps`.
 
     Yields:
         The frames in order, some at a time: [T, H, W, 3] or, gray, [T, H, W] uint8.
     """
     script, world, sensor = reel.script, reel.world, reel.world.sensor
     frames, channels, parts = max(1, round(reel.duration_s * fps)), 1 if gray else 3, script.parts
-    rate = sensor.source_fps if as_filmed else fps
+    rate = sensor.source_fps if as_filmed and own_rate else fps
     starts = film_times(frames, fps, rate)
     inner = (np.arange(parts) + 0.5) / parts * sensor.shutter / rate
     views = world.camera.views(starts + inner.mean(), world.aspect, width_px, height_px)

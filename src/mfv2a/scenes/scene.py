@@ -110,6 +110,7 @@ class Scene:
         *,
         gray: bool = False,
         as_filmed: bool = True,
+        own_rate: bool = True,
     ) -> NDArray[np.uint8]:
         """Draw the picture.
 
@@ -119,11 +120,12 @@ class Scene:
             height_px: frame height.
             gray: one luma channel.
             as_filmed: with the camera's noise, blur, flat contrast and own frame rate; False gives clean frames.
+            own_rate: False for a camera that films at `fps`, so that each frame is of its own time.
 
         Returns:
             [T, H, W, 3] or, gray, [T, H, W] uint8 with T = max(1, round(duration_s * fps)).
         """
-        chunks = list(self.frames(fps, width_px, height_px, gray=gray, as_filmed=as_filmed))
+        chunks = list(self.frames(fps, width_px, height_px, gray=gray, as_filmed=as_filmed, own_rate=own_rate))
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
     def frames(
@@ -134,12 +136,13 @@ class Scene:
         *,
         gray: bool = False,
         as_filmed: bool = True,
+        own_rate: bool = True,
     ) -> Iterator[NDArray[np.uint8]]:
         """The frames of `render` in order, some at a time, so that large pictures need little memory."""
         from mfv2a.scenes.film import Reel, shoot
 
         reel = Reel(self.seed, self.duration_s, self._script, self._world)
-        return shoot(reel, fps, width_px, height_px, gray=gray, as_filmed=as_filmed)
+        return shoot(reel, fps, width_px, height_px, gray=gray, as_filmed=as_filmed, own_rate=own_rate)
 
     def sound(self, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
         """Play the sound: [round(duration_s * sample_rate_hz)] float32 within +-0.9."""
