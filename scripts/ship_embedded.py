@@ -1,7 +1,7 @@
 r"""Put trained weights into the package as the embedded model, and their hashes into checkpoints.toml.
 
     python scripts/ship_embedded.py --vae runs/decoder --vocoder runs/vocoder \
-        --sync runs/sync-shipped --generator runs/named --extension runs/extension --reader runs/reader
+        --sync runs/sync-rates --generator runs/named --extension runs/extension --reader runs/reader
 
 Takes `final.safetensors` of each run, stores it in half precision, the generator in int8 with a scale a row, under
 src/mfv2a/assets/embedded (at most 24 MiB a file) and rewrites their digests there. A run that is left out keeps the
