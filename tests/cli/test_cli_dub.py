@@ -473,7 +473,7 @@ def test_a_loudness_is_reached_in_the_file_and_part_of_what_a_rerun_compares(
     from mfv2a.media.loudness import measure_lufs
 
     make_video(Path("in/a.mp4"), seconds=2)
-    make_video(Path("in/still.mp4"), seconds=0.3)
+    make_video(Path("in/still.mp4"), seconds=0.3, fps=3)  # one picture: nothing moves
     Path("in/a.txt").write_text("rain")
     command = ["dub", "in", "--out", "out", *TINY]
     assert main([*command, "--loudness", "-30"]) == 0
