@@ -48,6 +48,7 @@ def test_a_pause_between_motion_is_none() -> None:
     """A stick that lifts, waits for three pictures and strikes; a film at rest; a strike and rest."""
     moves, rests = [4.0, 5.0, 4.0, 5.0], [0.05, 0.04, 0.05]
     assert not find_repeats(np.array([*moves, *rests, *moves, *rests, *moves])).any()
+    assert not find_repeats(np.array([*moves, *rests, 4.0, *rests, *moves])).any()
     assert not find_repeats(np.array([0.05] * 20 + moves + [0.05] * 20)).any()
     assert not find_repeats(np.array([0.05] * 20 + [6.0] + [0.05] * 20)).any()
     for pause in (2, 3):  # there and back again, before what stays
@@ -70,8 +71,11 @@ def test_a_cut_hides_repeats_near_it_alone_and_makes_none() -> None:
 
 def test_a_picture_depends_on_its_neighbours_alone() -> None:
     rng = np.random.default_rng(1)
-    for _ in range(20):
+    for number in range(60):
         changes = np.where(rng.random(120) < 0.5, 0.05, rng.uniform(1, 5, 120))
+        if number % 3:  # moves of all sizes with pauses of all lengths between them
+            runs = [[rng.choice([1.0, 3.0, 5.0, 20.0]), *[0.05] * int(rng.integers(0, 5))] for _ in range(120)]
+            changes = np.concatenate(runs)[:120]
         whole = find_repeats(changes)
         for place in range(LOOK, 120 - LOOK):
             assert find_repeats(changes[place - LOOK : place + LOOK + 1])[LOOK] == whole[place]
@@ -97,6 +101,16 @@ def test_new_pictures_are_given_in_order_whatever_the_chunks(chunk: int) -> None
     assert len(found) <= len(new) + 2 * MOST_REPEATS
     for frame, time in given:
         assert np.array_equal(frame, frames[round(time * 30)])
+
+
+def test_repeats_of_a_film_so_slow_that_a_picture_would_be_held_stay_in() -> None:
+    rng = np.random.default_rng(4)
+    pictures = rng.integers(0, 255, (20, 16, 16)).astype(np.uint8)
+    shown = np.array([0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 11, 12])
+    for fps, kept in ((6, 14), (12, 13)):
+        cadence, times = Cadence(), np.arange(len(shown)) / fps
+        given = [*cadence.add(pictures[shown], times), *cadence.rest()]
+        assert len(given) == kept
 
 
 def test_a_film_on_twos_moves_as_steadily_as_its_drawings() -> None:

@@ -152,6 +152,22 @@ def test_a_pause_without_pictures_stands_still_in_a_fast_film(stays_s: float) ->
     assert found[3:13, FLOW].min() > 0.3
 
 
+@pytest.mark.parametrize("fps", [8, 10])
+def test_one_short_interval_makes_no_slow_film_stand(fps: int) -> None:
+    """As a clock that slips once does: every picture after it would count as held."""
+    times = np.arange(round(SECONDS * fps)) / fps
+    times[3] -= 0.7 / fps
+    found = MotionMeter().measure(moving(times), times, 50)
+    assert found[FALLING, FLOW].min() > 0.2
+
+
+@pytest.mark.parametrize(("fps", "lost"), [(30, [6, 7]), (60, [12]), (60, [12, 13])])
+def test_a_picture_or_two_that_a_fast_film_lacks_are_no_pause(fps: int, lost: list[int]) -> None:
+    times = np.delete(np.round(np.arange(round(SECONDS * fps)) / fps, 3), lost)
+    found = MotionMeter().measure(moving(times), times, 50)
+    assert found[FALLING, FLOW].min() > 0.7 * found[FALLING, FLOW].max()
+
+
 def test_what_moves_on_after_a_held_picture_counts_as_long_as_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     ones = np.ones(MOTION_DIM, np.float32)
     monkeypatch.setattr(MotionMeter, "_compare", lambda *_: ones)

@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mfv2a.media.times import HELD_S
+
+CLOCK_SLACK_S = 1.5e-3  # containers round times to a millisecond
 MOST_REPEATS = 3  # 8 pictures a second in a file of 30; what stays for longer stands
 STILL = 0.12  # of the change of its neighbours: a repeated picture changes by what its coding changes, and no more
 LOOK = 3 * MOST_REPEATS + 2  # how far a picture's neighbours tell of it: its pause, the one beside it, what lies around
@@ -60,13 +63,15 @@ def _pause(changes: NDArray[np.float64], first: int, last: int) -> int:
 class Cadence:
     """Leaves the repeats of a film out, a chunk of pictures at a time.
 
-    What it gives does not depend on the chunks; it knows of a picture after `LOOK` more.
+    What it gives does not depend on the chunks; it knows of a picture after `LOOK` more. Repeats of films so slow that
+    without them a picture would count as held stay in.
     """
 
     def __init__(self) -> None:
         self._last: Frame | None = None
         self._changes: list[float] = []  # of pictures that were handed on, `LOOK` at most, and of those that wait
         self._waiting: deque[tuple[Frame, float]] = deque()
+        self._given_s = 0.0
 
     def add(self, frames: Frame, times_s: NDArray[np.float64]) -> Iterator[tuple[Frame, float]]:
         """Take the next pictures [t, H, W] with their times in seconds [t]; give those that are known to be new."""
@@ -87,6 +92,7 @@ class Cadence:
         repeats = find_repeats(np.array(self._changes))[first : first + count]
         del self._changes[: max(0, first + count - LOOK)]
         for repeat in repeats:
-            frame = self._waiting.popleft()
-            if not repeat:
-                yield frame
+            frame, time_s = self._waiting.popleft()
+            if not repeat or time_s - self._given_s > HELD_S / 2 + CLOCK_SLACK_S:
+                self._given_s = time_s
+                yield frame, time_s

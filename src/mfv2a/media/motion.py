@@ -11,16 +11,16 @@ after Davis and Agrawala, "Visual Rhythm and Beat", ACM TOG 2018.
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.media.cadence import Cadence
+from mfv2a.media.cadence import CLOCK_SLACK_S, Cadence
 from mfv2a.media.times import HELD_S, SHOWN_S
 
 MOTION_FPS = 25.0
-CLOCK_SLACK_S = 1.5e-3  # containers round times to a millisecond
 _SLACK = CLOCK_SLACK_S * MOTION_FPS  # of a tick
 _NEAR = 1e-6
 MOTION_SIZE_PX = 112
@@ -77,8 +77,8 @@ class MotionMeter:
     Feature row k is what moved in the 1 / 25 s before k / 25 s, in the mean; row 0 is zero. Of 25 frames a second that
     is frame k compared with frame k - 1. Of others, what moves between two frames moves at one pace from the time of
     the first to that of the second, and counts as much as it would in 1 / 25 s. What stays for more than 0.25 s, or
-    for 0.09 s and three times as long as the frame before, stands still until it changes at once. Frames that repeat
-    the one before are left out (`media.cadence`). Columns, F = 168:
+    for 0.09 s and three times as long as the two frames before, stands still until it changes at once. Frames that
+    repeat the one before are left out (`media.cadence`). Columns, F = 168:
     16 cells x 8 directions of flow (square root of the mean magnitude, px per frame), 16 cells of absolute
     frame difference, 16 cells of signed difference, then 8 global ones: impact (summed deceleration over 16
     directions), start (summed acceleration), camera motion x and y, mean flow, 95th percentile of flow, mean
@@ -91,7 +91,7 @@ class MotionMeter:
         self._taken = 0
         self._last: tuple[NDArray[np.uint8], float] | None = None  # a frame and its time, here and below in ticks
         self._fine = np.zeros(FINE_DIRECTIONS, np.float32)
-        self._usual = math.inf  # how far the two frames before lay apart
+        self._apart = deque([math.inf], 2)  # how far the frames before lay from each other
         self._end = 0.0  # until when it is told what moved
         self._rows: dict[int, NDArray[np.float32]] = {}  # of ticks before which something moved
         self._given = 0
@@ -138,12 +138,12 @@ class MotionMeter:
         if self._last is not None:
             before, before_ticks = self._last
             apart = ticks - before_ticks
-            if apart > min(HELD_S, max(SHOWN_S, 3 * self._usual / MOTION_FPS)) * MOTION_FPS + _SLACK:
+            if apart > min(HELD_S, max(SHOWN_S, 3 * max(self._apart) / MOTION_FPS)) * MOTION_FPS + _SLACK:
                 tick = math.ceil(ticks)
                 self._moved(self._compare(before, frame, 1.0), tick - 1, tick)
             else:
                 self._moved(self._compare(before, frame, 1 / apart), max(before_ticks, self._end), ticks)
-                self._usual = apart
+            self._apart.append(apart)
         self._last = frame, ticks
 
     def _moved(self, row: NDArray[np.float32], start: float, end: float) -> None:
