@@ -142,6 +142,13 @@ def test_a_picture_of_a_slow_film_is_held_from_a_quarter_of_a_second_on(stays_s:
     assert (np.count_nonzero(found.any(1)) == 2) == held
 
 
+@pytest.mark.parametrize("start_s", [0.0, 0.083, 0.1, 0.117])
+def test_four_pictures_a_second_are_not_held_by_rounding(start_s: float) -> None:
+    times = start_s + np.round(np.arange(8) / 4, 3)
+    found = MotionMeter().measure(moving(times - start_s), times, 50)
+    assert found[FALLING, FLOW].min() > 0.2
+
+
 @pytest.mark.parametrize("stays_s", [0.12, 0.2])
 def test_a_pause_without_pictures_stands_still_in_a_fast_film(stays_s: float) -> None:
     """As recorders leave out what does not change: the rest of a fall of 30 pictures a second, then more of it."""
@@ -191,7 +198,9 @@ def test_a_slide_that_comes_between_ticks_changes_at_the_next_and_what_moves_on_
     assert found[14, CHANGE] == pytest.approx(later[1:, CHANGE].mean(), rel=0.1)
 
 
-@pytest.mark.parametrize(("fps", "every"), [(8, 1), (24, 1), (25, 1), (30, 1), (48, 2), (50, 2), (60, 2), (120, 3)])
+@pytest.mark.parametrize(
+    ("fps", "every"), [(8, 1), (24, 1), (25, 1), (30, 1), (48, 2), (50, 2), (60, 2), (120, 3), (125, 3), (250, 6)]
+)
 def test_who_takes_timed_frames_gets_those_that_were_filmed(tmp_path: Path, fps: int, every: int) -> None:
     clip = write_video(tmp_path / "a.mp4", 2 * fps, fps=fps)
     frames, times, counts = taken(clip, ASKED)
