@@ -21,8 +21,9 @@ from calm import calm_frames, draw_files
 from numpy.typing import NDArray
 
 from mfv2a.data.targets import onset_curve
-from mfv2a.media.grids import CLOCK_SLACK_S, NEAREST
+from mfv2a.media.grids import NEAREST
 from mfv2a.media.motion import MOTION_FPS, MOTION_SIZE_PX, MotionMeter, motion_features
+from mfv2a.media.times import CLOCK_SLACK_S
 from mfv2a.scenes import LABELS, Scene, make_scene
 
 SHARD = 64

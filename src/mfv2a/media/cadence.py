@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.media.times import HELD_S
+from mfv2a.media.times import APART_SLACK_S, HELD_S
 
-CLOCK_SLACK_S = 1.5e-3  # containers round times to a millisecond
 MOST_REPEATS = 3  # 8 pictures a second in a file of 30; what stays for longer stands
 STILL = 0.12  # of the change of its neighbours: a repeated picture changes by what its coding changes, and no more
 LOOK = 3 * MOST_REPEATS + 2  # how far a picture's neighbours tell of it: its pause, the one beside it, what lies around
@@ -93,6 +92,6 @@ class Cadence:
         del self._changes[: max(0, first + count - LOOK)]
         for repeat in repeats:
             frame, time_s = self._waiting.popleft()
-            if not repeat or time_s - self._given_s > HELD_S / 2 + CLOCK_SLACK_S:
+            if not repeat or time_s - self._given_s > HELD_S / 2 + APART_SLACK_S:
                 self._given_s = time_s
                 yield frame, time_s

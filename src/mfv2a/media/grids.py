@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from mfv2a.media.hdr import tone_table
 from mfv2a.media.patience import check_patience
 from mfv2a.media.scaling import Scaler
-from mfv2a.media.times import HELD_S, SHOWN_S
+from mfv2a.media.times import CLOCK_SLACK_S, HELD_S, SHOWN_S
 from mfv2a.records import FrameRequest, VideoInfo
 
 CHUNK_FRAMES = 64
 CHUNK_BYTES = 64 << 20  # of pictures handed out whole
-CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
 NEAREST = 0.6  # of the grid's interval: of 60 pictures a second every second one is taken as it was filmed, of 30 all
 MAX_ASPECT = 16  # a picture longer than this is squeezed before its centre is cut, to bound the memory
 FrameSink = Callable[..., None]

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfv2a.media.cadence import CLOCK_SLACK_S, Cadence
-from mfv2a.media.times import HELD_S, SHOWN_S
+from mfv2a.media.cadence import Cadence
+from mfv2a.media.times import APART_SLACK_S, HELD_S, SHOWN_S
 
 MOTION_FPS = 25.0
-_SLACK = CLOCK_SLACK_S * MOTION_FPS  # of a tick
+_SLACK = APART_SLACK_S * MOTION_FPS  # of a tick
 _NEAR = 1e-6
 MOTION_SIZE_PX = 112
 GRID = 4
@@ -138,13 +138,17 @@ class MotionMeter:
         if self._last is not None:
             before, before_ticks = self._last
             apart = ticks - before_ticks
-            if apart > min(HELD_S, max(SHOWN_S, 3 * max(self._apart) / MOTION_FPS)) * MOTION_FPS + _SLACK:
+            if apart > self._longest() + _SLACK:
                 tick = math.ceil(ticks)
                 self._moved(self._compare(before, frame, 1.0), tick - 1, tick)
             else:
                 self._moved(self._compare(before, frame, 1 / apart), max(before_ticks, self._end), ticks)
             self._apart.append(apart)
         self._last = frame, ticks
+
+    def _longest(self) -> float:
+        """How many ticks a frame may stay without being held."""
+        return min(HELD_S * MOTION_FPS, max(SHOWN_S * MOTION_FPS, 3 * max(self._apart)))
 
     def _moved(self, row: NDArray[np.float32], start: float, end: float) -> None:
         """Add what moved from one time to another to the rows of the ticks after it."""

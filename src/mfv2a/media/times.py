@@ -20,6 +20,8 @@ from mfv2a.media.patience import check_patience
 BACK_S = 1.0  # how far a clock may go back by carelessness
 LEAP_S = 10.0  # as FFmpeg's -dts_delta_threshold: in a stream that may be broken, what leaps farther is another clock
 LONGEST_S = 24 * 3600.0  # no picture is held longer, but by a damaged clock
+CLOCK_SLACK_S = 0.5e-3  # Matroska and FLV round times to a millisecond
+APART_SLACK_S = 1.5e-3  # and the time between two of them by twice as much
 SHOWN_S = 0.09  # so long, at 11 pictures a second, a picture is held already where it is wanted as on a screen
 HELD_S = 0.25  # a picture that stays longer is held, as on a screen, and does not stand for one that comes late
 USUAL_FPS = 25.0  # where nothing tells
