@@ -40,7 +40,7 @@ from mfv2a.timeline import find_strikes
 
 FIRST = HELD_OUT_SEED + 700_000  # other scenes than those of `mfv2a evaluate`
 THRESHOLDS = (0.3, 0.35, 0.4, 0.5)
-HEIGHTS = (0.65, 0.72, 0.8)
+HEIGHTS = (0.65, 0.72, 0.75, 0.8)
 FIRST_CALM = 1_000_000
 WIDTH_PX, HEIGHT_PX = 384, 216
 VIEWS = {"drawn": lambda frames, rng: frames, "small": small, "amid": amid, "nearer": nearer}

@@ -73,9 +73,10 @@ def settle(device: torch.device) -> None:
 def fill(
     blocks: Iterable[Tensor], keep: Callable[[NDArray[np.float32]], None], work: Work, sample_rate_hz: int
 ) -> float:
-    """Hands blocks of a work's wave on as arrays; gives their `Work.peak`."""
+    """Hands blocks of a work's wave on as arrays, `Work.swelled`; gives their `Work.peak`."""
     peak, start = 0.0, 0
-    for block in blocks:
+    for made in blocks:
+        block = work.swelled(made, sample_rate_hz, start=start)
         peak = max(peak, work.peak(block, sample_rate_hz, start=start))
         start += len(block)
         keep(block.float().cpu().numpy())

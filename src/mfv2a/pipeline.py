@@ -178,6 +178,7 @@ class Pipeline:
             text=text if words.strip() or blank else None,
             negative=negative if negative_prompt.strip() or blank else None,
             quiet=unknown,
+            level_db=seen.level_db if unknown else None,
             clip=None if unknown else seen.clip,
             sync=None if unknown else seen.sync,
             reused=seen.reused,
@@ -288,9 +289,9 @@ class Pipeline:
 
     @torch.inference_mode()
     def finish(self, work: Work, wave: Tensor, *, sample_rate_hz: int | None = None) -> Audio:
-        """Hold a wave [S] that is too loud, or a quiet work's, down; resample it, and cut it to the work's length."""
+        """Level a wave [S] as `Work.levelled` does; resample it, and cut it to the work's length."""
         rate = sample_rate_hz or self.info.sample_rate_hz
-        wave = wave * work.gain(work.peak(wave, self.info.sample_rate_hz))
+        wave = work.levelled(wave, self.info.sample_rate_hz)
         if rate != self.info.sample_rate_hz:
             wave = resample(wave, self.info.sample_rate_hz, rate)
         samples = round(work.duration_s * rate)

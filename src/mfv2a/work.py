@@ -10,9 +10,11 @@ from torch import Tensor
 
 from mfv2a.errors import ConfigError, SoundError
 from mfv2a.records import Reused
+from mfv2a.swell import follow_movement, swell
 from mfv2a.timeline import Window
 
 QUIET_PEAK = 0.02
+SWELL_PEAK = 0.1
 NO_NUMBERS = "the model made what is no number, so there is no sound"
 NO_NUMBERS_HINT = "use --dtype float32, or look at the model's file: mfv2a models verify"
 
@@ -71,8 +73,8 @@ class Work:
         confidence: 0 to 1, how sure it is what should be heard: a prompt, something recognised, or strikes.
         recognized: names of what was recognised, surest first.
         strikes_s: when something strikes, as the sync encoder sees it.
-        quiet: nothing was asked for, surely recognised or seen to strike: the sound is ambience, held down to be quiet,
-            and follows nothing that is seen.
+        quiet: nothing was asked for, surely recognised or seen to strike: the sound is ambience, held down to be quiet.
+        level_db: gains [Y] that the sound follows, see `mfv2a.swell`; None for sound that follows what is seen itself.
         clip: semantic vectors [V, D] over the whole timeline, or None.
         sync: [Y, D] over the whole timeline, or None.
         text: what the prompt says, or None.
@@ -88,12 +90,22 @@ class Work:
     recognized: tuple[str, ...] = ()
     strikes_s: tuple[float, ...] = ()
     quiet: bool = False
+    level_db: Tensor | None = None
     clip: Tensor | None = None
     sync: Tensor | None = None
     text: Words | None = None
     negative: Words | None = None
     offset: int = 0
     reused: tuple[Reused, ...] = ()
+
+    def swelled(self, wave: Tensor, sample_rate_hz: int, *, start: int = 0) -> Tensor:
+        """A wave [S], or a block of it that begins with sample `start`, at the levels that it shall follow."""
+        return wave if self.level_db is None else swell(wave, self.level_db, sample_rate_hz, start=start)
+
+    def levelled(self, wave: Tensor, sample_rate_hz: int) -> Tensor:
+        """A whole wave [S], `swelled` and held down where it, or a quiet work's, is too loud."""
+        wave = self.swelled(wave, sample_rate_hz)
+        return wave * self.gain(self.peak(wave, sample_rate_hz))
 
     def peak(self, wave: Tensor, sample_rate_hz: int, *, start: int = 0) -> float:
         """The largest magnitude of what will be heard of a wave, not of what its windows make beyond the clip's end.
@@ -119,12 +131,23 @@ class Work:
         """
         if not math.isfinite(peak):
             raise SoundError(NO_NUMBERS, hint=NO_NUMBERS_HINT)
-        return min(1.0, (QUIET_PEAK if self.quiet else 1.0) / (peak + 1e-9))
+        return min(1.0, self._loudest() / (peak + 1e-9))
+
+    def _loudest(self) -> float:
+        """The largest magnitude that the sound may have."""
+        if not self.quiet or self.level_db is None:
+            return QUIET_PEAK if self.quiet else 1.0
+        return min(SWELL_PEAK, QUIET_PEAK * 10 ** (float(self.level_db.max()) / 20))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the encoders make of a clip; see `Work`. `sound`: what is surely recognised sounds like, "" for nothing."""
+    """What the encoders make of a clip; see `Work`.
+
+    Attributes:
+        sound: what is surely recognised sounds like, "" for nothing.
+        movement: how much of the movement should be heard [Y], see `mfv2a.swell`; None where that is not told.
+    """
 
     confidence: float = 0.0
     recognized: tuple[str, ...] = ()
@@ -132,7 +155,13 @@ class Seen:
     strikes_s: tuple[float, ...] = ()
     clip: Tensor | None = None
     sync: Tensor | None = None
+    movement: Tensor | None = None
     reused: tuple[Reused, ...] = ()
+
+    @property
+    def level_db(self) -> Tensor | None:
+        """Gains [Y] of ambience that swells with the movement, see `Work`."""
+        return None if self.movement is None else follow_movement(self.movement)
 
 
 def check_numbers(latents: list[Tensor]) -> list[Tensor]:

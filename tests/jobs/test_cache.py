@@ -63,6 +63,7 @@ def some(seed: int = 0, length: int = 8) -> Seen:
         strikes_s=(0.2, 1.5),
         clip=torch.randn(length, 4, generator=noise),
         sync=torch.randn(2 * length, 3, generator=noise).bfloat16(),
+        movement=torch.randn(2 * length, generator=noise),
     )
 
 
@@ -128,7 +129,7 @@ def test_what_is_kept_comes_back_as_it_was(pipeline: Pipeline) -> None:
         ((start_s, back),) = cache.get(key) or ()
         assert start_s == 0
         assert (back.confidence, back.recognized, back.strikes_s) == (seen.confidence, seen.recognized, seen.strikes_s)
-        for before, after in ((seen.clip, back.clip), (seen.sync, back.sync)):
+        for before, after in ((seen.clip, back.clip), (seen.sync, back.sync), (seen.movement, back.movement)):
             if before is None or after is None:
                 assert before is after
             else:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 SPLITTING = 1
 """Raised whenever cuts are found in another way than before."""
-PREPROCESSING = 5
+PREPROCESSING = 6
 """Raised when what encoders get or what is kept of them is another: older entries are then left alone."""
 DEFAULT_BYTES = 10_000_000_000
 LOOK_SHARE = 0.02  # so much of the bound is added before it is looked what other processes have added
@@ -142,6 +142,7 @@ class FeatureCache:
                         strikes_s=tuple(each["strikes_s"]),
                         clip=self._placed(tensors.get(f"clip{tail}")),
                         sync=self._placed(tensors.get(f"sync{tail}")),
+                        movement=self._placed(tensors.get(f"movement{tail}")),
                         reused=tuple(Reused(**reused) for reused in each.get("reused", ())),
                     ),
                 )
@@ -165,9 +166,9 @@ class FeatureCache:
         facts, *later = (_facts(shot) for shot in shots)
         facts = facts | ({"later": later} if later else {})
         found = {
-            f"{name}{tail}": tensor
+            f"{name}{tail}": getattr(shot.seen, name)
             for tail, shot in zip(_tails(), shots, strict=False)
-            for name, tensor in (("clip", shot.seen.clip), ("sync", shot.seen.sync))
+            for name in ("clip", "sync", "movement")
         }
         tensors = {name: tensor.cpu().contiguous() for name, tensor in found.items() if tensor is not None}
         told = json.dumps(facts)
