@@ -13,6 +13,7 @@ For each way the mean over the clips of Pearson's r between its envelope and the
     onset curve     of the sync encoder, how likely something strikes; its logit beside it
     impact          of the optical flow: how much motion stops, summed over directions; no network
     difference      of the frames
+    movement        what ambience swells with where nothing is known of a clip, of logit and impact (`mfv2a.swell`)
 
 and sounds are heard: what `mfv2a dub` made, and clicks where the onset curve strikes, however sure, and where impact
 peaks, as loud as the curve is high there, as they are and through the codec and vocoder that made sound passes through.
@@ -46,6 +47,7 @@ from mfv2a.media.probe import probe_video
 from mfv2a.models.mel import MelSpectrogram
 from mfv2a.models.vae import VAE
 from mfv2a.pipeline import Pipeline
+from mfv2a.swell import movement_curve
 from mfv2a.timeline import find_strikes
 
 RATE_HZ, FPS = 16000, COMPACT.sync_rate_hz
@@ -122,8 +124,12 @@ def measure(paths: list[Path], dubbed: Path, pipeline: Pipeline) -> dict[str, li
         onset, logits, motion = look(path, pipeline)
         impact = motion[:, IMPACT]
         for name, curve in {
-            "onset curve": onset, "its logit": logits, "impact": impact, "difference": motion[:, DIFFERENCE]
-        }.items():  # fmt: skip
+            "onset curve": onset,
+            "its logit": logits,
+            "impact": impact,
+            "difference": motion[:, DIFFERENCE],
+            "movement": movement_curve(logits, impact, motion[:, DIFFERENCE]),
+        }.items():
             found[f"curve: {name}"].append(above_chance(curve, true))
         seconds = len(onset) / FPS
         struck = {
