@@ -178,7 +178,7 @@ class Pipeline:
             text=text if words.strip() or blank else None,
             negative=negative if negative_prompt.strip() or blank else None,
             quiet=unknown,
-            level_db=seen.level_db if unknown else None,
+            level_db=seen.follow() if unknown else None,
             clip=None if unknown else seen.clip,
             sync=None if unknown else seen.sync,
             reused=seen.reused,

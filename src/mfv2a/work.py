@@ -14,7 +14,7 @@ from mfv2a.swell import follow_movement, swell
 from mfv2a.timeline import Window
 
 QUIET_PEAK = 0.02
-SWELL_PEAK = 0.1
+SWELL_PEAK = 0.15
 NO_NUMBERS = "the model made what is no number, so there is no sound"
 NO_NUMBERS_HINT = "use --dtype float32, or look at the model's file: mfv2a models verify"
 
@@ -73,8 +73,10 @@ class Work:
         confidence: 0 to 1, how sure it is what should be heard: a prompt, something recognised, or strikes.
         recognized: names of what was recognised, surest first.
         strikes_s: when something strikes, as the sync encoder sees it.
-        quiet: nothing was asked for, surely recognised or seen to strike: the sound is ambience, held down to be quiet.
-        level_db: gains [Y] that the sound follows, see `mfv2a.swell`; None for sound that follows what is seen itself.
+        quiet: nothing was asked for, surely recognised or seen to strike: the sound is ambience, held down to
+            `QUIET_PEAK`, or to as much more as it swells, `SWELL_PEAK` at most.
+        level_db: gains [Y] in dB that the sound follows, on the CPU, see `mfv2a.swell`; None for one that follows what
+            is seen by itself.
         clip: semantic vectors [V, D] over the whole timeline, or None.
         sync: [Y, D] over the whole timeline, or None.
         text: what the prompt says, or None.
@@ -146,7 +148,8 @@ class Seen:
 
     Attributes:
         sound: what is surely recognised sounds like, "" for nothing.
-        movement: how much of the movement should be heard [Y], see `mfv2a.swell`; None where that is not told.
+        movement: how much of the movement should be heard [Y], on the CPU, see `mfv2a.swell`; None where that is not
+            told.
     """
 
     confidence: float = 0.0
@@ -158,9 +161,8 @@ class Seen:
     movement: Tensor | None = None
     reused: tuple[Reused, ...] = ()
 
-    @property
-    def level_db(self) -> Tensor | None:
-        """Gains [Y] of ambience that swells with the movement, see `Work`."""
+    def follow(self) -> Tensor | None:
+        """Gains [Y] in dB of ambience that swells with the movement; see `Work.level_db`."""
         return None if self.movement is None else follow_movement(self.movement)
 
 

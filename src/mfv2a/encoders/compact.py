@@ -158,7 +158,7 @@ class CompactLook:
         return Seen(
             clip=vectors,
             sync=features,
-            movement=torch.from_numpy(movement).to(features.device),
+            movement=torch.from_numpy(movement),
             confidence=sure,
             recognized=names,
             sound=sound,

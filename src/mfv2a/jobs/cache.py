@@ -142,7 +142,7 @@ class FeatureCache:
                         strikes_s=tuple(each["strikes_s"]),
                         clip=self._placed(tensors.get(f"clip{tail}")),
                         sync=self._placed(tensors.get(f"sync{tail}")),
-                        movement=self._placed(tensors.get(f"movement{tail}")),
+                        movement=tensors.get(f"movement{tail}"),
                         reused=tuple(Reused(**reused) for reused in each.get("reused", ())),
                     ),
                 )
