@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mfv2a.encoders.compact import STRIKE_THRESHOLD, CompactLook
+from mfv2a.records import UNCERTAIN_BELOW
 from mfv2a.timeline import find_strikes
 from mfv2a.work import Seen
 
@@ -41,16 +42,22 @@ def look(onset: np.ndarray) -> Seen:
     """What the embedded model sees where its sync encoder tells such a curve."""
     told = torch.zeros(len(onset), 64), torch.logit(torch.from_numpy(onset))
     sync: Any = SimpleNamespace(mean=torch.zeros(1), encode=lambda motion: told)
-    return CompactLook(sync, None).seen()
+    seeing = CompactLook(sync, None)
+    seeing.add("motion", np.zeros((len(onset), 168), np.float32))
+    return seeing.seen()
 
 
 def test_strikes_are_told_at_the_time_of_their_frame() -> None:
     seen = look(curve({20: 0.9, 33: 0.5}, low=0.01))
     assert seen.strikes_s == (0.8, 1.32)
     assert seen.confidence == pytest.approx(0.9)
+    assert look(curve({20: 0.76, 33: 0.5}, low=0.01)).strikes_s == (0.8, 1.32)
 
 
 def test_nothing_strikes_where_none_is_sure_and_confidence_is_less_than_its_height() -> None:
     seen = look(curve({20: 0.7, 33: 0.5}, low=0.01))
     assert seen.strikes_s == ()
     assert seen.confidence == pytest.approx(0.4 * 0.7)
+    unsure = look(curve({20: 0.74, 33: 0.5}, low=0.01))
+    assert unsure.strikes_s == ()
+    assert unsure.confidence < UNCERTAIN_BELOW
