@@ -128,7 +128,7 @@ def measure(paths: list[Path], dubbed: Path, pipeline: Pipeline) -> dict[str, li
             "its logit": logits,
             "impact": impact,
             "difference": motion[:, DIFFERENCE],
-            "movement": movement_curve(logits, impact, motion[:, DIFFERENCE]),
+            "movement": movement_curve(logits, impact, motion[:, DIFFERENCE], motion[:, DIFFERENCE + 1]),
         }.items():
             found[f"curve: {name}"].append(above_chance(curve, true))
         seconds = len(onset) / FPS

@@ -41,10 +41,15 @@ def even(value: float = 0.0, **rows: float) -> np.ndarray:
     return values
 
 
-def curve_of(impact: np.ndarray, logits: np.ndarray | None = None, difference: np.ndarray | None = None) -> np.ndarray:
-    return movement_curve(
-        even(-5.0) if logits is None else logits, impact, even(0.1) if difference is None else difference
-    )
+def curve_of(
+    impact: np.ndarray,
+    logits: np.ndarray | None = None,
+    difference: np.ndarray | None = None,
+    brightening: np.ndarray | None = None,
+) -> np.ndarray:
+    given = (even(-5.0), logits), (even(0.1), difference), (even(0.0), brightening)
+    told, changes, brightens = (usual if value is None else value for usual, value in given)
+    return movement_curve(told, impact, changes, brightens)
 
 
 def levels(curve: np.ndarray) -> np.ndarray:
@@ -60,7 +65,7 @@ def test_what_moves_evenly_or_not_at_all_is_not_heard() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 5, 9])
 def test_a_clip_may_be_as_short_as_it_likes(rows: int) -> None:
     told = np.zeros(rows, np.float32)
-    assert movement_curve(told, told, told).shape == (rows,)
+    assert movement_curve(told, told, told, told).shape == (rows,)
     assert levels(told).shape == (rows,)
 
 
@@ -68,6 +73,9 @@ def test_what_stops_and_what_strikes_are_heard_where_they_do() -> None:
     stops, strikes = curve_of(even(0.1, at40=0.9)), curve_of(even(0.1), even(-5.0, at70=3.0))
     assert int(stops.argmax()) == 40
     assert int(strikes.argmax()) == 70
+    for row in (0, ROWS - 1):  # nothing is lost at the ends
+        ends = curve_of(even(0.1, **{f"at{row}": 0.9}))
+        assert ends[row] > 1.5 * stops[40]
     # what is above the mean, in the curve's units, times the middle of the smoothing
     assert stops[40] == pytest.approx(0.399 * (np.sqrt(0.9) - 0.323) / (0.4 * 0.4), abs=0.04)
     assert strikes[70] == pytest.approx(0.399 * (3.0 + 4.92) / 2, abs=0.04)
@@ -96,6 +104,21 @@ def test_a_cut_is_not_heard(cut: dict[str, float], stops: list[int]) -> None:
     heard, silent = (curve_of(impact, logits, difference)[38:48].max() for difference in (moving, even(0.1, **cut)))
     assert heard > 0.5
     assert silent < 0.1
+    # nor does what it stops count for what is usual
+    alone = curve_of(even(0.1, at80=0.9), difference=even(0.1, **cut))
+    np.testing.assert_allclose(
+        curve_of(impact + even(0.0, at80=0.8), logits, even(0.1, **cut))[76:85], alone[76:85], atol=0.02
+    )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_fade_is_not_heard(sign: int) -> None:
+    changes, impact = even(0.1), even(0.1)
+    changes[30:60] = 0.2
+    impact[30:60] = 0.6
+    fading = np.where(changes > 0.1, np.float32(sign * (0.2 / 2) ** (2 / 3)), np.float32(0))
+    assert curve_of(impact, difference=changes)[30:60].max() > 0.5
+    assert np.abs(curve_of(impact, difference=changes, brightening=fading)).max() < 0.1
 
 
 def test_what_a_cut_stops_is_not_heard_when_it_stops_later() -> None:
@@ -125,7 +148,7 @@ def test_the_level_rises_at_once_falls_slowly_and_keeps_to_its_span() -> None:
     assert one[-1] - one.min() == pytest.approx(20 * np.exp(-59 / 25 / 0.3), abs=0.1)
     assert one.min() == pytest.approx(-20 / 3, abs=0.2)
     assert (np.diff(one[40:]) < 0).all()
-    assert 0.2 < (np.flatnonzero(one[40:] < one.min() + 20 / np.e)[0] / MOVEMENT_HZ) < 0.4
+    assert np.flatnonzero(one[40:] < one.min() + 20 / np.e)[0] / MOVEMENT_HZ == pytest.approx(0.32, abs=0.021)
     wild = levels(even(0.0, at40=100.0))
     assert wild.max() == pytest.approx(24.0, abs=0.01)
     assert wild.min() == pytest.approx(-12.0, abs=0.01)
@@ -254,6 +277,13 @@ def test_a_cut_between_pictures_that_drift_is_not_heard(eyes: SyncEncoder, fps: 
         for frames in (both[0], cut)
     )
     assert heard < uncut + 6
+
+
+def test_a_still_picture_that_fades_is_not_heard(eyes: SyncEncoder) -> None:
+    (picture,) = textures(1)
+    light = np.clip((np.arange(ROWS) - 20) / 25, 0, 1)
+    faded = (picture * light[:, None, None]).astype(np.uint8)
+    assert span_db(eyes, motion_features(faded)) < 8
 
 
 def test_neither_black_nor_a_still_picture_coded_anew_is_heard(eyes: SyncEncoder) -> None:

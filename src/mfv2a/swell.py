@@ -29,6 +29,7 @@ SPAN_DB = 36.0
 BELOW = 1 / 3
 """Share of that span by which it lies below the ambience's own where nothing moves; the rest lies above."""
 AROUND_S = 10.0
+"""How far around; what it is changes as slowly, so that a loud moment is felt for twice as long."""
 
 Curve = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -36,24 +37,29 @@ Mask = NDArray[np.bool_]
 _LOGIT, _IMPACT, _LEAST_IMPACT = 2.0, 0.4, 0.4
 _CUT, _CUT_TIMES, _CUT_REACH = 0.35, 1.7, 4
 _STILL, _MOVES, _MOVES_ROWS = 0.02, 0.1, 5
+_ALIKE, _FADES = 0.9, 1e-4
 _SMOOTH = np.exp(-0.5 * np.arange(-4, 5) ** 2)
 
 
-def movement_curve(logits: Curve, impact: Curve, difference: Curve) -> Curve:
+def movement_curve(logits: Curve, impact: Curve, difference: Curve, brightening: Curve) -> Curve:
     """How much of the movement should be heard, frame by frame.
 
     Args:
         logits: [Y], that something strikes, of the sync encoder.
         impact: [Y], the root of how much motion stops, summed over directions.
-        difference: [Y], how much the picture changes. Where it changes at once it was cut, and neither the cut nor
-            what stops after it counts; where it hardly does, or for a frame or two only, as where a still picture is
-            coded anew, nothing moves.
+        difference: [Y], twice the root of how much the picture changes. Where it changes at once it was cut, and
+            neither the cut nor what stops after it counts; where it hardly does, or for a frame or two only, as where
+            a still picture is coded anew, nothing moves.
+        brightening: [Y], the cube root of how much brighter the picture gets. Where hardly any of it gets darker, or
+            hardly any brighter, it fades, and that counts as little as a cut.
 
     Returns:
         [Y]; 0 is as much as in the clip's mean, 1 clearly more, each spread over its neighbours (0.16 s at most). 0
         where all moves evenly or nothing does.
     """
-    counts = ~_of_cuts(difference)
+    change = (difference / 2) ** 2
+    fades = (np.abs(brightening) ** 3 > _ALIKE * change) & (change > _FADES)
+    counts = ~(_of_cuts(difference) | fades)
     stops = np.sqrt(np.maximum(impact, 0.0))
     usual, expected = (float(values[counts].mean()) if counts.any() else 0.0 for values in (stops, logits))
     relative = (stops - usual) / (_IMPACT * max(usual, _LEAST_IMPACT)) + (logits - expected) / _LOGIT

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 SPLITTING = 1
 """Raised whenever cuts are found in another way than before."""
-PREPROCESSING = 6
+PREPROCESSING = 7
 """Raised when what encoders get or what is kept of them is another: older entries are then left alone."""
 DEFAULT_BYTES = 10_000_000_000
 LOOK_SHARE = 0.02  # so much of the bound is added before it is looked what other processes have added

@@ -114,7 +114,8 @@ function fact(list, name, value) {
 function makeWords(clip) {
   const list = make("dl", { class: "words" });
   const origin = { sidecar: "text beside the clip", filename: "file name", metadata: "tags", option: "" }[clip.promptFrom] ?? clip.promptFrom;
-  const words = clip.prompt ? make("span", {}, make("bdi", {}, clip.prompt), origin ? ` (${origin})` : "") : "none: the sound follows the picture";
+  const none = clip.quiet ? "none, and nothing surely recognised: quiet ambience; a prompt helps" : "none: the sound follows the picture";
+  const words = clip.prompt ? make("span", {}, make("bdi", {}, clip.prompt), origin ? ` (${origin})` : "") : none;
   if (clip.video || clip.prompt) fact(list, "Prompt", words);
   if (clip.negative) fact(list, "Not wanted", make("bdi", {}, clip.negative));
   if (clip.video) {
