@@ -29,7 +29,7 @@ SPAN_DB = 36.0
 BELOW = 1 / 3
 """Share of that span by which it lies below the ambience's own where nothing moves; the rest lies above."""
 AROUND_S = 10.0
-"""How far around; what it is changes as slowly, so that a loud moment is felt for twice as long."""
+"""How far around it counts; it comes and goes as slowly, so that it is felt twice as far."""
 
 Curve = NDArray[np.float32]
 Mask = NDArray[np.bool_]
