@@ -35,14 +35,13 @@ from describe_sounds import told
 from measure_codec import interval
 from numpy.typing import NDArray
 
-from mfv2a.encoders.compact import COMPACT, STRIKE_THRESHOLD, CompactEncoders
+from mfv2a.encoders.compact import BRIGHTENING, COMPACT, DIFFERENCE, IMPACT, STRIKE_THRESHOLD, CompactEncoders
 from mfv2a.errors import Mfv2aError
 from mfv2a.evaluation.onsets import onset_envelope
 from mfv2a.evaluation.pairs import compare_envelopes
 from mfv2a.jobs.sight import decode_clip
 from mfv2a.loader import load_pipeline
 from mfv2a.media.audio import read_audio
-from mfv2a.media.motion import MOTION_DIM
 from mfv2a.media.probe import probe_video
 from mfv2a.models.mel import MelSpectrogram
 from mfv2a.models.vae import VAE
@@ -51,7 +50,6 @@ from mfv2a.swell import movement_curve
 from mfv2a.timeline import find_strikes
 
 RATE_HZ, FPS = 16000, COMPACT.sync_rate_hz
-IMPACT, DIFFERENCE = MOTION_DIM - 8, MOTION_DIM - 2  # columns of the motion features
 DECAY_S, CLICK_S, PEAK = 0.06, 0.5, 1.0  # how long clicks ring; a peak lies so many deviations above the mean
 FLOOR = 1e-4
 
@@ -128,7 +126,7 @@ def measure(paths: list[Path], dubbed: Path, pipeline: Pipeline) -> dict[str, li
             "its logit": logits,
             "impact": impact,
             "difference": motion[:, DIFFERENCE],
-            "movement": movement_curve(logits, impact, motion[:, DIFFERENCE], motion[:, DIFFERENCE + 1]),
+            "movement": movement_curve(logits, impact, motion[:, DIFFERENCE], motion[:, BRIGHTENING]),
         }.items():
             found[f"curve: {name}"].append(above_chance(curve, true))
         seconds = len(onset) / FPS

@@ -558,3 +558,22 @@ def test_the_next_clip_follows_where_that_is_asked_for(page: Page) -> None:
     page.js(play(first))
     page.wait(f"return {video(second)} && !{video(second)}.paused && {video(second)}.currentTime > 0")
     assert page.current() == second
+
+
+def test_a_clip_without_prompt_says_whether_its_sound_follows_the_picture(driver: Any, tmp_path: Path) -> None:
+    records = []
+    for quiet in (False, True):
+        name = f"{'quiet' if quiet else 'struck'}.webm"
+        make_output(tmp_path / "out", name, seconds=1)
+        details = {"duration_s": 1.0, "confidence": 0.2, "uncertain": quiet, "quiet": quiet}
+        records.append(made_record(tmp_path / name, name, details=details, settings={"prompt": ""}))
+    write_report(tmp_path / "out", *records)
+    make_gallery(tmp_path / "out")
+    page = Page(driver)
+    page.open(tmp_path / "out" / PAGE_NAME)
+    page.wait("return document.querySelectorAll('.card .words').length === 2")
+    told = page.js("return [...document.querySelectorAll('.card')].map(card => card.textContent)")
+    for quiet in (False, True):
+        (card,) = (text for text in told if ("quiet.webm" in text) == quiet)
+        assert ("none, and nothing surely recognised: quiet ambience; a prompt helps" in card) == quiet
+        assert ("none: the sound follows the picture" in card) != quiet

@@ -28,7 +28,7 @@ SURE_STRIKE = 0.75
 STRIKE_THRESHOLD = 0.4
 UNSURE = 0.4
 MOST_PARTS = 16  # of a prompt; what names more surely means no single one
-_IMPACT, _DIFFERENCE, _BRIGHTENING = -8, -2, -1  # columns of the motion features
+IMPACT, DIFFERENCE, BRIGHTENING = -8, -2, -1  # columns of the motion features
 COMPACT = SequenceSpec()
 """The embedded model's timeline, and that of models made like it."""
 
@@ -143,7 +143,7 @@ class CompactLook:
         features, logits = self._sync.encode(torch.from_numpy(motion).to(self._sync.mean.device))
         told = logits.float().cpu()
         onset = told.sigmoid().numpy()
-        movement = movement_curve(told.numpy(), *(motion[:, k] for k in (_IMPACT, _DIFFERENCE, _BRIGHTENING)))
+        movement = movement_curve(told.numpy(), *(motion[:, k] for k in (IMPACT, DIFFERENCE, BRIGHTENING)))
         top = float(onset.max())
         strikes = find_strikes(onset, STRIKE_THRESHOLD) if top >= SURE_STRIKE else []
         sure = top if strikes else UNSURE * top
